@@ -1,0 +1,28 @@
+//! Plain types that every layer speaks: times, records, what enters and leaves a machine, and the published records.
+//!
+//! Nothing here decides anything. The published types carry the field names of `schemas/*.avsc`; a test holds the two
+//! against each other.
+
+mod alert;
+mod hash;
+mod item;
+mod machine;
+mod models;
+mod outbox;
+mod performance;
+mod prediction;
+mod record;
+mod summary;
+mod time;
+
+pub use alert::{AlertAction, DriftAlert, Phase, TrainingReason};
+pub use hash::{FixedMap, FixedState};
+pub use item::{ControlItem, InputIndex, Item};
+pub use machine::Machine;
+pub use models::{ArtifactRef, Evidence, Gain, HoldoutScore, ModelCommand, ModelRecord};
+pub use outbox::{Outbox, Output, Sink};
+pub use performance::PerformanceRecord;
+pub use prediction::{Arm, Outcome, Prediction};
+pub use record::{Header, Record};
+pub use summary::{DriftWindow, PerformanceWindow, Summary};
+pub use time::{Span, SpanError, Timestamp};

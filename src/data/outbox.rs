@@ -1,0 +1,194 @@
+//! Outputs of a batch, collected in one arena until the runtime publishes them.
+//!
+//! A digest of all outputs since the last [`Outbox::clear`] is kept beside them: the journal stores it, and a replay
+//! that produces other bytes is found out. The digest is XXH3 with 128 bits: fast, and no defence against forgery.
+
+use std::ops::Range;
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::Header;
+
+/// The topics a machine writes to; the runtime knows their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Sink {
+    /// One prediction per valid event.
+    Predictions = 0,
+    /// Label joins.
+    Outcomes = 1,
+    /// Records that could not be used, with their raw bytes.
+    DeadLetters = 2,
+    /// Partial statistics of one shard.
+    Summaries = 3,
+    /// State changes of monitored signals.
+    DriftAlerts = 4,
+    /// Performance by window and revision.
+    Performance = 5,
+    /// The control log.
+    Models = 6,
+}
+
+/// One output, as slices into its outbox.
+#[derive(Clone, Copy, Debug)]
+pub struct Output<'a> {
+    /// Where it goes.
+    pub sink: Sink,
+    /// Record key.
+    pub key: Option<&'a [u8]>,
+    /// Record value.
+    pub value: Option<&'a [u8]>,
+    /// Headers in their order.
+    pub headers: &'a [Header],
+}
+
+struct Entry {
+    sink: Sink,
+    key: Option<Range<usize>>,
+    value: Option<Range<usize>>,
+    headers: Vec<Header>,
+}
+
+/// Outputs in the order in which they were made.
+pub struct Outbox {
+    arena: Vec<u8>,
+    entries: Vec<Entry>,
+    digest: Xxh3,
+    muted: bool,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Outbox { arena: Vec::new(), entries: Vec::new(), digest: Xxh3::new(), muted: false }
+    }
+}
+
+impl Outbox {
+    /// An outbox that digests what it is given and keeps none of it: for replay.
+    pub fn muted() -> Self {
+        Outbox { muted: true, ..Outbox::default() }
+    }
+
+    /// Appends an output whose value is written by `encode` straight into the arena.
+    pub fn push(&mut self, sink: Sink, key: Option<&[u8]>, headers: Vec<Header>, encode: impl FnOnce(&mut Vec<u8>)) {
+        let key = key.map(|bytes| {
+            let start = self.arena.len();
+            self.arena.extend_from_slice(bytes);
+            start..self.arena.len()
+        });
+        let start = self.arena.len();
+        encode(&mut self.arena);
+        let value = start..self.arena.len();
+        self.add(Entry { sink, key, value: Some(value), headers });
+    }
+
+    /// Appends an output whose key and value are copied as they are, nulls included.
+    pub fn push_raw(&mut self, sink: Sink, key: Option<&[u8]>, value: Option<&[u8]>, headers: Vec<Header>) {
+        let mut copy = |bytes: &[u8]| {
+            let start = self.arena.len();
+            self.arena.extend_from_slice(bytes);
+            start..self.arena.len()
+        };
+        let key = key.map(&mut copy);
+        let value = value.map(&mut copy);
+        self.add(Entry { sink, key, value, headers });
+    }
+
+    fn add(&mut self, entry: Entry) {
+        self.digest.update(&[entry.sink as u8]);
+        digest_field(&mut self.digest, entry.key.clone().map(|range| &self.arena[range]));
+        digest_field(&mut self.digest, entry.value.clone().map(|range| &self.arena[range]));
+        self.digest.update(&entry.headers.len().to_le_bytes());
+        for header in &entry.headers {
+            digest_field(&mut self.digest, Some(header.name.as_bytes()));
+            digest_field(&mut self.digest, header.value.as_deref());
+        }
+        if self.muted {
+            self.arena.clear();
+        } else {
+            self.entries.push(entry);
+        }
+    }
+
+    /// The outputs in their order.
+    pub fn iter(&self) -> impl Iterator<Item = Output<'_>> {
+        self.entries.iter().map(|entry| Output {
+            sink: entry.sink,
+            key: entry.key.clone().map(|range| &self.arena[range]),
+            value: entry.value.clone().map(|range| &self.arena[range]),
+            headers: &entry.headers,
+        })
+    }
+
+    /// Number of outputs held.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no output is held.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.arena.len()
+    }
+
+    /// Digest of every output since the last [`Outbox::clear`].
+    pub fn digest(&self) -> u128 {
+        self.digest.digest128()
+    }
+
+    /// Lets go of the outputs and keeps the digest: they have been handed to the producer of the open transaction.
+    pub fn drain(&mut self) {
+        self.arena.clear();
+        self.entries.clear();
+    }
+
+    /// Forgets outputs and digest: a new transaction begins.
+    pub fn clear(&mut self) {
+        self.drain();
+        self.digest.reset();
+    }
+}
+
+fn digest_field(digest: &mut Xxh3, field: Option<&[u8]>) {
+    match field {
+        Some(bytes) => {
+            digest.update(&(bytes.len() as u64).to_le_bytes());
+            digest.update(bytes);
+        }
+        None => digest.update(&u64::MAX.to_le_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_muted_outbox_digests_the_same_and_keeps_nothing() {
+        let mut loud = Outbox::default();
+        let mut muted = Outbox::muted();
+        for out in [&mut loud, &mut muted] {
+            out.push(Sink::Predictions, Some(b"k"), Vec::new(), |buffer| buffer.extend_from_slice(b"v"));
+            out.push_raw(Sink::DeadLetters, None, None, vec![Header { name: "h".into(), value: None }]);
+        }
+        assert_eq!(loud.digest(), muted.digest());
+        assert_eq!((loud.len(), muted.len()), (2, 0));
+    }
+
+    #[test]
+    fn the_digest_tells_null_from_empty_and_survives_a_drain() {
+        let digest = |value: Option<&[u8]>| {
+            let mut out = Outbox::default();
+            out.push_raw(Sink::DeadLetters, None, value, Vec::new());
+            let before = out.digest();
+            out.drain();
+            assert_eq!(before, out.digest());
+            before
+        };
+        assert_ne!(digest(None), digest(Some(b"")));
+    }
+}

@@ -1,0 +1,5 @@
+//! Driftless keeps machine-learning models honest on live Kafka streams.
+
+pub mod data;
+pub mod stats;
+pub mod transport;
