@@ -2,7 +2,14 @@
 
 pub mod codec;
 pub mod data;
+pub mod drift;
 pub mod features;
+pub mod labels;
+pub mod model;
+pub mod performance;
+pub mod pipeline;
+pub mod rollout;
+pub mod score;
 pub mod stats;
 pub mod transport;
 pub mod validate;

@@ -5,6 +5,7 @@
 
 mod alert;
 mod binary;
+mod columns;
 mod hash;
 mod item;
 mod machine;
@@ -22,6 +23,7 @@ mod tracked;
 
 pub use binary::{BinaryError, Reader, Writer};
 pub use alert::{AlertAction, DriftAlert, Phase, TrainingReason};
+pub use columns::{Columns, ColumnsError};
 pub use hash::{FixedMap, FixedState};
 pub use item::{ControlItem, InputIndex, Item};
 pub use machine::Machine;

@@ -21,6 +21,32 @@ impl<K, V> Default for Tracked<K, V> {
     }
 }
 
+/// Lookups by borrowed bytes, so that a key is only allocated when it is new or changed.
+impl<V: Clone> Tracked<Box<[u8]>, V> {
+    /// The value of a key.
+    pub fn get_by(&self, key: &[u8]) -> Option<&V> {
+        self.current.get(key)
+    }
+
+    /// The value of a key, to be changed.
+    pub fn get_mut_by(&mut self, key: &[u8]) -> Option<&mut V> {
+        let value = self.current.get_mut(key)?;
+        if !self.before.contains_key(key) {
+            self.before.insert(key.into(), Some(value.clone()));
+        }
+        Some(value)
+    }
+
+    /// Removes a key.
+    pub fn remove_by(&mut self, key: &[u8]) -> Option<V> {
+        let old = self.current.remove(key)?;
+        if !self.before.contains_key(key) {
+            self.before.insert(key.into(), Some(old.clone()));
+        }
+        Some(old)
+    }
+}
+
 impl<K: Hash + Eq + Ord + Clone, V: Clone> Tracked<K, V> {
     /// The value of a key.
     pub fn get(&self, key: &K) -> Option<&V> {

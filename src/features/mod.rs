@@ -14,7 +14,7 @@ use plan::GroupPlan;
 use slot::Slot;
 
 use crate::data::params::{FeatureParams, KindIndex, NumberIndex, Source};
-use crate::data::{BinaryError, FixedMap, Reader, Span, Table, Timestamp, Writer};
+use crate::data::{BinaryError, Columns, FixedMap, Reader, Span, Table, Timestamp, Writer};
 
 /// The slot of each grouping that an event belongs to; a follow-up of the event goes to the same slots.
 pub type Handles = Box<[u32]>;
@@ -109,13 +109,11 @@ impl Features {
         self.groups.iter().map(|group| group.index.len()).sum()
     }
 
-    /// Takes an event in and appends its features to `columns` (one per feature, in layout order; NaN for missing).
-    pub fn event(&mut self, event: EventRow<'_>, columns: &mut [Vec<f64>]) -> Handles {
-        for column in columns.iter_mut() {
-            column.push(f64::NAN);
-        }
+    /// Takes an event in and appends its features to `columns` as a row, in layout order; NaN for missing.
+    pub fn event(&mut self, event: EventRow<'_>, columns: &mut Columns) -> Handles {
+        columns.begin_row();
         for (feature, column) in self.fields.iter().enumerate() {
-            put(columns, feature, event.table.number(column.0, event.row));
+            columns.set_last(feature, event.table.number(column.0, event.row));
         }
         let mut handles = Vec::with_capacity(self.groups.len());
         for group in &mut self.groups {
@@ -204,12 +202,6 @@ impl Features {
     }
 }
 
-fn put(columns: &mut [Vec<f64>], feature: usize, value: f64) {
-    if let Some(last) = columns.get_mut(feature).and_then(|column| column.last_mut()) {
-        *last = value;
-    }
-}
-
 /// The record key followed by each further field with its length; a missing field is told from an empty one.
 fn group_key(key: &mut Vec<u8>, plan: &GroupPlan, event: &EventRow<'_>) {
     key.clear();
@@ -255,7 +247,7 @@ impl Group {
         at
     }
 
-    fn event(&mut self, key: &[u8], event: &EventRow<'_>, columns: &mut [Vec<f64>]) -> u32 {
+    fn event(&mut self, key: &[u8], event: &EventRow<'_>, columns: &mut Columns) -> u32 {
         let at = self.find_or_add(key);
         self.touch(at);
         let (plan, slot) = (&self.plan, &mut self.slots[at as usize].slot);
@@ -264,7 +256,7 @@ impl Group {
             let elapsed = slot.last(since.source).map(|last| event.at.since(last));
             let strict = !matches!(plan.sources.get(since.source), Some(Source::Events));
             let seen = |ms: &i64| *ms <= plan.reach.millis() && (if strict { *ms > 0 } else { *ms >= 0 });
-            put(columns, since.feature, elapsed.filter(seen).map_or(f64::NAN, |ms| ms as f64 / 1000.0));
+            columns.set_last(since.feature, elapsed.filter(seen).map_or(f64::NAN, |ms| ms as f64 / 1000.0));
         }
         for (index, ring) in plan.rings.iter().enumerate() {
             let whole = match ring.source {
@@ -279,7 +271,7 @@ impl Group {
             };
             let reading = slot.read(index, ring, event.at, whole);
             for output in &ring.outputs {
-                put(columns, output.feature, reading.statistic(output.statistic));
+                columns.set_last(output.feature, reading.statistic(output.statistic));
             }
         }
         if let Some(source) = plan.sources.iter().position(|source| *source == Source::Events) {

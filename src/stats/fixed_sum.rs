@@ -22,6 +22,12 @@ impl FixedSum {
         self.units = self.units.saturating_add(units);
     }
 
+    /// Takes back a value that was added before.
+    pub fn take_back(&mut self, value: f64) {
+        let units = libm::round(value * UNITS_PER_ONE) as u64;
+        self.units = self.units.saturating_sub(units);
+    }
+
     /// Adds another part of the sum.
     pub fn merge(&mut self, other: Self) {
         self.units = self.units.saturating_add(other.units);
