@@ -9,6 +9,7 @@ mod item;
 mod machine;
 mod models;
 mod outbox;
+pub mod params;
 mod performance;
 mod prediction;
 mod record;
