@@ -30,6 +30,9 @@ pub enum ConfigError {
         /// What.
         problem: Problem,
     },
+    /// An argument of the command line that beats the file is wrong.
+    #[error("{0}")]
+    Argument(Problem),
     /// A secret could not be fetched.
     #[error("{0}")]
     Secret(Problem),

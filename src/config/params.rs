@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ConfigError, Problem};
+use super::resolve::check_brokers;
 use super::secret::{Secret, SecretSource};
 use crate::data::Span;
 
@@ -24,6 +25,17 @@ impl KafkaParams {
     /// The brokers as `bootstrap.servers` takes them.
     pub fn bootstrap(&self) -> String {
         self.brokers.join(",")
+    }
+
+    /// Replaces the brokers by those of a command line, `HOST:PORT,HOST:PORT`.
+    ///
+    /// # Errors
+    /// When one of them is not `HOST:PORT`.
+    pub fn set_brokers(&mut self, list: &str) -> Result<(), ConfigError> {
+        let brokers: Vec<String> = list.split(',').map(|broker| broker.trim().to_owned()).collect();
+        check_brokers("--brokers", &brokers).map_err(ConfigError::Argument)?;
+        self.brokers = brokers;
+        Ok(())
     }
 
     /// All properties to pass on, with their secrets fetched from the environment or from files.

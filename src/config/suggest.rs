@@ -5,7 +5,10 @@
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let budget = (name.chars().count() / 3).max(2);
     let measured = candidates.into_iter().map(|candidate| (distance(name, candidate), candidate));
-    measured.filter(|(edits, candidate)| *edits <= budget && *edits < candidate.chars().count()).min().map(|(_, name)| name)
+    measured
+        .filter(|(edits, candidate)| *edits <= budget && *edits < candidate.chars().count())
+        .min()
+        .map(|(_, name)| name)
 }
 
 /// `; did you mean X` for an unknown name, or the known ones, ready to end a message.

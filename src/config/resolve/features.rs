@@ -6,10 +6,14 @@ use crate::config::error::Problem;
 use crate::config::locate::join;
 use crate::config::raw::{RawFeatures, RawWindow};
 use crate::config::suggest;
+use crate::data::Span;
 use crate::data::params::{
     Aggregate, EventParams, FeatureParams, FieldColumn, Grouping, KindIndex, LabelParams, Source, TextIndex, WindowSpec,
 };
-use crate::data::Span;
+
+/// Most features of a layout, and most bytes of a feature's name: what a model artifact can hold.
+const MAX_FEATURES: usize = 4_096;
+const MAX_NAME_BYTES: usize = 256;
 
 /// Names of signals that are no features, which a feature must not take.
 const OTHER_SIGNALS: [&str; 4] = ["score", "performance", "schedule", "labels"];
@@ -20,7 +24,8 @@ pub(super) fn features(
     labels: Option<&LabelParams>,
 ) -> Result<FeatureParams, Problem> {
     if raw.fields.is_empty() && raw.windows.is_empty() {
-        let message = "is empty; write `fields = [...]` or add a `[[features.windows]]`: a model needs something to see";
+        let message =
+            "is empty; write `fields = [...]` or add a `[[features.windows]]`: a model needs something to see";
         return Err(Problem::new("features", message));
     }
     let mut layout = Layout {
@@ -46,7 +51,8 @@ struct Layout<'a> {
 impl<'a> Layout<'a> {
     fn add_field(&mut self, key: &str, field: &str) -> Result<(), Problem> {
         if OTHER_SIGNALS.contains(&field) {
-            let message = format!("`{field}` is also the name of a signal that alerts use; give the field another name");
+            let message =
+                format!("`{field}` is also the name of a signal that alerts use; give the field another name");
             return Err(Problem::new(key, message));
         }
         let over = Over { fields_path: "events.fields".to_owned(), fields: &self.events.fields };
@@ -58,7 +64,20 @@ impl<'a> Layout<'a> {
 
     fn add_name(&mut self, key: &str, name: String) -> Result<(), Problem> {
         if self.params.names.contains(&name) {
-            return Err(Problem::new(key, format!("feature `{name}` is there already; each feature must be named once")));
+            return Err(Problem::new(
+                key,
+                format!("feature `{name}` is there already; each feature must be named once"),
+            ));
+        }
+        if name.len() > MAX_NAME_BYTES {
+            let message =
+                format!("feature `{name}` has a name of {} bytes; at most {MAX_NAME_BYTES} are possible", name.len());
+            return Err(Problem::new(key, message));
+        }
+        if self.params.names.len() == MAX_FEATURES {
+            let message =
+                format!("feature `{name}` is one more than the {MAX_FEATURES} a layout can have; leave some out");
+            return Err(Problem::new(key, message));
         }
         self.params.names.push(name);
         Ok(())
@@ -98,8 +117,10 @@ impl<'a> Layout<'a> {
         let kinds = self.labels.map(|labels| labels.kinds.as_slice()).unwrap_or_default();
         let found = kinds.iter().enumerate().find(|(_, kind)| kind.name == of);
         let Some((position, kind)) = found else {
-            let names: Vec<&str> = std::iter::once("events").chain(kinds.iter().map(|kind| kind.name.as_str())).collect();
-            let message = format!("`{of}` is neither `events` nor declared under `labels.kinds`; {}", suggest::hint(of, names));
+            let names: Vec<&str> =
+                std::iter::once("events").chain(kinds.iter().map(|kind| kind.name.as_str())).collect();
+            let message =
+                format!("`{of}` is neither `events` nor declared under `labels.kinds`; {}", suggest::hint(of, names));
             return Err(Problem::new(format!("{key}.of"), message));
         };
         let fields_path = format!("{}.fields", join("labels.kinds", of));

@@ -6,7 +6,9 @@ use super::range::{name, positive};
 use crate::config::error::Problem;
 use crate::config::locate::join;
 use crate::config::raw::{RawEvents, RawField};
-use crate::data::params::{EventParams, FieldColumn, FieldKind, FieldSpec, NumberIndex, TextIndex, TimeSource, TimeUnit};
+use crate::data::params::{
+    EventParams, FieldColumn, FieldKind, FieldSpec, NumberIndex, TextIndex, TimeSource, TimeUnit,
+};
 
 pub(super) fn events(raw: &RawEvents, topic: String) -> Result<EventParams, Problem> {
     const FIELDS: &str = "events.fields";
@@ -71,7 +73,8 @@ fn check_named(fields: &[FieldSpec], name: &str, by: &str, kinds: &[FieldKind]) 
 pub(super) fn time(table: &str, field: Option<&str>, unit: Option<TimeUnit>) -> Result<TimeSource, Problem> {
     let Some(field) = field else {
         if let Some(unit) = unit {
-            let message = format!("is `{}`, but there is no `{table}.time` to be read with it; name the field", unit.name());
+            let message =
+                format!("is `{}`, but there is no `{table}.time` to be read with it; name the field", unit.name());
             return Err(Problem::new(format!("{table}.time_unit"), message));
         }
         return Ok(TimeSource::Record);

@@ -58,15 +58,7 @@ const SECRETS: [&str; 8] = [
 ];
 
 pub(super) fn kafka(raw: &RawKafka) -> Result<KafkaParams, Problem> {
-    if raw.brokers.is_empty() {
-        return Err(Problem::new("kafka.brokers", "is empty; write at least one, such as `[\"127.0.0.1:9092\"]`"));
-    }
-    for (position, broker) in raw.brokers.iter().enumerate() {
-        if !is_host_and_port(broker) {
-            let message = format!("`{broker}` is not HOST:PORT; write one such as `127.0.0.1:9092`");
-            return Err(Problem::new(format!("kafka.brokers[{position}]"), message));
-        }
-    }
+    check_brokers("kafka.brokers", &raw.brokers)?;
     let mut properties = Vec::new();
     flatten("", "kafka.properties", &raw.properties, &mut properties)?;
     properties.sort_by(|a, b| a.name.cmp(&b.name));
@@ -84,8 +76,20 @@ pub(super) fn kafka(raw: &RawKafka) -> Result<KafkaParams, Problem> {
     })
 }
 
-/// Whether a command line or a file names a broker as `HOST:PORT`.
-pub(super) fn is_host_and_port(text: &str) -> bool {
+/// Checks a list of brokers that came from `key`.
+pub(in crate::config) fn check_brokers(key: &str, brokers: &[String]) -> Result<(), Problem> {
+    if brokers.is_empty() {
+        return Err(Problem::new(key, "is empty; write at least one, such as `[\"127.0.0.1:9092\"]`"));
+    }
+    match brokers.iter().find(|broker| !is_host_and_port(broker)) {
+        None => Ok(()),
+        Some(broker) => {
+            Err(Problem::new(key, format!("`{broker}` is not HOST:PORT; write one such as `127.0.0.1:9092`")))
+        }
+    }
+}
+
+fn is_host_and_port(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let plain = |c: char| !c.is_whitespace() && !matches!(c, ',' | '/' | '"');
     !host.is_empty() && host.chars().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0)
@@ -178,7 +182,8 @@ fn check_names(topics: &Topics) -> Result<(), Problem> {
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let length = topic.name.len();
         if !(1..=249).contains(&length) || matches!(topic.name, "." | "..") || !topic.name.chars().all(legal) {
-            let message = format!("`{}` is no topic name; write 1 to 249 of `a-z`, `A-Z`, `0-9`, `.`, `_`, `-`", topic.name);
+            let message =
+                format!("`{}` is no topic name; write 1 to 249 of `a-z`, `A-Z`, `0-9`, `.`, `_`, `-`", topic.name);
             return Err(Problem::new(topic.key, message));
         }
         if let Some(first) = seen.insert(topic.name, topic.key) {

@@ -12,6 +12,7 @@ use crate::data::params::{FieldColumn, FieldKind, KindIndex, KindSpec, LabelPara
 const ONLY_KIND: &str = "label";
 
 pub(super) fn labels(raw: &RawLabels, topic: String) -> Result<LabelParams, Problem> {
+    check_names(raw)?;
     let kinds = kinds(raw)?;
     let label = label(&raw.label, &kinds)?;
     Ok(LabelParams {
@@ -23,6 +24,23 @@ pub(super) fn labels(raw: &RawLabels, topic: String) -> Result<LabelParams, Prob
         wait: positive("labels.wait", raw.wait)?,
         label,
     })
+}
+
+/// The event's id, the time and the kind stand in fields of their own.
+fn check_names(raw: &RawLabels) -> Result<(), Problem> {
+    let named = [
+        ("labels.event_id", Some(&raw.event_id)),
+        ("labels.time", raw.time.as_ref()),
+        ("labels.kind", raw.kind.as_ref()),
+    ];
+    for (position, (key, field)) in named.iter().enumerate() {
+        let Some(field) = field else { continue };
+        if let Some((first, _)) = named.iter().take(position).find(|(_, other)| *other == Some(*field)) {
+            let message = format!("`{field}` is also `{first}`; each needs a field of its own");
+            return Err(Problem::new(*key, message));
+        }
+    }
+    Ok(())
 }
 
 fn kinds(raw: &RawLabels) -> Result<Vec<KindSpec>, Problem> {

@@ -12,6 +12,8 @@ mod range;
 mod retrain;
 mod watch;
 
+pub(super) use kafka::check_brokers;
+
 use super::Config;
 use super::error::Problem;
 use super::params::{HttpParams, LogParams, StoreParams};
@@ -60,7 +62,8 @@ fn app(app: Option<String>) -> Result<String, Problem> {
     if starts_well && app.len() <= 100 && app.chars().all(allowed) {
         return Ok(app);
     }
-    let message = format!("`{app}` cannot be {WHAT}; write 1 to 100 of `a-z`, `0-9`, `.`, `_`, `-`, a letter or digit first");
+    let message =
+        format!("`{app}` cannot be {WHAT}; write 1 to 100 of `a-z`, `0-9`, `.`, `_`, `-`, a letter or digit first");
     Err(Problem::new("app", message))
 }
 
@@ -76,7 +79,8 @@ fn http(raw: &RawHttp) -> Result<HttpParams, Problem> {
         return Ok(HttpParams { listen: None });
     }
     let listen = raw.listen.parse().map_err(|_| {
-        let message = format!("`{}` is not IP:PORT; write one such as `127.0.0.1:9464`, or `\"\"` for none", raw.listen);
+        let message =
+            format!("`{}` is not IP:PORT; write one such as `127.0.0.1:9464`, or `\"\"` for none", raw.listen);
         Problem::new("http.listen", message)
     })?;
     Ok(HttpParams { listen: Some(listen) })
