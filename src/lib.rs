@@ -1,5 +1,6 @@
 //! Driftless keeps machine-learning models honest on live Kafka streams.
 
+pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod data;
