@@ -72,7 +72,25 @@ fn unknown_table_is_refused() {
 fn wrong_type_is_refused() {
     assert_eq!(
         refusal("wrong-type"),
-        "wrong-type:37: `score.workers`: is string \"two\"; write a whole number, 0 or more"
+        "wrong-type:37: `score.workers`: is the text \"two\"; write a whole number, 0 or more"
+    );
+}
+
+#[test]
+fn a_bare_number_for_a_length_of_time_is_refused() {
+    assert_eq!(
+        refusal("bare-number-of-seconds"),
+        "bare-number-of-seconds:7: `events.lateness`: is the number `600`; write a length of time in quotes, such as \
+         `\"10m\"`"
+    );
+}
+
+#[test]
+fn windows_in_single_brackets_are_refused() {
+    assert_eq!(
+        refusal("single-brackets"),
+        "single-brackets:30: `features.windows`: is one table of several; write it in double brackets, \
+         `[[features.windows]]`"
     );
 }
 
@@ -80,7 +98,7 @@ fn wrong_type_is_refused() {
 fn a_negative_count_is_refused() {
     assert_eq!(
         refusal("negative-count"),
-        "negative-count:37: `drift.min_n`: is integer `-5`; write a whole number, 0 or more"
+        "negative-count:37: `drift.min_n`: is the number `-5`; write a whole number, 0 or more"
     );
 }
 
@@ -481,5 +499,17 @@ fn brokers_of_the_command_line_beat_the_file() -> Result<(), ConfigError> {
     assert_eq!(config.kafka.bootstrap(), "one:9092,two:9093");
     let refused = config.kafka.set_brokers("one").map_err(|error| error.to_string());
     assert_eq!(refused, Err("`--brokers`: `one` is not HOST:PORT; write one such as `127.0.0.1:9092`".to_owned()));
+    Ok(())
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn tls_is_refused_by_a_binary_without_it() -> Result<(), ConfigError> {
+    let properties = "[kafka.properties]\n\"security.protocol\" = \"SASL_SSL\"";
+    let config = Config::parse(&format!("{}\n{properties}", include_str!("fixtures/config/valid.toml")))?;
+    let refused = config.kafka.ensure_supported().map_err(|error| error.to_string());
+    let message = "`kafka.properties.\"security.protocol\"`: `SASL_SSL` needs TLS, which this binary was built without; \
+                   build it with `--features tls`";
+    assert_eq!(refused, Err(message.to_owned()));
     Ok(())
 }

@@ -6,6 +6,24 @@ use super::raw::RawConfig;
 use super::resolve::resolve;
 use super::{Config, suggest};
 
+/// Keys whose value is a length of time.
+const SPANS: [&str; 14] = [
+    "lateness",
+    "max_ahead",
+    "wait",
+    "spans",
+    "transaction",
+    "window",
+    "offset",
+    "every",
+    "first_after",
+    "cool_down",
+    "schedule",
+    "history",
+    "holdout",
+    "session_timeout",
+];
+
 impl Config {
     /// Resolves a configuration given as text.
     ///
@@ -30,33 +48,60 @@ fn explain(error: &toml::de::Error, places: &Places<'_>) -> ConfigError {
     let Some(path) = start.and_then(|start| places.path_at(start)) else {
         return ConfigError::Syntax { place, message };
     };
-    let problem = Problem::new(path, reword(&message));
+    let problem = Problem::new(path, reword(path, &message));
     ConfigError::Key { place, problem }
 }
 
-fn reword(message: &str) -> String {
+fn reword(path: &str, message: &str) -> String {
     if let Some(rest) = message.strip_prefix("unknown field ") {
-        let mut names = quoted(rest);
-        if names.is_empty() {
-            return "unknown key".to_owned();
-        }
-        let unknown = names.remove(0);
-        return format!("unknown key; {}", suggest::hint(unknown, names));
+        return match quoted(rest).split_first() {
+            Some((unknown, known)) => format!("unknown key; {}", suggest::hint(unknown, known.iter().copied())),
+            None => "unknown key".to_owned(),
+        };
     }
     if let Some(rest) = message.strip_prefix("unknown variant ") {
-        let mut names = quoted(rest);
-        if names.is_empty() {
-            return message.to_owned();
-        }
-        let unknown = names.remove(0);
-        return format!("unknown value `{unknown}`; {}", suggest::hint(unknown, names));
+        return match quoted(rest).split_first() {
+            Some((unknown, known)) => {
+                format!("unknown value `{unknown}`; {}", suggest::hint(unknown, known.iter().copied()))
+            }
+            None => message.to_owned(),
+        };
     }
-    let reworded = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
-    let Some((found, expected)) = reworded.and_then(|rest| rest.rsplit_once(", expected ")) else {
+    let mismatch = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    let Some((found, expected)) = mismatch.and_then(|rest| rest.rsplit_once(", expected ")) else {
         return message.to_owned();
     };
-    let expected = match expected {
-        "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more",
+    if (found, expected) == ("map", "a sequence") {
+        return format!("is one table of several; write it in double brackets, `[[{path}]]`");
+    }
+    format!("is {}; write {}", in_words(found), wanted(path, expected))
+}
+
+/// What was found, in the words of the file rather than the parser's.
+fn in_words(found: &str) -> String {
+    match found.split_once(' ') {
+        Some(("integer", value)) => format!("the number {value}"),
+        Some(("string", value)) => format!("the text {value}"),
+        Some(("boolean", value)) => value.to_owned(),
+        _ => match found.strip_prefix("floating point ") {
+            Some(value) => format!("the number {value}"),
+            None if found == "sequence" => "a list".to_owned(),
+            None if found == "map" => "a table".to_owned(),
+            None => found.to_owned(),
+        },
+    }
+}
+
+/// What to write instead. The parser knows a length of time only as a string.
+fn wanted<'a>(path: &str, expected: &'a str) -> &'a str {
+    let key = path.rsplit('.').next().unwrap_or(path);
+    let key = key.split('[').next().unwrap_or(key);
+    match expected {
+        "a string" | "a borrowed string" if SPANS.contains(&key) => "a length of time in quotes, such as `\"10m\"`",
+        "a string" => "a text in quotes",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number, 0 or more",
         "i16" | "i32" | "i64" => "a whole number",
         "f64" => "a number",
         "a boolean" => "`true` or `false`",
@@ -64,8 +109,7 @@ fn reword(message: &str) -> String {
         "a map" => "a table",
         other if other.starts_with("struct ") => "a table",
         other => other,
-    };
-    format!("is {found}; write {expected}")
+    }
 }
 
 /// The names in back quotes, in their order.

@@ -46,9 +46,10 @@ const OWNED: [(&str, &str); 31] = [
 ];
 
 /// Properties whose value must not stand in the file.
-const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 9] = [
     "sasl.password",
     "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.client.credentials.client.secret",
     "sasl.oauthbearer.config",
     "sasl.oauthbearer.assertion.private.key.passphrase",
     "sasl.oauthbearer.assertion.private.key.pem",

@@ -12,8 +12,8 @@ const ALL_REASONS: [TrainingReason; 4] =
 pub(super) fn retrain(raw: &RawRetrain, width: usize, labelled: bool) -> Result<RetrainParams, Problem> {
     let on = reasons(raw, labelled)?;
     check_spans(raw, &on)?;
-    let min_labels = whole("retrain.min_labels", raw.min_labels, 100..=1_000_000_000)?;
-    let max_rows = whole("retrain.max_rows", raw.max_rows, 100..=100_000_000)?;
+    let min_labels = whole("retrain.min_labels", raw.min_labels, 10..=1_000_000_000)?;
+    let max_rows = whole("retrain.max_rows", raw.max_rows, 10..=100_000_000)?;
     if (max_rows as u64) < min_labels {
         let message =
             format!("{max_rows} is below `retrain.min_labels`, which is {min_labels}; write at least {min_labels}");
