@@ -1,6 +1,8 @@
 //! Driftless keeps machine-learning models honest on live Kafka streams.
 
+pub mod cli;
 pub mod codec;
+pub mod config;
 pub mod data;
 pub mod drift;
 pub mod features;

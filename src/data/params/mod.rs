@@ -14,7 +14,8 @@ mod retrain;
 mod watch;
 
 pub use events::{
-    EventParams, FieldColumn, FieldKind, FieldSpec, NumberIndex, TextIndex, TimeSource, TimeUnit, number_names, text_names,
+    EventParams, FieldColumn, FieldKind, FieldSpec, NumberIndex, TextIndex, TimeSource, TimeUnit, number_names,
+    text_names,
 };
 pub use features::{Aggregate, FeatureParams, Grouping, Source, WindowSpec};
 pub use labels::{KindIndex, KindSpec, LabelParams, LabelSpec};
