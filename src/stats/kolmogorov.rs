@@ -7,6 +7,8 @@
 
 use std::f64::consts::PI;
 
+use super::durbin_matrix::matrix_body;
+
 /// Above this size the one-sided sum is replaced by its exponential limit, whose relative error is of order 1 / n.
 const ONE_SIDED_SUM_LIMIT: u64 = 100_000;
 /// Up to this size the matrix method serves the whole body of the distribution.
@@ -16,12 +18,15 @@ const MATRIX_LIMIT: u64 = 140;
 ///
 /// `x` <= 0 and NaN give 1. From x = 1 on the alternating series gives the tail itself, at full relative accuracy.
 pub fn limit_tail(x: f64) -> f64 {
-    if !(x > 0.04) {
+    if x.is_nan() || x <= 0.04 {
         return 1.0; // the series for small x is below 1e-300 here
     }
     if x < 1.0 {
         let exponent = -PI * PI / (8.0 * x * x);
-        let sum: f64 = [1.0, 9.0, 25.0, 49.0].iter().map(|odd_square| libm::exp(exponent * odd_square)).sum();
+        let sum: f64 = [1.0, 9.0, 25.0, 49.0]
+            .iter()
+            .map(|odd_square| libm::exp(exponent * odd_square))
+            .sum();
         return (1.0 - (2.0 * PI).sqrt() / x * sum).clamp(0.0, 1.0);
     }
     let mut tail = 0.0;
@@ -39,7 +44,7 @@ pub fn limit_tail(x: f64) -> f64 {
 /// Exact up to n = 140 (relative accuracy of the tail about 1e-10) and to at least five digits beyond. Cost is a few
 /// microseconds, with up to n d logarithms in the upper tail.
 pub fn finite_tail(d: f64, n: u64) -> f64 {
-    if n == 0 || !(d > 0.0) {
+    if n == 0 || d.is_nan() || d <= 0.0 {
         return 1.0;
     }
     if d >= 1.0 {
@@ -91,97 +96,6 @@ fn one_sided_tail(d: f64, n: u64) -> f64 {
     d * sum
 }
 
-/// P(D_n <= d) by Durbin's matrix in the form of Marsaglia, Tsang and Wang 2003, "Evaluating Kolmogorov's Distribution"
-/// (J. Statistical Software 8(18)). With k = ceil(n d) the cost is of order k^3 log n.
-fn matrix_body(d: f64, n: u64) -> f64 {
-    let size = n as f64;
-    let k = libm::ceil(size * d) as usize;
-    let h = k as f64 - size * d;
-    let order = 2 * k - 1;
-    let step = Scaled::durbin(order, h);
-    let power = step.power(n);
-    let mut body = power.cells[(k - 1) * order + (k - 1)];
-    let mut exponent = power.exponent;
-    // multiply by n! / n^n one factor at a time, keeping the number in range
-    for j in 1..=n {
-        body *= j as f64 / size;
-        if body < 1e-140 {
-            body *= 1e140;
-            exponent -= 140;
-        }
-    }
-    body * libm::exp10(f64::from(exponent))
-}
-
-/// A square matrix times a power of ten.
-struct Scaled {
-    order: usize,
-    cells: Vec<f64>,
-    exponent: i32,
-}
-
-impl Scaled {
-    /// The matrix H of Marsaglia et al., section 2: ones on and below the first superdiagonal, the corners corrected by
-    /// powers of h, everything divided by the factorial of its distance from that diagonal.
-    fn durbin(order: usize, h: f64) -> Self {
-        let mut cells = vec![0.0; order * order];
-        for row in 0..order {
-            for column in 0..order.min(row + 2) {
-                cells[row * order + column] = 1.0;
-            }
-        }
-        let mut power = 1.0;
-        for i in 0..order {
-            power *= h;
-            cells[i * order] -= power;
-            cells[(order - 1) * order + (order - 1 - i)] -= power;
-        }
-        let corner = 2.0 * h - 1.0;
-        if corner > 0.0 {
-            cells[(order - 1) * order] += (0..order).fold(1.0, |power, _| power * corner);
-        }
-        for row in 0..order {
-            for column in 0..order.min(row + 2) {
-                for divisor in 2..=(row + 1 - column) {
-                    cells[row * order + column] /= divisor as f64;
-                }
-            }
-        }
-        Self { order, cells, exponent: 0 }
-    }
-
-    fn times(&self, other: &Self) -> Self {
-        let order = self.order;
-        let mut cells = vec![0.0; order * order];
-        for (row, out) in cells.chunks_exact_mut(order).enumerate() {
-            for (inner, right) in other.cells.chunks_exact(order).enumerate() {
-                let left = self.cells[row * order + inner];
-                for (cell, &factor) in out.iter_mut().zip(right) {
-                    *cell += left * factor;
-                }
-            }
-        }
-        let mut exponent = self.exponent + other.exponent;
-        if cells[(order / 2) * order + order / 2] > 1e140 {
-            cells.iter_mut().for_each(|cell| *cell *= 1e-140);
-            exponent += 140;
-        }
-        Self { order, cells, exponent }
-    }
-
-    fn power(&self, n: u64) -> Self {
-        let mut result = Self { order: self.order, cells: self.cells.clone(), exponent: 0 };
-        let highest_bit = n.ilog2();
-        for bit in (0..highest_bit).rev() {
-            result = result.times(&result);
-            if n >> bit & 1 == 1 {
-                result = result.times(self);
-            }
-        }
-        result
-    }
-}
-
 /// P(D_n <= d) by the expansion K0 + K1 / n^(1/2) + K2 / n + K3 / n^(3/2) of Pelz and Good 1976, "Approximating the Lower
 /// Tail-Areas of the Kolmogorov-Smirnov One-Sample Statistic", in the notation of Simard and L'Ecuyer, section 2.3.
 fn expansion_body(d: f64, n: f64) -> f64 {
@@ -200,7 +114,11 @@ fn expansion_body(d: f64, n: f64) -> f64 {
         let weight = libm::exp(-pi2 * odd / (2.0 * z2));
         k0 += weight;
         k1 += weight * (pi2 * odd - z2);
-        k2 += weight * (6.0 * z6 + 2.0 * z4 + pi2 * (2.0 * z4 - 5.0 * z2) * odd + pi4 * (1.0 - 2.0 * z2) * odd * odd);
+        k2 += weight
+            * (6.0 * z6
+                + 2.0 * z4
+                + pi2 * (2.0 * z4 - 5.0 * z2) * odd
+                + pi4 * (1.0 - 2.0 * z2) * odd * odd);
         k3 += weight
             * (pi6 * odd * odd * odd * (5.0 - 30.0 * z2)
                 + pi4 * odd * odd * (-60.0 * z2 + 212.0 * z4)
@@ -248,7 +166,10 @@ mod tests {
     fn finite_tails_agree_with_scipy() {
         for (d, n, expected) in FINITE_TAILS {
             let actual = finite_tail(d, n);
-            assert!((actual - expected).abs() <= 1e-9 * expected.max(1e-3), "d={d} n={n}: {actual} is not {expected}");
+            assert!(
+                (actual - expected).abs() <= 1e-9 * expected.max(1e-3),
+                "d={d} n={n}: {actual} is not {expected}"
+            );
         }
     }
 

@@ -1,14 +1,12 @@
-//! The two-sample Kolmogorov-Smirnov test, from samples and from shared bins.
+//! The two-sample Kolmogorov-Smirnov test, from samples.
 //!
-//! The distance is the largest gap between the two empirical distribution functions. From samples it is held as an
-//! integer over the common denominator, so equal inputs give exactly 0 and the exact p-value needs no rounding. From bins
-//! the gap is seen at the edges only: it can only be smaller, so the test errs towards silence. Upper tails are computed
-//! directly and every input ends. Infinite values order as usual; NaN is missing and dropped.
+//! The distance is the largest gap between the two empirical distribution functions. It is held as an integer over the
+//! common denominator, so equal inputs give exactly 0 and the exact p-value needs no rounding. Upper tails are computed
+//! directly and every input ends. Infinite values order as usual; NaN is missing and dropped. For counts see `binned_ks`.
 //!
 //! Which p-value to use: `exact_p` where both sides hold at most 10,000 values, `finite_p` else; `limit_p` and
 //! `stephens_p` are what other tools print.
 
-use super::counts::BinCounts;
 use super::kolmogorov::{finite_tail, limit_tail};
 use super::ks_exact::{self, Lattice};
 
@@ -38,18 +36,22 @@ pub struct KsSamples {
 
 impl KsSamples {
     /// Compares two samples in any order; `None` when either holds no number. Costs a sort of both.
+    ///
+    /// ```
+    /// use driftless::stats::KsSamples;
+    /// let ks = KsSamples::of(&[1.0, 2.0, 3.0, 4.0], &[3.0, 4.0, 5.0, 6.0]).unwrap();
+    /// assert_eq!((ks.statistic, ks.place), (0.5, 2.0));
+    /// ```
     pub fn of(first: &[f64], second: &[f64]) -> Option<Self> {
         let first = sorted_numbers(first);
         let second = sorted_numbers(second);
         let (n, m) = (first.len(), second.len());
-        if n == 0 || m == 0 {
-            return None;
-        }
+        let (&first_lowest, &second_lowest) = (first.first()?, second.first()?);
         let divisor = gcd(n, m);
         let (first_weight, second_weight) = ((m / divisor) as i64, (n / divisor) as i64);
         let mut gap = 0; // (F1 - F2) n m / gcd
         let (mut highest, mut lowest) = (0, 0);
-        let (mut highest_place, mut lowest_place) = (first[0], second[0]);
+        let (mut highest_place, mut lowest_place) = (first_lowest, second_lowest);
         let (mut i, mut j) = (0, 0);
         while i < n || j < m {
             let x = match (first.get(i), second.get(j)) {
@@ -75,7 +77,11 @@ impl KsSamples {
         }
         let unit = 1.0 / (n as f64 * (m / divisor) as f64);
         let first_is_above = highest >= -lowest;
-        let place = if first_is_above { highest_place } else { lowest_place };
+        let place = if first_is_above {
+            highest_place
+        } else {
+            lowest_place
+        };
         let steps = highest.max(-lowest);
         Some(Self {
             statistic: steps as f64 * unit,
@@ -96,12 +102,20 @@ impl KsSamples {
             return None;
         }
         let divisor = gcd(self.n, self.m);
-        Some(ks_exact::chance_outside(Lattice { n: self.n, m: self.m, divisor, steps: self.steps }))
+        Some(ks_exact::chance_outside(Lattice {
+            n: self.n,
+            m: self.m,
+            divisor,
+            steps: self.steps,
+        }))
     }
 
     /// The p-value of the one-sample law at the rounded effective size, as scipy's asymptotic method does.
     pub fn finite_p(&self) -> f64 {
-        finite_tail(self.statistic, libm::rint(self.effective_size()).max(1.0) as u64)
+        finite_tail(
+            self.statistic,
+            libm::rint(self.effective_size()).max(1.0) as u64,
+        )
     }
 
     /// The p-value of the limit law for large samples.
@@ -109,7 +123,7 @@ impl KsSamples {
         limit_tail(self.effective_size().sqrt() * self.statistic)
     }
 
-    /// The limit law with the small-sample correction of [`stephens_tail`].
+    /// The limit law with the small-sample correction of Stephens 1970.
     pub fn stephens_p(&self) -> f64 {
         stephens_tail(self.statistic, self.effective_size())
     }
@@ -128,7 +142,9 @@ impl KsSamples {
         let larger = self.n.max(self.m) as f64;
         let smaller = self.n.min(self.m) as f64;
         let z = self.effective_size().sqrt() * distance;
-        let correction = 2.0 * z * (larger + 2.0 * smaller) / (larger * smaller * (larger + smaller)).sqrt() / 3.0;
+        let correction = 2.0 * z * (larger + 2.0 * smaller)
+            / (larger * smaller * (larger + smaller)).sqrt()
+            / 3.0;
         libm::exp(-2.0 * z * z - correction).clamp(0.0, 1.0)
     }
 
@@ -138,43 +154,9 @@ impl KsSamples {
     }
 }
 
-/// A Kolmogorov-Smirnov test over shared bins.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct KsResult {
-    /// The distance D over the shared edges, in [0, 1].
-    pub statistic: f64,
-    /// Chance of such a distance without a change, in [0, 1].
-    pub p_value: f64,
-    /// n m / (n + m) / phi: the size the p-value was computed for.
-    pub n_effective: f64,
-}
-
-/// Compares counts over the same edges; missing values take no part (`psi` sees them).
-///
-/// `phi` is the design effect of clustered data, as found by [`super::psi::dispersion`]: how many times as much counts vary
-/// as they would for independent values. It divides the effective size (Kish 1965); below 1, or NaN, it counts as 1. The p-value is [`stephens_tail`]. For
-/// a distribution with heavy ties or few bins it is too large, never too small. `None` when a side has no present
-/// value or the bins differ.
-pub fn binned_ks(current: &BinCounts, reference: &BinCounts, phi: f64) -> Option<KsResult> {
-    let n = current.present() as f64;
-    let m = reference.present() as f64;
-    if n == 0.0 || m == 0.0 || current.bins.len() != reference.bins.len() {
-        return None;
-    }
-    let (mut current_below, mut reference_below) = (0_u64, 0_u64);
-    let mut statistic = 0.0_f64;
-    for (count, reference_count) in current.bins.iter().zip(&reference.bins) {
-        current_below += count;
-        reference_below += reference_count;
-        statistic = statistic.max((current_below as f64 / n - reference_below as f64 / m).abs());
-    }
-    let n_effective = effective_size(n, m) / phi.clamp(1.0, f64::MAX).max(1.0);
-    Some(KsResult { statistic, p_value: stephens_tail(statistic, n_effective), n_effective })
-}
-
 /// The limit law at D (sqrt(e) + 0.12 + 0.11 / sqrt(e)) for effective size e (Stephens 1970, "Use of the
 /// Kolmogorov-Smirnov, Cramer-von Mises and Related Statistics Without Extensive Tables").
-fn stephens_tail(statistic: f64, effective_size: f64) -> f64 {
+pub(super) fn stephens_tail(statistic: f64, effective_size: f64) -> f64 {
     let root = effective_size.sqrt();
     if statistic <= 0.0 || root <= 0.0 {
         return 1.0;
@@ -182,12 +164,16 @@ fn stephens_tail(statistic: f64, effective_size: f64) -> f64 {
     limit_tail(statistic * (root + 0.12 + 0.11 / root))
 }
 
-fn effective_size(n: f64, m: f64) -> f64 {
+pub(super) fn effective_size(n: f64, m: f64) -> f64 {
     n / (n + m) * m
 }
 
 fn sorted_numbers(sample: &[f64]) -> Vec<f64> {
-    let mut numbers: Vec<f64> = sample.iter().copied().filter(|value| !value.is_nan()).collect();
+    let mut numbers: Vec<f64> = sample
+        .iter()
+        .copied()
+        .filter(|value| !value.is_nan())
+        .collect();
     numbers.sort_unstable_by(f64::total_cmp);
     numbers
 }
@@ -199,7 +185,6 @@ fn gcd(a: usize, b: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::bins::Edges;
     use proptest::prelude::*;
 
     #[test]
@@ -207,7 +192,14 @@ mod tests {
         let constant = [3.0; 50];
         let ks = KsSamples::of(&constant, &constant[..20]).unwrap();
         assert_eq!(ks.statistic, 0.0);
-        let p = [ks.exact_p().unwrap(), ks.finite_p(), ks.limit_p(), ks.stephens_p(), ks.above_p(), ks.below_p()];
+        let p = [
+            ks.exact_p().unwrap(),
+            ks.finite_p(),
+            ks.limit_p(),
+            ks.stephens_p(),
+            ks.above_p(),
+            ks.below_p(),
+        ];
         assert_eq!(p, [1.0; 6]);
     }
 
@@ -215,10 +207,6 @@ mod tests {
     fn nothing_present_is_no_test() {
         assert_eq!(KsSamples::of(&[], &[1.0]), None);
         assert_eq!(KsSamples::of(&[1.0], &[f64::NAN]), None);
-        assert_eq!(binned_ks(&BinCounts::new(3), &BinCounts { bins: vec![1, 0, 0], missing: 0 }, 1.0), None);
-        let two = BinCounts { bins: vec![1, 1], missing: 0 };
-        let three = BinCounts { bins: vec![1, 1, 1], missing: 0 };
-        assert_eq!(binned_ks(&two, &three, 1.0), None);
     }
 
     #[test]
@@ -229,21 +217,9 @@ mod tests {
     }
 
     #[test]
-    fn one_bin_or_one_value_is_no_evidence() {
-        let one_bin = BinCounts { bins: vec![500], missing: 3 };
-        assert_eq!(binned_ks(&one_bin, &one_bin, 1.0).unwrap().p_value, 1.0);
+    fn one_value_is_no_evidence() {
         let ks = KsSamples::of(&[1.0], &[2.0]).unwrap();
         assert_eq!(ks.exact_p(), Some(1.0));
-    }
-
-    #[test]
-    fn clustered_data_weaken_the_evidence() {
-        let reference = BinCounts { bins: vec![500, 500], missing: 0 };
-        let current = BinCounts { bins: vec![60, 40], missing: 0 };
-        let p = |phi| binned_ks(&current, &reference, phi).unwrap().p_value;
-        assert!(p(1.0) < p(4.0));
-        assert_eq!(p(f64::NAN), p(1.0));
-        assert!(p(f64::INFINITY) <= 1.0);
     }
 
     #[test]
@@ -268,9 +244,6 @@ mod tests {
                 prop_assert!((0.0..=1.0).contains(&p));
             }
             prop_assert!((ks.exact_p().unwrap() - swapped.exact_p().unwrap()).abs() < 1e-12);
-            let edges = Edges::new(vec![-2.0, 0.0, 3.0]).unwrap();
-            let binned = binned_ks(&BinCounts::of(&edges, &first), &BinCounts::of(&edges, &second), 1.0).unwrap();
-            prop_assert!(binned.statistic <= ks.statistic + 1e-12);
         }
     }
 }

@@ -12,10 +12,13 @@
 //! What is significant, and what to do about it, is decided further up.
 
 pub mod auc;
+pub mod binned_ks;
 pub mod bins;
 pub mod counts;
 pub mod delong;
+pub mod dispersion;
 pub mod distribution;
+mod durbin_matrix;
 pub mod fdr;
 pub mod fixed_sum;
 pub mod interval;
@@ -28,20 +31,23 @@ pub mod paired;
 pub mod psi;
 pub mod quantile;
 pub mod rng;
+mod score_cells;
 pub mod score_histogram;
 pub mod special;
 
 pub use auc::{AucResult, auc};
+pub use binned_ks::{KsResult, binned_ks};
 pub use bins::{Edges, EdgesError};
 pub use counts::{BinCounts, BinMismatch};
 pub use delong::{AucDifference, PairedScores};
+pub use dispersion::{Dispersion, dispersion};
 pub use fdr::q_values;
 pub use fixed_sum::FixedSum;
 pub use interval::{Confidence, Interval, Share};
-pub use ks::{KsResult, KsSamples, binned_ks};
+pub use ks::KsSamples;
 pub use moments::Moments;
 pub use paired::{PairedDifference, paired_difference};
-pub use psi::{Dispersion, PsiResult, dispersion, psi};
+pub use psi::{PsiResult, psi};
 pub use quantile::quantile_sorted;
 pub use rng::SplitMix64;
 pub use score_histogram::ScoreHistogram;

@@ -10,27 +10,12 @@
 //!
 //! Missing values are one more bin. Categories are bins like any other.
 
-use serde::{Deserialize, Serialize};
-
 use super::counts::BinCounts;
+use super::dispersion::Dispersion;
 use super::distribution::{FDegrees, chi_square_tail, f_tail};
 
 /// Shares below this count as this in PSI, on either side, without renormalising: an empty bin costs a bounded amount.
 pub const SHARE_FLOOR: f64 = 1e-4;
-
-/// How much more counts vary than those of independent values would.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Dispersion {
-    /// The design effect, at least 1.
-    pub phi: f64,
-    /// Degrees of freedom phi was estimated from; `None` when it is known, not estimated.
-    pub df: Option<f64>,
-}
-
-impl Dispersion {
-    /// Independent values: phi = 1, known.
-    pub const INDEPENDENT: Self = Self { phi: 1.0, df: None };
-}
 
 /// The verdict on one column of one window.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,7 +51,11 @@ pub struct PsiResult {
 /// assert!((result.psi - 0.1695).abs() < 1e-4); // 0.2 ln(1.4) - 0.2 ln(0.6)
 /// assert!(result.p_value < 0.001);
 /// ```
-pub fn psi(current: &BinCounts, reference: &BinCounts, dispersion: Dispersion) -> Option<PsiResult> {
+pub fn psi(
+    current: &BinCounts,
+    reference: &BinCounts,
+    dispersion: Dispersion,
+) -> Option<PsiResult> {
     let (n, m) = (current.total(), reference.total());
     if n == 0 || m == 0 || current.bins.len() != reference.bins.len() {
         return None;
@@ -92,53 +81,39 @@ pub fn psi(current: &BinCounts, reference: &BinCounts, dispersion: Dispersion) -
     let df = occupied.saturating_sub(1) as f64;
     let scaled = chi_square / phi;
     let p_value = match dispersion.df {
-        Some(denominator) => f_tail(scaled / df.max(1.0), FDegrees { numerator: df, denominator }),
+        Some(denominator) => f_tail(
+            scaled / df.max(1.0),
+            FDegrees {
+                numerator: df,
+                denominator,
+            },
+        ),
         None => chi_square_tail(scaled, df),
     };
     let expected = (phi * df * (1.0 / n_values + 1.0 / m_values)).min(f64::MAX);
-    Some(PsiResult { psi: index, excess: index - expected, p_value, chi_square, occupied, n, m })
-}
-
-/// Measures phi as Pearson's X^2 of homogeneity over K consecutive blocks by its degrees of freedom (K - 1)(B - 1), at
-/// least 1 (McCullagh and Nelder 1989, section 4.5.2).
-///
-/// Blocks are stretches of the reference about as long as the windows to be judged; empty ones and those with other bins
-/// than the first are left out, as are bins that are empty throughout. Slow change inside the reference raises phi too: what is normal there is
-/// no drift. `None` with fewer than two blocks or two occupied bins.
-pub fn dispersion(blocks: &[BinCounts]) -> Option<Dispersion> {
-    let n_bins = blocks.first()?.bins.len();
-    let used: Vec<&BinCounts> =
-        blocks.iter().filter(|block| block.bins.len() == n_bins && block.total() > 0).collect();
-    let mut pooled = BinCounts::new(n_bins);
-    for block in &used {
-        pooled.merge(block).ok()?;
-    }
-    let shares = pooled.shares()?;
-    let occupied = shares.iter().filter(|&&share| share > 0.0).count();
-    let df = used.len().checked_sub(1)? as f64 * occupied.checked_sub(1)? as f64;
-    if df <= 0.0 {
-        return None;
-    }
-    let mut chi_square = 0.0;
-    for block in &used {
-        let total = block.total() as f64;
-        for (count, &share) in block.cells().zip(&shares).filter(|&(_, &share)| share > 0.0) {
-            let expected = total * share;
-            let difference = count as f64 - expected;
-            chi_square += difference * difference / expected;
-        }
-    }
-    Some(Dispersion { phi: (chi_square / df).max(1.0), df: Some(df) })
+    Some(PsiResult {
+        psi: index,
+        excess: index - expected,
+        p_value,
+        chi_square,
+        occupied,
+        n,
+        m,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::dispersion::dispersion;
     use crate::stats::rng::SplitMix64;
     use proptest::prelude::*;
 
     fn counts(bins: &[u64], missing: u64) -> BinCounts {
-        BinCounts { bins: bins.to_vec(), missing }
+        BinCounts {
+            bins: bins.to_vec(),
+            missing,
+        }
     }
 
     #[test]
@@ -148,33 +123,61 @@ mod tests {
         let silent = counts(&[0, 0, 0], 40);
         assert_eq!(psi(&empty, &some, Dispersion::INDEPENDENT), None);
         assert_eq!(psi(&some, &empty, Dispersion::INDEPENDENT), None);
-        assert_eq!(psi(&some, &counts(&[1, 1], 0), Dispersion::INDEPENDENT), None);
+        assert_eq!(
+            psi(&some, &counts(&[1, 1], 0), Dispersion::INDEPENDENT),
+            None
+        );
         for pair in [&some, &silent] {
-            let same = psi(pair, pair, Dispersion { phi: f64::NAN, df: Some(0.0) }).unwrap();
+            let same = psi(
+                pair,
+                pair,
+                Dispersion {
+                    phi: f64::NAN,
+                    df: Some(0.0),
+                },
+            )
+            .unwrap();
             assert_eq!((same.psi, same.p_value, same.excess), (0.0, 1.0, 0.0));
         }
-        let gone = psi(&silent, &counts(&[100, 100, 100], 0), Dispersion { phi: 2.0, df: Some(20.0) }).unwrap();
+        let gone = psi(
+            &silent,
+            &counts(&[100, 100, 100], 0),
+            Dispersion {
+                phi: 2.0,
+                df: Some(20.0),
+            },
+        )
+        .unwrap();
         assert!(gone.psi > 1.0 && gone.psi.is_finite() && gone.p_value < 1e-6);
-        let endless = psi(&some, &counts(&[5, 5, 5], 0), Dispersion { phi: f64::INFINITY, df: None }).unwrap();
+        let endless = psi(
+            &some,
+            &counts(&[5, 5, 5], 0),
+            Dispersion {
+                phi: f64::INFINITY,
+                df: None,
+            },
+        )
+        .unwrap();
         assert!(endless.excess.is_finite() && endless.p_value > 0.99);
     }
 
     #[test]
     fn one_event_in_an_unseen_bin_is_no_alarm_but_many_are() {
         let reference = counts(&[2500, 2500, 0], 0);
-        let one = psi(&counts(&[100, 99, 1], 0), &reference, Dispersion::INDEPENDENT).unwrap();
-        let many = psi(&counts(&[90, 90, 20], 0), &reference, Dispersion::INDEPENDENT).unwrap();
+        let one = psi(
+            &counts(&[100, 99, 1], 0),
+            &reference,
+            Dispersion::INDEPENDENT,
+        )
+        .unwrap();
+        let many = psi(
+            &counts(&[90, 90, 20], 0),
+            &reference,
+            Dispersion::INDEPENDENT,
+        )
+        .unwrap();
         assert!(one.psi < 0.1, "{one:?}");
         assert!(many.psi > 0.3 && many.p_value < 1e-20, "{many:?}");
-    }
-
-    #[test]
-    fn dispersion_needs_two_blocks_and_two_bins() {
-        assert_eq!(dispersion(&[]), None);
-        assert_eq!(dispersion(&[counts(&[5, 5], 0)]), None);
-        assert_eq!(dispersion(&[counts(&[5, 0], 0), counts(&[9, 0], 0), counts(&[0, 0], 0)]), None);
-        let found = dispersion(&[counts(&[30, 10], 0), counts(&[10, 30], 0)]).unwrap();
-        assert_eq!((found.phi, found.df), (20.0, Some(1.0)));
     }
 
     /// 20 blocks whose values come in runs of ten equal ones: counts vary ten times as much, and without phi nearly every
@@ -194,14 +197,19 @@ mod tests {
         for _ in 0..400 {
             let blocks: Vec<BinCounts> = (0..20).map(|_| block(50)).collect();
             let mut reference = BinCounts::new(10);
-            blocks.iter().for_each(|block| reference.merge(block).unwrap());
+            blocks
+                .iter()
+                .for_each(|block| reference.merge(block).unwrap());
             let current = block(50);
             let p = |dispersion| psi(&current, &reference, dispersion).unwrap().p_value;
             naive += usize::from(p(Dispersion::INDEPENDENT) < 0.05);
             clustered += usize::from(p(dispersion(&blocks).unwrap()) < 0.05);
         }
         assert!(naive > 380, "{naive} of 400");
-        assert!((8..=34).contains(&clustered), "{clustered} of 400, 20 expected");
+        assert!(
+            (8..=34).contains(&clustered),
+            "{clustered} of 400, 20 expected"
+        );
     }
 
     /// The mean of `excess` over unchanged windows is zero up to the second order in the bin counts.
@@ -214,8 +222,14 @@ mod tests {
             counts
         };
         let reference = draw(200_000);
-        let excess: f64 =
-            (0..500).map(|_| psi(&draw(1000), &reference, Dispersion::INDEPENDENT).unwrap().excess).sum::<f64>() / 500.0;
+        let excess: f64 = (0..500)
+            .map(|_| {
+                psi(&draw(1000), &reference, Dispersion::INDEPENDENT)
+                    .unwrap()
+                    .excess
+            })
+            .sum::<f64>()
+            / 500.0;
         assert!(excess.abs() < 0.0008, "{excess}");
     }
 

@@ -24,8 +24,12 @@ pub fn gamma_upper(a: f64, x: f64) -> f64 {
         return 0.0;
     }
     let scale = libm::exp(a * libm::log(x) - x - libm::lgamma(a));
-    let upper = if x < a + 1.0 { 1.0 - scale * gamma_series(a, x) } else { scale * gamma_fraction(a, x) };
-    upper.clamp(0.0, 1.0)
+    let upper = if x < a + 1.0 {
+        1.0 - scale * gamma_series(a, x)
+    } else {
+        scale * gamma_fraction(a, x)
+    };
+    probability(upper)
 }
 
 fn gamma_series(a: f64, x: f64) -> f64 {
@@ -72,21 +76,27 @@ pub struct BetaPoint {
 /// Returns the regularised incomplete beta function I_x(a, b), for `a` > 0 and `b` > 0; other parameters or NaN give 1.
 pub fn beta_lower(a: f64, b: f64, point: BetaPoint) -> f64 {
     let BetaPoint { x, complement } = point;
-    if !(a > 0.0 && b > 0.0) || a.is_infinite() || b.is_infinite() || x.is_nan() || complement <= 0.0 {
+    if !(a > 0.0 && b > 0.0)
+        || a.is_infinite()
+        || b.is_infinite()
+        || x.is_nan()
+        || complement <= 0.0
+    {
         return 1.0;
     }
     if x <= 0.0 {
         return 0.0;
     }
-    let log_scale =
-        libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * libm::log(x) + b * libm::log(complement);
+    let log_scale = libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b)
+        + a * libm::log(x)
+        + b * libm::log(complement);
     let scale = libm::exp(log_scale);
     let lower = if x < (a + 1.0) / (a + b + 2.0) {
         scale * beta_fraction(a, b, x) / a
     } else {
         1.0 - scale * beta_fraction(b, a, complement) / b
     };
-    lower.clamp(0.0, 1.0)
+    probability(lower)
 }
 
 fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
@@ -111,6 +121,37 @@ fn beta_fraction(a: f64, b: f64, x: f64) -> f64 {
     fraction
 }
 
+/// Parameters so large that their log-gamma overflows leave NaN, which is answered like other invalid ones.
+fn probability(x: f64) -> f64 {
+    if x.is_nan() { 1.0 } else { x.clamp(0.0, 1.0) }
+}
+
 fn away_from_zero(x: f64) -> f64 {
     if x.abs() < TINY { TINY } else { x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_argument_gives_a_probability(
+            a in prop::num::f64::ANY,
+            b in prop::num::f64::ANY,
+            x in prop::num::f64::ANY,
+        ) {
+            prop_assert!((0.0..=1.0).contains(&gamma_upper(a, x)));
+            let point = BetaPoint { x, complement: 1.0 - x };
+            prop_assert!((0.0..=1.0).contains(&beta_lower(a, b, point)));
+        }
+
+        #[test]
+        fn beta_is_symmetric(a in 0.1..500.0f64, b in 0.1..500.0f64, x in 0.0..1.0f64) {
+            let below = beta_lower(a, b, BetaPoint { x, complement: 1.0 - x });
+            let above = beta_lower(b, a, BetaPoint { x: 1.0 - x, complement: x });
+            prop_assert!((below + above - 1.0).abs() < 1e-10);
+        }
+    }
 }
