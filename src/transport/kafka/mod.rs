@@ -1,0 +1,3 @@
+//! Kafka.
+/// Kafka.
+pub struct Kafka;
