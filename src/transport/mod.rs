@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use crate::data::{Header, Record, Timestamp};
 
-//pub mod kafka;
-//pub mod memory;
+pub mod kafka;
+pub mod memory;
+mod partitioner;
+
+pub use partitioner::{murmur2, partition_for};
 
 /// What went wrong, by what the caller does about it.
 #[derive(Debug, thiserror::Error)]
@@ -55,14 +58,16 @@ pub struct Position {
     pub next: i64,
 }
 
-/// First and end offset of a partition (end: the next offset to be written, or the last stable one for readers of
-/// committed records).
+/// Where the records of a partition begin and end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// First offset still there.
     pub start: i64,
-    /// One past the last.
+    /// One past the last record a reader of committed records can see now (the last stable offset).
     pub end: i64,
+    /// One past the last record written, those of open transactions included. A restore waits until `end` has reached
+    /// the `high` it saw first: aiming at `end` alone can miss state whose commit is decided but not yet marked.
+    pub high: i64,
 }
 
 /// News from a [`Member`] or [`Reader`].
@@ -78,6 +83,9 @@ pub enum News {
         record: Record,
     },
     /// The partition has been read to its end; `next` is past control records too.
+    ///
+    /// An `End` that follows a `start` says that everything before the [`Bounds::end`] asked for before that `start` has
+    /// been delivered, also where compaction removed the last records and `next` stays below it.
     End {
         /// Index of the topic.
         input: usize,
@@ -221,4 +229,8 @@ pub trait Transport: Send + Sync {
 
     /// Creates the topics that do not exist yet; returns the names of those created.
     fn create(&self, topics: &[TopicSpec]) -> Result<Vec<String>, TransportError>;
+
+    /// Aborts whatever transaction is open under this transactional id and shuts its producer out: how a new owner ends
+    /// the transaction of a dead one instead of waiting for its time-out.
+    fn fence(&self, transactional_id: &str) -> Result<(), TransportError>;
 }

@@ -1,0 +1,182 @@
+//! Topics and their bounds.
+//!
+//! Bounds come from `ListOffsets` at the two isolation levels: a read-committed client is answered with the last stable
+//! offset, a read-uncommitted one with the high watermark. One request per broker, not per partition.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::context::Quiet;
+use super::errors::{classify_code, failed};
+use super::settings::Settings;
+use crate::transport::{Bounds, TopicSpec, TransportError};
+
+const ASK_LIMIT: Duration = Duration::from_secs(10);
+const CREATE_LIMIT: Duration = Duration::from_secs(30);
+/// A created topic is known to every broker a little later.
+const KNOWN_LIMIT: Duration = Duration::from_secs(10);
+const KNOWN_STEP: Duration = Duration::from_millis(20);
+
+/// Clients that ask; they hold no group and read nothing.
+pub(super) struct Views {
+    committed: BaseConsumer<Quiet>,
+    uncommitted: BaseConsumer<Quiet>,
+}
+
+impl Views {
+    pub(super) fn open(settings: &Settings) -> Result<Self, TransportError> {
+        let open = |isolation| {
+            settings
+                .view(isolation)
+                .create_with_context(Quiet)
+                .map_err(|error| failed("cannot create a client", &error))
+        };
+        Ok(Views { committed: open("read_committed")?, uncommitted: open("read_uncommitted")? })
+    }
+
+    /// Partition numbers of a topic that have a leader; `None` if there is no such topic.
+    fn partitions(&self, topic: &str) -> Result<Option<Vec<i32>>, TransportError> {
+        let metadata = self
+            .committed
+            .fetch_metadata(Some(topic), ASK_LIMIT)
+            .map_err(|error| failed(&format!("cannot ask for topic `{topic}`"), &error))?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None => {}
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => return Ok(None),
+            Some(code) => return Err(classify_code(code).error(format!("cannot ask for topic `{topic}`: {code}"))),
+        }
+        let mut numbers = Vec::with_capacity(found.partitions().len());
+        for partition in found.partitions() {
+            if partition.leader() < 0 {
+                return Err(TransportError::Retriable(format!(
+                    "topic `{topic}` partition {} has no leader",
+                    partition.id()
+                )));
+            }
+            numbers.push(partition.id());
+        }
+        numbers.sort_unstable();
+        Ok((!numbers.is_empty()).then_some(numbers))
+    }
+
+    pub(super) fn bounds(&self, topic: &str) -> Result<Option<Vec<Bounds>>, TransportError> {
+        let Some(partitions) = self.partitions(topic)? else { return Ok(None) };
+        // In this order an end never lies beyond the high watermark asked for after it.
+        let starts = offsets(&self.committed, topic, &partitions, Offset::Beginning)?;
+        let ends = offsets(&self.committed, topic, &partitions, Offset::End)?;
+        let highs = offsets(&self.uncommitted, topic, &partitions, Offset::End)?;
+        let bounds = starts.into_iter().zip(ends).zip(highs);
+        Ok(Some(bounds.map(|((start, end), high)| Bounds { start, end, high }).collect()))
+    }
+
+    fn wait_until_known(&self, topic: &TopicSpec) -> Result<(), TransportError> {
+        let deadline = Instant::now() + KNOWN_LIMIT;
+        loop {
+            match self.partitions(&topic.name) {
+                Ok(Some(partitions)) if i32::try_from(partitions.len()) == Ok(topic.partitions) => return Ok(()),
+                Ok(_) | Err(TransportError::Retriable(_)) if Instant::now() < deadline => {}
+                Ok(_) => {
+                    return Err(TransportError::Retriable(format!(
+                        "topic `{}` was created, but not all brokers know it yet",
+                        topic.name
+                    )));
+                }
+                Err(error) => return Err(error),
+            }
+            std::thread::sleep(KNOWN_STEP);
+        }
+    }
+}
+
+/// Offsets of all partitions, in their order.
+fn offsets(
+    view: &BaseConsumer<Quiet>,
+    topic: &str,
+    partitions: &[i32],
+    which: Offset,
+) -> Result<Vec<i64>, TransportError> {
+    let what = || format!("cannot ask for the offsets of topic `{topic}`");
+    let mut asked = TopicPartitionList::new();
+    for partition in partitions {
+        asked.add_partition_offset(topic, *partition, which).map_err(|error| failed(&what(), &error))?;
+    }
+    let answer = view.offsets_for_times(asked, ASK_LIMIT).map_err(|error| failed(&what(), &error))?;
+    partitions
+        .iter()
+        .map(|partition| {
+            let element = answer.find_partition(topic, *partition);
+            if let Some(Err(error)) = element.as_ref().map(|element| element.error()) {
+                return Err(failed(&what(), &error));
+            }
+            match element.map(|element| element.offset()) {
+                Some(Offset::Offset(offset)) => Ok(offset),
+                _ => Err(TransportError::Retriable(format!("{}: no answer for partition {partition}", what()))),
+            }
+        })
+        .collect()
+}
+
+/// Creates the topics that are missing and waits until they can be used.
+pub(super) fn create(settings: &Settings, views: &Views, topics: &[TopicSpec]) -> Result<Vec<String>, TransportError> {
+    if topics.is_empty() {
+        return Ok(Vec::new());
+    }
+    let admin: AdminClient<Quiet> =
+        settings.admin().create_with_context(Quiet).map_err(|error| failed("cannot create a client", &error))?;
+    let wanted: Vec<NewTopic<'_>> = topics
+        .iter()
+        .map(|topic| {
+            let new = NewTopic::new(&topic.name, topic.partitions, TopicReplication::Fixed(topic.replication));
+            topic.config.iter().fold(new, |new, (key, value)| new.set(key, value))
+        })
+        .collect();
+    let options =
+        AdminOptions::new().operation_timeout(Some(CREATE_LIMIT)).request_timeout(Some(CREATE_LIMIT + ASK_LIMIT));
+    let results =
+        block_on(admin.create_topics(&wanted, &options)).map_err(|error| failed("cannot create topics", &error))?;
+    let mut created = Vec::new();
+    for result in results {
+        match result {
+            Ok(name) => created.push(name),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, code)) => {
+                return Err(classify_code(code).error(format!("cannot create topic `{name}`: {code}")));
+            }
+        }
+    }
+    for topic in topics.iter().filter(|topic| created.contains(&topic.name)) {
+        views.wait_until_known(topic)?;
+    }
+    Ok(created)
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for a future of the admin client, which its own thread completes.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}

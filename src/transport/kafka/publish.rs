@@ -1,0 +1,310 @@
+//! Writing: transactions for members, plain idempotent records for everything else.
+//!
+//! Invariants: a full queue is waited for and no record is dropped; a commit is asked for only after every record of the
+//! transaction was acknowledged; a call whose outcome is unknown ends the producer, so that its successor asks the
+//! broker. A producer whose connection was disturbed is replaced before the next transaction, because this client
+//! lacks KIP-890 and a delayed request could end a later transaction (librdkafka#5423).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
+
+use super::bounded::{Bounded, Watchdog};
+use super::context::Deliveries;
+use super::errors::{Class, classify, classify_code, failed};
+use super::settings::Settings;
+use crate::transport::{Outgoing, Publisher, TransportError};
+
+/// How long one call of the transaction protocol may be repeated.
+const CALL_LIMIT: Duration = Duration::from_secs(8);
+/// How long deliveries are waited for: longer than `message.timeout.ms`, after which the client gives a record up itself.
+const DRAIN_LIMIT: Duration = Duration::from_secs(12);
+/// How long a purge, or an abort on the way out, may take.
+const LEAVE_LIMIT: Duration = Duration::from_secs(2);
+/// First use of a fresh cluster creates its transaction log, which takes seconds.
+const INIT_LIMIT: Duration = Duration::from_secs(30);
+const FULL_QUEUE_WAIT: Duration = Duration::from_millis(10);
+const DRAIN_STEP: Duration = Duration::from_millis(1);
+/// Delivery reports are collected this often while records are being added.
+const SENDS_PER_SERVE: u32 = 1024;
+
+type Client = BaseProducer<Deliveries>;
+
+/// Queues a record, waiting while the queue is full.
+fn queue(producer: &Client, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
+    let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(outgoing.topic);
+    record.partition = outgoing.partition;
+    record.key = outgoing.key;
+    record.payload = outgoing.value;
+    // To the client 0 means its own clock.
+    record.timestamp = outgoing.timestamp.map(|timestamp| timestamp.millis().max(1));
+    if !outgoing.headers.is_empty() {
+        let empty = OwnedHeaders::new_with_capacity(outgoing.headers.len());
+        record.headers = Some(outgoing.headers.iter().fold(empty, |headers, header| {
+            let key = header.name.replace('\0', "\u{fffd}");
+            headers.insert(rdkafka::message::Header { key: &key, value: header.value.as_deref() })
+        }));
+    }
+    let deadline = Instant::now() + DRAIN_LIMIT;
+    loop {
+        let (error, again) = match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err(refused) => refused,
+        };
+        let code = error.rdkafka_error_code();
+        if code == Some(RDKafkaErrorCode::QueueFull) && Instant::now() < deadline {
+            record = again;
+            producer.poll(FULL_QUEUE_WAIT);
+            continue;
+        }
+        let message = format!("cannot send to `{}`: {error}", outgoing.topic);
+        return Err(match code {
+            _ if producer.client().fatal_error().is_some() => TransportError::Fatal(message),
+            // The transaction has failed meanwhile; the abort will tell.
+            Some(RDKafkaErrorCode::State | RDKafkaErrorCode::QueueFull) => TransportError::Aborted(message),
+            _ => match classify(&error) {
+                Class::Configuration => TransportError::Configuration(message),
+                Class::Fatal => TransportError::Fatal(message),
+                Class::Abortable | Class::Retriable => TransportError::Aborted(message),
+            },
+        });
+    }
+}
+
+/// Waits until nothing is in flight; `false` if that takes longer than `limit`.
+fn drain(producer: &Client, limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    while producer.in_flight_count() > 0 {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        producer.poll(DRAIN_STEP);
+    }
+    true
+}
+
+/// Why a drained producer has records that were not delivered.
+fn undelivered(producer: &Client, otherwise: Class) -> Result<(), TransportError> {
+    let Some(failure) = producer.context().failure() else { return Ok(()) };
+    if let Some((_, text)) = producer.client().fatal_error() {
+        return Err(TransportError::Fatal(text));
+    }
+    let class = match failure.code.map(classify_code) {
+        Some(Class::Configuration) => Class::Configuration,
+        _ => otherwise,
+    };
+    Err(class.error(failure.text))
+}
+
+fn purge(producer: &Client) -> bool {
+    producer.purge(PurgeConfig::default().queue().inflight());
+    drain(producer, LEAVE_LIMIT)
+}
+
+/// The transactional producer of one worker.
+pub(super) struct Transactions {
+    settings: Arc<Settings>,
+    transactional_id: String,
+    producer: Bounded<Client>,
+    watchdog: Watchdog,
+    open: bool,
+    disturbed: bool,
+    sends: u32,
+}
+
+impl Transactions {
+    /// Connects and takes the transactional id over: whatever was open under it is aborted.
+    pub(super) fn take_over(settings: &Arc<Settings>, transactional_id: &str) -> Result<Self, TransportError> {
+        let watchdog = Watchdog::start()
+            .map_err(|error| TransportError::Retriable(format!("cannot start the watchdog thread: {error}")))?;
+        Ok(Transactions {
+            settings: Arc::clone(settings),
+            transactional_id: transactional_id.to_owned(),
+            producer: connect(settings, transactional_id)?,
+            watchdog,
+            open: false,
+            disturbed: false,
+            sends: 0,
+        })
+    }
+
+    pub(super) fn begin(&mut self) -> Result<(), TransportError> {
+        if self.disturbed || self.producer.context().disturbed() {
+            tracing::info!(transactional_id = self.transactional_id, "replacing the producer after a disturbance");
+            self.producer = connect(&self.settings, &self.transactional_id)?;
+            self.disturbed = false;
+        }
+        self.producer.context().reset();
+        self.producer.begin_transaction().map_err(|error| self.failed("cannot begin a transaction", &error))?;
+        self.open = true;
+        Ok(())
+    }
+
+    pub(super) fn send(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
+        queue(&self.producer, outgoing)?;
+        self.sends = self.sends.wrapping_add(1);
+        if self.sends.is_multiple_of(SENDS_PER_SERVE) {
+            self.producer.poll(Duration::ZERO);
+        }
+        Ok(())
+    }
+
+    /// Waits for the acknowledgement of every record of the transaction.
+    pub(super) fn settle(&mut self) -> Result<(), TransportError> {
+        if !drain(&self.producer, DRAIN_LIMIT) {
+            return Err(TransportError::Aborted(format!(
+                "{} records were not acknowledged in {} s",
+                self.producer.in_flight_count(),
+                DRAIN_LIMIT.as_secs()
+            )));
+        }
+        undelivered(&self.producer, Class::Abortable)
+    }
+
+    /// Puts the input offsets into the transaction, in the name of the group member that `metadata` describes.
+    pub(super) fn add_offsets(
+        &mut self,
+        offsets: &TopicPartitionList,
+        metadata: &ConsumerGroupMetadata,
+    ) -> Result<(), TransportError> {
+        let producer = &self.producer;
+        let watchdog = &self.watchdog;
+        let outcome = repeat(|limit| {
+            watchdog.guard("send_offsets_to_transaction", 2 * CALL_LIMIT, || {
+                producer.send_offsets_to_transaction(offsets, metadata, limit)
+            })
+        });
+        self.conclude("cannot add the input offsets to the transaction", outcome)
+    }
+
+    pub(super) fn commit(&mut self) -> Result<(), TransportError> {
+        let outcome = repeat(|limit| self.producer.commit_transaction(limit));
+        self.conclude("cannot commit the transaction", outcome)?;
+        self.open = false;
+        Ok(())
+    }
+
+    pub(super) fn abort(&mut self) -> Result<(), TransportError> {
+        let emptied = purge(&self.producer);
+        self.open = false;
+        if !emptied {
+            return Err(TransportError::Fatal("the producer does not let go of its records".to_owned()));
+        }
+        let outcome = repeat(|limit| self.producer.abort_transaction(limit));
+        match self.conclude("cannot abort the transaction", outcome) {
+            Err(TransportError::Aborted(message)) => Err(TransportError::Fatal(message)),
+            other => other,
+        }
+    }
+
+    fn conclude(&mut self, what: &str, outcome: Outcome) -> Result<(), TransportError> {
+        self.disturbed |= outcome.disturbed;
+        outcome.result.map_err(|error| {
+            let concluded = match self.failed(what, &error) {
+                // Its time ran out: nobody here can tell whether the broker did it.
+                TransportError::Retriable(message) => TransportError::Fatal(message),
+                other => other,
+            };
+            if matches!(concluded, TransportError::Fatal(_)) {
+                self.open = false;
+            }
+            concluded
+        })
+    }
+
+    fn failed(&self, what: &str, error: &KafkaError) -> TransportError {
+        match self.producer.client().fatal_error() {
+            Some((_, text)) => TransportError::Fatal(format!("{what}: {text}")),
+            None => failed(what, error),
+        }
+    }
+}
+
+impl Drop for Transactions {
+    /// An open transaction is aborted, so that readers need not wait for its time-out.
+    fn drop(&mut self) {
+        if purge(&self.producer) && self.open && self.producer.client().fatal_error().is_none() {
+            // Failing that, the broker's time-out or the successor's start aborts it.
+            let _ = self.producer.abort_transaction(LEAVE_LIMIT);
+        }
+    }
+}
+
+struct Outcome {
+    result: Result<(), KafkaError>,
+    /// An attempt failed before the last one.
+    disturbed: bool,
+}
+
+/// Repeats a call with the same arguments for as long as the client says it can be retried.
+fn repeat(mut call: impl FnMut(Duration) -> Result<(), KafkaError>) -> Outcome {
+    let deadline = Instant::now() + CALL_LIMIT;
+    let mut disturbed = false;
+    loop {
+        let result = call(CALL_LIMIT);
+        match &result {
+            Err(error) if classify(error) == Class::Retriable && Instant::now() < deadline => disturbed = true,
+            _ => return Outcome { result, disturbed },
+        }
+    }
+}
+
+fn connect(settings: &Settings, transactional_id: &str) -> Result<Bounded<Client>, TransportError> {
+    let producer: Client = settings
+        .transactional(transactional_id)
+        .create_with_context(Deliveries::default())
+        .map_err(|error| failed("cannot create a producer", &error))?;
+    producer
+        .init_transactions(INIT_LIMIT)
+        .map_err(|error| failed(&format!("cannot initialise transactions of `{transactional_id}`"), &error))?;
+    // Connections that failed on the way here did no harm.
+    producer.context().reset();
+    Ok(Bounded::new("transactional producer", producer))
+}
+
+/// An idempotent producer without transactions.
+pub(super) struct KafkaPublisher {
+    producer: Bounded<Client>,
+    sends: u32,
+}
+
+impl KafkaPublisher {
+    pub(super) fn connect(settings: &Settings) -> Result<Self, TransportError> {
+        let producer: Client = settings
+            .publishing()
+            .create_with_context(Deliveries::default())
+            .map_err(|error| failed("cannot create a producer", &error))?;
+        Ok(KafkaPublisher { producer: Bounded::new("producer", producer), sends: 0 })
+    }
+}
+
+impl Publisher for KafkaPublisher {
+    fn send(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
+        self.sends = self.sends.wrapping_add(1);
+        if self.sends.is_multiple_of(SENDS_PER_SERVE) {
+            self.producer.poll(Duration::ZERO);
+        }
+        match queue(&self.producer, outgoing) {
+            // Without a transaction there is nothing to abort.
+            Err(TransportError::Aborted(message)) => Err(TransportError::Retriable(message)),
+            other => other,
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), TransportError> {
+        if !drain(&self.producer, DRAIN_LIMIT) {
+            return Err(TransportError::Retriable(format!(
+                "{} records are not acknowledged yet",
+                self.producer.in_flight_count()
+            )));
+        }
+        let delivered = undelivered(&self.producer, Class::Retriable);
+        self.producer.context().reset();
+        delivered
+    }
+}

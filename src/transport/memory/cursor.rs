@@ -1,0 +1,96 @@
+//! Where one member or reader of the memory transport is in each partition it follows.
+
+use std::collections::BTreeMap;
+
+use super::log::{Found, Topics};
+use crate::transport::{News, Position, TransportError};
+
+#[derive(Debug)]
+struct Cursor {
+    next: i64,
+    paused: bool,
+    /// The end that was told last; it is told again only when it has moved.
+    told_end: Option<i64>,
+}
+
+/// Cursors by index of the topic and partition number.
+#[derive(Debug, Default)]
+pub(super) struct Cursors {
+    topics: Vec<String>,
+    cursors: BTreeMap<(usize, i32), Cursor>,
+    turn: usize,
+}
+
+impl Cursors {
+    pub(super) fn new(topics: &[String]) -> Self {
+        Cursors { topics: topics.to_vec(), ..Cursors::default() }
+    }
+
+    pub(super) fn start(&mut self, log: &Topics, positions: &[Position]) -> Result<(), TransportError> {
+        for Position { at, next } in positions {
+            let input = self.topics.iter().position(|topic| *topic == at.topic).ok_or_else(|| {
+                TransportError::Configuration(format!("topic `{}` is not one of those followed here", at.topic))
+            })?;
+            log.partition(&at.topic, at.partition)?;
+            self.cursors.insert((input, at.partition), Cursor { next: *next, paused: false, told_end: None });
+        }
+        Ok(())
+    }
+
+    pub(super) fn stop(&mut self, partitions: &[i32]) {
+        self.cursors.retain(|(_, partition), _| !partitions.contains(partition));
+    }
+
+    pub(super) fn pause(&mut self, input: usize, partition: i32, paused: bool) {
+        if let Some(cursor) = self.cursors.get_mut(&(input, partition)) {
+            cursor.paused = paused;
+        }
+    }
+
+    /// Appends what can be read now, at most `max` records, every partition getting a fair part.
+    pub(super) fn take(&mut self, log: &Topics, max: usize, news: &mut Vec<News>) -> Result<(), TransportError> {
+        let n_cursors = self.cursors.len();
+        if n_cursors == 0 {
+            return Ok(());
+        }
+        let share = max.div_ceil(n_cursors);
+        let mut left = max;
+        self.turn = (self.turn + 1) % n_cursors;
+        let order: Vec<(usize, i32)> = self.cursors.keys().copied().collect();
+        for (input, partition) in order.iter().cycle().skip(self.turn).take(n_cursors).copied() {
+            let (Some(cursor), Some(topic)) = (self.cursors.get_mut(&(input, partition)), self.topics.get(input))
+            else {
+                continue;
+            };
+            if cursor.paused {
+                continue;
+            }
+            let source = log.partition(topic, partition)?;
+            for _ in 0..=share.min(left) {
+                match source.at(cursor.next) {
+                    Found::Record(_) if left == 0 => break,
+                    Found::Record(record) => {
+                        cursor.next = record.offset + 1;
+                        left -= 1;
+                        news.push(News::Record { input, partition, record: record.clone() });
+                    }
+                    Found::End(next) => {
+                        if cursor.told_end != Some(next) {
+                            cursor.told_end = Some(next);
+                            cursor.next = next;
+                            news.push(News::End { input, partition, next });
+                        }
+                        break;
+                    }
+                    Found::OutOfRange => {
+                        return Err(TransportError::Configuration(format!(
+                            "offset {} of `{topic}` partition {partition} is no longer there",
+                            cursor.next
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! The topics of the memory transport: partitions as vectors of entries, with transactions as Kafka shows them.
+//!
+//! Invariant: a reader sees the entries of a partition in log order, committed ones only, and nothing at or after the
+//! first entry of a transaction that is still open. Ending a transaction appends a control entry to every partition it
+//! wrote to, so offsets have the same gaps as on a broker. Nothing is ever compacted; [`Partition::trim`] stands in for
+//! retention.
+
+use std::collections::BTreeMap;
+
+use crate::data::{Record, Timestamp};
+use crate::transport::{Bounds, TransportError};
+
+/// Names one open transaction.
+pub(super) type TransactionNumber = u64;
+
+#[derive(Debug)]
+enum State {
+    Committed,
+    Aborted,
+    Open(TransactionNumber),
+    Control,
+}
+
+#[derive(Debug)]
+struct Entry {
+    state: State,
+    record: Record,
+}
+
+/// What is found at a position.
+pub(super) enum Found<'a> {
+    /// The next committed record; its offset may lie beyond the position.
+    Record(&'a Record),
+    /// Nothing more can be read now; the position past everything that is decided.
+    End(i64),
+    /// The position lies before the first offset or beyond the last.
+    OutOfRange,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Partition {
+    start: i64,
+    entries: Vec<Entry>,
+    /// First offset of every open transaction here.
+    open: BTreeMap<TransactionNumber, i64>,
+}
+
+impl Partition {
+    fn high(&self) -> i64 {
+        self.start + self.entries.len() as i64
+    }
+
+    fn index(&self, offset: i64) -> Option<usize> {
+        offset.checked_sub(self.start).and_then(|index| usize::try_from(index).ok())
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        let end = self.open.values().min().copied().unwrap_or(self.high());
+        Bounds { start: self.start, end, high: self.high() }
+    }
+
+    pub(super) fn at(&self, next: i64) -> Found<'_> {
+        let Some(index) = self.index(next).filter(|index| *index <= self.entries.len()) else {
+            return Found::OutOfRange;
+        };
+        for (ahead, entry) in self.entries.iter().skip(index).enumerate() {
+            match entry.state {
+                State::Committed => return Found::Record(&entry.record),
+                State::Open(_) => return Found::End(next + ahead as i64),
+                State::Aborted | State::Control => {}
+            }
+        }
+        Found::End(self.high())
+    }
+
+    fn append(&mut self, state: State, mut record: Record) -> i64 {
+        record.offset = self.high();
+        let offset = record.offset;
+        if let State::Open(transaction) = state {
+            self.open.entry(transaction).or_insert(offset);
+        }
+        self.entries.push(Entry { state, record });
+        offset
+    }
+
+    fn end(&mut self, transaction: TransactionNumber, commit: bool) {
+        let Some(first) = self.open.remove(&transaction) else { return };
+        let first = self.index(first).unwrap_or(0);
+        let mut timestamp = Timestamp::default();
+        for entry in self.entries.iter_mut().skip(first) {
+            if matches!(entry.state, State::Open(number) if number == transaction) {
+                entry.state = if commit { State::Committed } else { State::Aborted };
+                timestamp = entry.record.timestamp;
+            }
+        }
+        let record = Record { offset: 0, timestamp, key: None, value: None, headers: Vec::new() };
+        self.append(State::Control, record);
+    }
+
+    fn trim(&mut self, start: i64) {
+        let gone = self.index(start).unwrap_or(0).min(self.entries.len());
+        self.entries.drain(..gone);
+        self.start += gone as i64;
+    }
+}
+
+/// All topics.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    topics: BTreeMap<String, Vec<Partition>>,
+}
+
+impl Topics {
+    pub(super) fn get(&self, topic: &str) -> Option<&[Partition]> {
+        self.topics.get(topic).map(Vec::as_slice)
+    }
+
+    /// Creates a topic; `false` if it exists.
+    pub(super) fn create(&mut self, topic: &str, partitions: i32) -> bool {
+        if self.topics.contains_key(topic) {
+            return false;
+        }
+        self.topics.insert(topic.to_owned(), (0..partitions).map(|_| Partition::default()).collect());
+        true
+    }
+
+    /// A partition, or the error a missing one is.
+    pub(super) fn partition(&self, topic: &str, partition: i32) -> Result<&Partition, TransportError> {
+        let partitions = self.topics.get(topic).ok_or_else(|| no_topic(topic))?;
+        usize::try_from(partition)
+            .ok()
+            .and_then(|index| partitions.get(index))
+            .ok_or_else(|| no_partition(topic, partition))
+    }
+
+    fn partition_mut(&mut self, topic: &str, partition: i32) -> Result<&mut Partition, TransportError> {
+        let partitions = self.topics.get_mut(topic).ok_or_else(|| no_topic(topic))?;
+        usize::try_from(partition)
+            .ok()
+            .and_then(|index| partitions.get_mut(index))
+            .ok_or_else(|| no_partition(topic, partition))
+    }
+
+    /// Appends a record, inside a transaction or visible at once; its offset is set here.
+    pub(super) fn append(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        record: Record,
+        transaction: Option<TransactionNumber>,
+    ) -> Result<i64, TransportError> {
+        let state = transaction.map_or(State::Committed, State::Open);
+        Ok(self.partition_mut(topic, partition)?.append(state, record))
+    }
+
+    /// Ends a transaction in every partition it wrote to.
+    pub(super) fn end(&mut self, transaction: TransactionNumber, commit: bool) {
+        for partition in self.topics.values_mut().flatten() {
+            partition.end(transaction, commit);
+        }
+    }
+
+    pub(super) fn trim(&mut self, topic: &str, partition: i32, start: i64) -> Result<(), TransportError> {
+        self.partition_mut(topic, partition)?.trim(start);
+        Ok(())
+    }
+}
+
+pub(super) fn no_topic(topic: &str) -> TransportError {
+    TransportError::Configuration(format!("topic `{topic}` does not exist"))
+}
+
+fn no_partition(topic: &str, partition: i32) -> TransportError {
+    TransportError::Configuration(format!("topic `{topic}` has no partition {partition}"))
+}

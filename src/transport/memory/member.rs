@@ -1,0 +1,221 @@
+//! A member over the memory transport: the whole contract of [`Member`], with the faults of the script.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::cursor::Cursors;
+use super::group::{Group, MemberNumber};
+use super::{Fault, Shared, State};
+use crate::transport::{CommittedOffset, Member, MemberSpec, News, Outgoing, Position, TopicPartition, TransportError};
+
+pub(super) struct MemoryMember {
+    shared: Arc<Shared>,
+    spec: MemberSpec,
+    number: MemberNumber,
+    epoch: u64,
+    cursors: Cursors,
+    /// Told as assigned, not released yet.
+    owned: BTreeSet<i32>,
+    /// Told as revoked, not released yet.
+    revoked: BTreeSet<i32>,
+    /// Told as lost, not released yet; the group is joined again when this is empty.
+    lost: BTreeSet<i32>,
+}
+
+impl MemoryMember {
+    pub(super) fn join(shared: &Arc<Shared>, spec: &MemberSpec) -> Result<Self, TransportError> {
+        let mut state = shared.lock();
+        for topic in &spec.inputs {
+            state.topics.partition(topic, 0)?;
+        }
+        let epoch = state.fence(&spec.transactional_id);
+        let number = state.join_group(spec);
+        shared.changed.notify_all();
+        drop(state);
+        Ok(MemoryMember {
+            shared: Arc::clone(shared),
+            spec: spec.clone(),
+            number,
+            epoch,
+            cursors: Cursors::new(&spec.inputs),
+            owned: BTreeSet::new(),
+            revoked: BTreeSet::new(),
+            lost: BTreeSet::new(),
+        })
+    }
+
+    fn group_news(&mut self, state: &mut State, news: &mut Vec<News>) {
+        if !state.group(&self.spec).has(self.number) {
+            if !self.lost.is_empty() {
+                return;
+            }
+            if !self.owned.is_empty() {
+                self.lost = std::mem::take(&mut self.owned);
+                self.revoked.clear();
+                news.push(News::Lost(self.lost.iter().copied().collect()));
+                return;
+            }
+            self.number = state.join_group(&self.spec);
+        }
+        let change = state.group(&self.spec).change(self.number);
+        if !change.assigned.is_empty() {
+            self.owned.extend(&change.assigned);
+            news.push(News::Assigned(change.assigned));
+        }
+        let revoked: Vec<i32> = change.revoked.into_iter().filter(|p| self.revoked.insert(*p)).collect();
+        if !revoked.is_empty() {
+            news.push(News::Revoked(revoked));
+        }
+    }
+
+    fn apply_commit(&self, state: &mut State, positions: &[Position]) -> Result<(), TransportError> {
+        let transaction = state.open_transaction(&self.spec.transactional_id, self.epoch)?;
+        state.topics.end(transaction, true);
+        state.close_transaction(&self.spec.transactional_id);
+        let committed = &mut state.group(&self.spec).committed;
+        committed.extend(positions.iter().map(|position| (position.at.clone(), position.next)));
+        Ok(())
+    }
+}
+
+fn may_commit(group: &Group, member: MemberNumber, positions: &[Position]) -> Result<(), TransportError> {
+    if !group.has(member) {
+        return Err(TransportError::Aborted("the group does not know this member".to_owned()));
+    }
+    match positions.iter().find(|position| !group.owns(member, position.at.partition)) {
+        Some(position) => {
+            Err(TransportError::Aborted(format!("partition {} is not owned here", position.at.partition)))
+        }
+        None => Ok(()),
+    }
+}
+
+impl Member for MemoryMember {
+    fn poll(&mut self, timeout: Duration, max: usize, news: &mut Vec<News>) -> Result<(), TransportError> {
+        let deadline = Instant::now() + timeout;
+        let before = news.len();
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.lock();
+        loop {
+            state.alive(&self.spec.transactional_id, self.epoch)?;
+            self.group_news(&mut state, news);
+            self.cursors.take(&state.topics, max, news)?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if news.len() > before || left.is_zero() {
+                return Ok(());
+            }
+            state = shared.wait(state, left);
+        }
+    }
+
+    fn start(&mut self, positions: &[Position]) -> Result<(), TransportError> {
+        let state = self.shared.lock();
+        state.alive(&self.spec.transactional_id, self.epoch)?;
+        self.cursors.start(&state.topics, positions)
+    }
+
+    fn stop(&mut self, partitions: &[i32]) -> Result<(), TransportError> {
+        self.cursors.stop(partitions);
+        Ok(())
+    }
+
+    fn pause(&mut self, input: usize, partition: i32, paused: bool) -> Result<(), TransportError> {
+        self.cursors.pause(input, partition, paused);
+        Ok(())
+    }
+
+    fn release(&mut self, partitions: &[i32]) -> Result<(), TransportError> {
+        self.cursors.stop(partitions);
+        for partition in partitions {
+            self.owned.remove(partition);
+            self.revoked.remove(partition);
+            self.lost.remove(partition);
+        }
+        let mut state = self.shared.lock();
+        state.group(&self.spec).release(self.number, partitions);
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
+    fn committed(&mut self, partitions: &[i32]) -> Result<Vec<CommittedOffset>, TransportError> {
+        let mut state = self.shared.lock();
+        state.alive(&self.spec.transactional_id, self.epoch)?;
+        let committed = &state.group(&self.spec).committed;
+        let mut offsets = Vec::with_capacity(partitions.len() * self.spec.inputs.len());
+        for (input, topic) in self.spec.inputs.iter().enumerate() {
+            for partition in partitions.iter().copied() {
+                let next = committed.get(&TopicPartition::new(topic, partition)).copied();
+                offsets.push(CommittedOffset { input, partition, next });
+            }
+        }
+        Ok(offsets)
+    }
+
+    fn begin(&mut self) -> Result<(), TransportError> {
+        self.shared.lock().begin(&self.spec.transactional_id, self.epoch)
+    }
+
+    fn send(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
+        let mut state = self.shared.lock();
+        let transaction = state.open_transaction(&self.spec.transactional_id, self.epoch)?;
+        if state.script.send(&self.spec.transactional_id).is_some() {
+            return Err(TransportError::Aborted("the script refuses this record".to_owned()));
+        }
+        state.append(outgoing, Some(transaction))
+    }
+
+    fn commit(&mut self, positions: &[Position]) -> Result<(), TransportError> {
+        let mut state = self.shared.lock();
+        let state = &mut *state;
+        state.open_transaction(&self.spec.transactional_id, self.epoch)?;
+        let fault = state.script.commit(&self.spec.transactional_id);
+        match fault {
+            Some(Fault::RefuseCommit) => {
+                return Err(TransportError::Aborted("the script refuses this commit".to_owned()));
+            }
+            Some(Fault::LoseCommit) => return Err(lost_answer()),
+            Some(Fault::Kick) => state.kick(&self.spec.transactional_id),
+            Some(Fault::Kill) => {
+                state.kill(&self.spec.transactional_id);
+                self.shared.changed.notify_all();
+                return Err(TransportError::Fatal("the script killed this process".to_owned()));
+            }
+            Some(Fault::LoseAnswer | Fault::RefuseSend) | None => {}
+        }
+        self.shared.changed.notify_all();
+        if !positions.is_empty() {
+            may_commit(state.group(&self.spec), self.number, positions)?;
+        }
+        self.apply_commit(state, positions)?;
+        if fault == Some(Fault::LoseAnswer) { Err(lost_answer()) } else { Ok(()) }
+    }
+
+    fn abort(&mut self) -> Result<(), TransportError> {
+        let mut state = self.shared.lock();
+        let transaction = state.open_transaction(&self.spec.transactional_id, self.epoch)?;
+        state.topics.end(transaction, false);
+        state.close_transaction(&self.spec.transactional_id);
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
+    fn close(self: Box<Self>) {}
+}
+
+fn lost_answer() -> TransportError {
+    TransportError::Fatal("the answer to the commit was lost".to_owned())
+}
+
+impl Drop for MemoryMember {
+    /// Leaves as a clean exit does: the group at once, an open transaction aborted.
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.leave(&self.spec, self.number);
+        if let Ok(transaction) = state.open_transaction(&self.spec.transactional_id, self.epoch) {
+            state.topics.end(transaction, false);
+            state.close_transaction(&self.spec.transactional_id);
+        }
+        self.shared.changed.notify_all();
+    }
+}
