@@ -3,6 +3,8 @@
 //! Every column has the same length; NaN is missing. The pipeline keeps one batch of some hundred rows and fills it anew
 //! each time, so nothing here gives memory back.
 
+use std::ops::Range;
+
 /// Feature rows, stored by column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Columns {
@@ -73,6 +75,14 @@ impl Columns {
     /// The values of one row in layout order; nothing for a row that does not exist.
     pub fn row(&self, row: usize) -> impl Iterator<Item = f64> + '_ {
         self.columns.iter().filter_map(move |column| column.get(row).copied())
+    }
+
+    /// A copy of the given rows, as far as they exist.
+    pub fn range(&self, rows: Range<usize>) -> Columns {
+        let rows = rows.start.min(self.n_rows)..rows.end.min(self.n_rows);
+        let columns: Vec<Vec<f64>> =
+            self.columns.iter().map(|column| column.get(rows.clone()).unwrap_or_default().to_vec()).collect();
+        Columns { n_rows: rows.len(), columns }
     }
 
     /// Sets the number of rows; values of rows that are new are missing.

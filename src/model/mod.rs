@@ -23,5 +23,5 @@ pub use columns::{ColumnsError, Columns};
 pub use estimator::{Estimator, Family};
 pub use forest::{Forest, ForestError, MAX_TREES};
 pub use layout::{Layout, LayoutError, MAX_FEATURES};
-pub use linear::{Linear, LinearError, LinearParts};
+pub use linear::{CLIP, Linear, LinearError, LinearParts};
 pub use tree::{MAX_DEPTH, MAX_NODES, LinkedNode, TreeError, TreeNodes};
