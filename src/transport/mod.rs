@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crate::data::{Header, Record, Timestamp};
 
-pub mod kafka;
-pub mod memory;
+//pub mod kafka;
+//pub mod memory;
 
 /// What went wrong, by what the caller does about it.
 #[derive(Debug, thiserror::Error)]
