@@ -42,6 +42,11 @@ impl Columns {
         }
     }
 
+    /// The columns, to be filled anew and taken by [`Columns::from_columns`] again: memory goes round.
+    pub fn into_columns(self) -> Vec<Vec<f64>> {
+        self.columns
+    }
+
     /// Number of rows.
     pub fn n_rows(&self) -> usize {
         self.n_rows

@@ -19,8 +19,8 @@ mod linear;
 mod tree;
 
 pub use artifact::{FORMAT_VERSION, Lineage, MAX_ARTIFACT_BYTES, Model, ModelError, ModelParts};
-pub use columns::{ColumnsError, Columns};
-pub use estimator::{Estimator, Family};
+pub use columns::{Columns, ColumnsError};
+pub use estimator::Estimator;
 pub use forest::{Forest, ForestError, MAX_TREES};
 pub use layout::{Layout, LayoutError, MAX_FEATURES};
 pub use linear::{CLIP, Linear, LinearError, LinearParts};

@@ -17,7 +17,8 @@ use smartcore::linear::logistic_regression::{
 };
 
 use super::{Dataset, TrainingParams};
-use crate::model::{CLIP, Estimator, Family, Forest, Linear, LinearParts, LinkedNode, TreeNodes};
+use crate::data::params::ModelFamily;
+use crate::model::{CLIP, Estimator, Forest, Linear, LinearParts, LinkedNode, TreeNodes};
 use crate::stats::{Moments, SplitMix64};
 
 /// Larger values count as this in training: thresholds between two values have to stay finite.
@@ -85,7 +86,7 @@ pub(super) struct Fitted {
 /// The fit of one family to some rows of a data set.
 #[derive(Debug)]
 pub(super) struct Fitting {
-    family: Family,
+    family: ModelFamily,
     rows: Arc<FitRows>,
     imputation: Vec<f64>,
     scale: Vec<f64>,
@@ -95,7 +96,7 @@ pub(super) struct Fitting {
 
 impl Fitting {
     /// Prepares the given rows.
-    pub(super) fn new(data: &Dataset, rows: &[usize], family: Family, params: &TrainingParams, seed: u64) -> Self {
+    pub(super) fn new(data: &Dataset, rows: &[usize], family: ModelFamily, params: &TrainingParams, seed: u64) -> Self {
         let mut imputation = Vec::with_capacity(data.rows().width());
         let mut scale = Vec::with_capacity(data.rows().width());
         let mut values = Vec::with_capacity(data.rows().width() * rows.len());
@@ -107,14 +108,14 @@ impl Fitting {
             }));
             let column = values.get_mut(start..).unwrap_or_default();
             let (fill, spread) = match family {
-                Family::Linear => centre(column),
-                Family::Forest => (below(column), 1.0),
+                ModelFamily::Linear => centre(column),
+                ModelFamily::Forest => (below(column), 1.0),
             };
             for value in column {
                 let present = if value.is_nan() { fill } else { *value };
                 *value = match family {
-                    Family::Linear => ((present - fill) / spread).clamp(-CLIP, CLIP),
-                    Family::Forest => present,
+                    ModelFamily::Linear => ((present - fill) / spread).clamp(-CLIP, CLIP),
+                    ModelFamily::Forest => present,
                 };
             }
             imputation.push(fill);
@@ -126,17 +127,17 @@ impl Fitting {
     }
 
     /// The family fitted.
-    pub(super) fn family(&self) -> Family {
+    pub(super) fn family(&self) -> ModelFamily {
         self.family
     }
 
     /// The tasks, in the order in which [`Fitting::combine`] wants their parts.
     pub(super) fn tasks(&self) -> Vec<FitTask> {
         match self.family {
-            Family::Linear => {
+            ModelFamily::Linear => {
                 vec![FitTask(Work::Linear { rows: Arc::clone(&self.rows), ridge: self.params.ridge })]
             }
-            Family::Forest => {
+            ModelFamily::Forest => {
                 let parts = self.params.parts.min(self.params.trees).max(1);
                 let mut seeds = SplitMix64::new(self.seed);
                 (0..parts)
@@ -171,14 +172,14 @@ impl Fitting {
         let mut importance = vec![0.0; self.imputation.len()];
         for part in parts {
             match (part?.0, self.family) {
-                (Piece::Linear { coefficients, intercept }, Family::Linear) => {
+                (Piece::Linear { coefficients, intercept }, ModelFamily::Linear) => {
                     importance.iter_mut().zip(&coefficients).for_each(|(sum, weight)| *sum = weight.abs());
                     let (mean, scale) = (self.imputation.clone(), self.scale.clone());
                     let linear = Linear::new(LinearParts { mean, scale, coefficients, intercept });
                     let estimator = Estimator::Linear(linear.map_err(|error| failed(error.to_string()))?);
                     return Ok(Fitted { estimator, importance: shares(importance) });
                 }
-                (Piece::Forest { trees: more, importance: part }, Family::Forest) => {
+                (Piece::Forest { trees: more, importance: part }, ModelFamily::Forest) => {
                     let weight = more.len() as f64;
                     importance.iter_mut().zip(part).for_each(|(sum, share)| *sum += weight * share);
                     trees.extend(more);
@@ -313,7 +314,12 @@ mod tests {
 
     fn rows(n: usize, width: usize, seed: u64) -> FitRows {
         let mut rng = SplitMix64::new(seed);
-        let values: Vec<f64> = (0..n * width).map(|i| if i / n % 2 == 0 { rng.unit() } else { (rng.unit() * 9.0).floor() }).collect();
+        let value = |i: usize| {
+            let u = rng.unit();
+            if (i / n).is_multiple_of(2) { u } else { (u * 9.0).floor() }
+        };
+        let values: Vec<f64> = (0..n * width).map(value).collect();
+        let mut rng = SplitMix64::new(seed ^ 1);
         let labels = (0..n).map(|row| values[row] + 0.3 * rng.unit() > 0.7).collect();
         FitRows { values, width, labels }
     }
@@ -368,7 +374,7 @@ mod tests {
     fn a_constant_and_an_empty_column_have_a_centre() {
         assert_eq!(centre(&[4.0; 9]), (4.0, 1.0));
         assert_eq!(centre(&[f64::NAN; 9]), (0.0, 1.0));
-        assert_eq!(centre(&[LARGEST, -LARGEST]).1.is_finite(), true);
+        assert!(centre(&[LARGEST, -LARGEST]).1.is_finite());
     }
 
     #[test]
@@ -382,7 +388,7 @@ mod tests {
             maturity: params.maturity,
         };
         let data = Dataset::build(&super::super::Examples::default(), &dataset_params);
-        let fitting = Fitting::new(&data, &[], Family::Linear, &params, 1);
+        let fitting = Fitting::new(&data, &[], ModelFamily::Linear, &params, 1);
         assert_eq!(fitting.combine(vec![]), Err(FitError::Lost));
         assert!(fitting.combine(vec![fitting.tasks()[0].run()]).is_err());
         let foreign = FitPart(Piece::Forest { trees: vec![], importance: vec![] });

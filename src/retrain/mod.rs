@@ -19,9 +19,9 @@ mod split;
 mod training;
 
 pub use dataset::{Dataset, DatasetParams};
-pub use evaluate::{Rivals, evaluate};
+pub use evaluate::{Comparison, Rivals, evaluate};
 pub use examples::{ExampleRow, Examples, LabelRow};
 pub use fit::{FitError, FitPart, FitTask};
-pub use params::{TrainingParams, TrainingParamsError};
+pub use params::{Configured, TrainingParams, TrainingParamsError};
 pub use split::{NotEnough, Split};
 pub use training::{Candidate, Step, Training, TrainingInputs, TrainingOutcome, train};

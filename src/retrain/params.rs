@@ -1,7 +1,7 @@
 //! How to train: spans of the split, sizes, families and their settings.
 
 use crate::data::Span;
-use crate::model::Family;
+use crate::data::params::{DriftParams, ModelFamily, RetrainParams, ScoreParams};
 
 /// Settings of a training; checked by [`TrainingParams::check`].
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ pub struct TrainingParams {
     /// The most rows a model is fitted to; of more, a sample by event id is taken.
     pub max_rows: usize,
     /// Families to choose from.
-    pub families: Vec<Family>,
+    pub families: Vec<ModelFamily>,
     /// Trees of a forest.
     pub trees: usize,
     /// Levels of a tree, the root being the first.
@@ -52,7 +52,7 @@ impl Default for TrainingParams {
             min_train: 1_000,
             min_holdout: 200,
             max_rows: 40_000,
-            families: vec![Family::Linear, Family::Forest],
+            families: vec![ModelFamily::Linear, ModelFamily::Forest],
             trees: 60,
             depth: 12,
             min_leaf: 20,
@@ -62,6 +62,40 @@ impl Default for TrainingParams {
             threshold: 0.5,
             drift_window: Span::from_days(1),
             seed: 1,
+        }
+    }
+}
+
+/// The parameters of the configuration that a training is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Configured<'a> {
+    /// What to train.
+    pub retrain: &'a RetrainParams,
+    /// How the reference profile will be used.
+    pub drift: &'a DriftParams,
+    /// How scores become decisions.
+    pub score: &'a ScoreParams,
+}
+
+impl From<Configured<'_>> for TrainingParams {
+    /// What the configuration does not name keeps its default; the validation stretch is as long as the holdout.
+    fn from(configured: Configured<'_>) -> Self {
+        let Configured { retrain, drift, score } = configured;
+        let defaults = TrainingParams::default();
+        TrainingParams {
+            history: retrain.history,
+            holdout: retrain.holdout,
+            validation: retrain.holdout,
+            max_rows: retrain.max_rows,
+            families: retrain.families.clone(),
+            trees: usize::from(retrain.trees),
+            depth: retrain.max_depth,
+            min_leaf: retrain.min_leaf,
+            features_per_split: Some(retrain.features_per_split),
+            seed: retrain.seed,
+            threshold: score.threshold,
+            drift_window: drift.window,
+            ..defaults
         }
     }
 }

@@ -72,7 +72,7 @@ pub struct Training {
 enum Stage {
     Begin,
     Choose { split: Split, fittings: Vec<Fitting> },
-    Finish { split: Split, fitting: Fitting, fitted_rows: Vec<usize> },
+    Finish { split: Split, fitting: Box<Fitting>, fitted_rows: Vec<usize> },
     Over,
 }
 
@@ -150,10 +150,10 @@ impl Training {
         }
     }
 
-    fn fit_chosen(&mut self, split: Split, family: crate::model::Family) -> Step {
+    fn fit_chosen(&mut self, split: Split, family: crate::data::params::ModelFamily) -> Step {
         let TrainingInputs { params, data, .. } = &self.inputs;
         let fitted_rows = sample(data.hashes(), split.all_train(), params.max_rows, params.seed);
-        let fitting = Fitting::new(data, &fitted_rows, family, params, self.seeds.next_u64());
+        let fitting = Box::new(Fitting::new(data, &fitted_rows, family, params, self.seeds.next_u64()));
         let tasks = fitting.tasks();
         self.stage = Stage::Finish { split, fitting, fitted_rows };
         Step::Run(tasks)
