@@ -8,20 +8,8 @@
 use std::cmp::Ordering;
 
 use super::Profile;
+use crate::data::params::DriftParams;
 use crate::stats::{BinCounts, binned_ks, psi, q_values};
-
-/// When a signal counts as drifted.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DriftParams {
-    /// The smallest PSI above its expectation.
-    pub psi_effect: f64,
-    /// The smallest Kolmogorov-Smirnov distance.
-    pub ks_effect: f64,
-    /// Share of false ones among the signals called drifted, per window.
-    pub false_discovery_rate: f64,
-    /// The fewest values of a window that are judged.
-    pub min_n: u64,
-}
 
 /// A statistic that is held against the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -160,7 +148,14 @@ mod tests {
     use crate::stats::SplitMix64;
     use proptest::prelude::*;
 
-    const PARAMS: DriftParams = DriftParams { psi_effect: 0.1, ks_effect: 0.1, false_discovery_rate: 0.01, min_n: 100 };
+    const PARAMS: DriftParams = DriftParams {
+        window: Span::from_days(1),
+        offset: Span::from_days(0),
+        psi_effect: 0.1,
+        ks_effect: 0.1,
+        false_discovery_rate: 0.01,
+        min_n: 100,
+    };
 
     fn column(seed: u64, n: usize, of: impl Fn(f64) -> f64) -> Vec<f64> {
         let mut rng = SplitMix64::new(seed);

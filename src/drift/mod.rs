@@ -13,7 +13,7 @@ mod profile;
 mod signal;
 mod windows;
 
-pub use compare::{DriftParams, Measure, SignalVerdict, Statistic, compare, most_important};
+pub use compare::{Measure, SignalVerdict, Statistic, compare, most_important};
 pub use count::{Batch, count};
 pub use profile::{MAX_SIGNALS, Profile, ProfileError, ProfileInputs, SCORE, Sample};
 pub use signal::{MAX_BINS, SignalError, SignalProfile};

@@ -7,7 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Columns, Estimator, Family, Layout};
+use super::{Columns, Estimator, Layout};
+use crate::data::params::ModelFamily;
 use crate::data::{Evidence, Timestamp};
 use crate::drift::Profile;
 
@@ -181,7 +182,7 @@ impl Model {
     }
 
     /// The family of its estimator.
-    pub fn family(&self) -> Family {
+    pub fn family(&self) -> ModelFamily {
         self.parts.estimator.family()
     }
 
@@ -232,7 +233,7 @@ mod tests {
     use crate::drift::{ProfileInputs, Sample};
     use proptest::prelude::*;
 
-    fn parts(family: Family) -> ModelParts {
+    fn parts(family: ModelFamily) -> ModelParts {
         let names = vec!["a".to_owned(), "b".to_owned()];
         let columns = vec![(0..200).map(|i| f64::from(i) * 0.1).collect(), vec![1.0 / 3.0; 200]];
         let times: Vec<_> = (0..200).map(|i| Timestamp::from_millis(i * 1_000)).collect();
@@ -245,11 +246,11 @@ mod tests {
             importance: &[0.75, 0.25],
         });
         let estimator = match family {
-            Family::Linear => {
+            ModelFamily::Linear => {
                 let [mean, scale, coefficients] = [vec![0.1, 0.2], vec![0.3, 0.7], vec![1.0 / 3.0, -0.1]];
                 Estimator::Linear(Linear::new(LinearParts { mean, scale, coefficients, intercept: -0.7 }).unwrap())
             }
-            Family::Forest => {
+            ModelFamily::Forest => {
                 let tree = TreeNodes { feature: vec![0, -1, -1], value: vec![0.1 + 0.2, 1.0 / 3.0, 0.7] };
                 Estimator::Forest(Forest::new(vec![-1.0, 0.5], &[tree]).unwrap())
             }
@@ -279,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_model_survives_its_artifact_bit_for_bit() {
-        for family in [Family::Linear, Family::Forest] {
+        for family in [ModelFamily::Linear, ModelFamily::Forest] {
             let model = Model::new(parts(family)).unwrap();
             let bytes = model.to_bytes().unwrap();
             let read = Model::from_bytes(&bytes).unwrap();
@@ -291,12 +292,12 @@ mod tests {
     #[test]
     fn parts_that_disagree_are_refused() {
         let other = Layout::new(vec!["a".into()]).unwrap();
-        let narrow = ModelParts { layout: other, ..parts(Family::Linear) };
+        let narrow = ModelParts { layout: other, ..parts(ModelFamily::Linear) };
         assert!(matches!(Model::new(narrow), Err(ModelError::Width { estimator: 2, layout: 1 })));
         let swapped = Layout::new(vec!["b".into(), "a".into()]).unwrap();
-        let swapped = ModelParts { layout: swapped, ..parts(Family::Linear) };
+        let swapped = ModelParts { layout: swapped, ..parts(ModelFamily::Linear) };
         assert!(matches!(Model::new(swapped), Err(ModelError::Profile)));
-        let certain = ModelParts { threshold: f64::NAN, ..parts(Family::Linear) };
+        let certain = ModelParts { threshold: f64::NAN, ..parts(ModelFamily::Linear) };
         assert!(matches!(Model::new(certain), Err(ModelError::Number { name: "threshold", .. })));
     }
 
@@ -310,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_number_beyond_the_range_of_doubles_is_refused() {
-        let text = String::from_utf8(Model::new(parts(Family::Linear)).unwrap().to_bytes().unwrap()).unwrap();
+        let text = String::from_utf8(Model::new(parts(ModelFamily::Linear)).unwrap().to_bytes().unwrap()).unwrap();
         for wrong in ["1e999", "null", "-0.1"] {
             let text = text.replace(r#""threshold":0.5"#, &format!(r#""threshold":{wrong}"#));
             assert!(Model::from_bytes(text.as_bytes()).is_err(), "{wrong}");
@@ -325,7 +326,7 @@ mod tests {
             cut in any::<prop::sample::Index>(),
             keep_all in any::<bool>(),
         ) {
-            let family = if forest { Family::Forest } else { Family::Linear };
+            let family = if forest { ModelFamily::Forest } else { ModelFamily::Linear };
             let mut bytes = Model::new(parts(family)).unwrap().to_bytes().unwrap();
             for (position, byte) in damage {
                 let digits = b"0123456789-.e,[]{}\"";

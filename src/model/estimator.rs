@@ -3,26 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Columns, Forest, Linear};
-
-/// A model family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Family {
-    /// Logistic regression on standardised inputs.
-    Linear,
-    /// Mean of many trees.
-    Forest,
-}
-
-impl Family {
-    /// The name used in records and configuration.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Family::Linear => "linear",
-            Family::Forest => "forest",
-        }
-    }
-}
+use crate::data::params::ModelFamily;
 
 /// A fitted model of one family.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,10 +17,10 @@ pub enum Estimator {
 
 impl Estimator {
     /// Its family.
-    pub fn family(&self) -> Family {
+    pub fn family(&self) -> ModelFamily {
         match self {
-            Estimator::Linear(_) => Family::Linear,
-            Estimator::Forest(_) => Family::Forest,
+            Estimator::Linear(_) => ModelFamily::Linear,
+            Estimator::Forest(_) => ModelFamily::Forest,
         }
     }
 

@@ -142,7 +142,9 @@ impl Forest {
             let column = rows.column(position).get(first..).unwrap_or_default();
             let values = column.iter().copied().chain(std::iter::repeat(imputed));
             for (row, x) in block.chunks_exact_mut(width).zip(values) {
-                row[position] = if x.is_finite() { x } else { imputed };
+                if let Some(slot) = row.get_mut(position) {
+                    *slot = if x.is_finite() { x } else { imputed };
+                }
             }
         }
     }
@@ -168,8 +170,8 @@ impl Tree {
         tree
     }
 
-    /// Adds the tree's output for each row of `block` to `out`. Indices are in range because `TreeNodes::check` has
-    /// passed the tree for this `width` and children of the last split end the list.
+    /// Adds the tree's output for each row of `block` to `out`.
+    #[expect(clippy::indexing_slicing, reason = "`TreeNodes::check` passed the tree; rows are cut to whole widths")]
     fn add(&self, width: usize, block: &[f64], out: &mut [f64]) {
         for (rows, out) in block.chunks(width * WALKS).zip(out.chunks_mut(WALKS)) {
             let mut at = [0_u32; WALKS];
@@ -193,6 +195,7 @@ impl Tree {
     }
 
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "`TreeNodes::check` passed the tree for this width")]
     fn next(&self, at: u32, row: &[f64]) -> u32 {
         let node = &self.nodes[at as usize];
         let at_most = row[usize::from(node.feature)] <= node.threshold;

@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn stored_nodes_are_checked() {
-        let long = TreeNodes { feature: [vec![0, -1].repeat(66), vec![-1]].concat(), value: vec![0.0; 133] };
+        let long = TreeNodes { feature: [[0, -1].repeat(66), vec![-1]].concat(), value: vec![0.0; 133] };
         assert_eq!(long.check(1), Err(TreeError::Depth));
         assert!(matches!(tree(&[], &[]).check(1), Err(TreeError::Length { .. })));
         assert!(matches!(tree(&[-1], &[]).check(1), Err(TreeError::Length { .. })));
