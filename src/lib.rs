@@ -12,6 +12,7 @@ pub mod performance;
 pub mod pipeline;
 pub mod retrain;
 pub mod rollout;
+pub mod runtime;
 pub mod score;
 pub mod stats;
 pub mod transport;
