@@ -8,6 +8,7 @@ pub mod drift;
 pub mod features;
 pub mod labels;
 pub mod model;
+pub mod monitor;
 pub mod performance;
 pub mod pipeline;
 pub mod retrain;
