@@ -4,18 +4,26 @@
 //! against each other.
 
 mod alert;
+mod binary;
+mod columns;
 mod hash;
 mod item;
 mod machine;
 mod models;
 mod outbox;
+pub mod params;
 mod performance;
 mod prediction;
 mod record;
+mod reject;
 mod summary;
+mod table;
 mod time;
+mod tracked;
 
 pub use alert::{AlertAction, DriftAlert, Phase, TrainingReason};
+pub use binary::{BinaryError, Reader, Writer};
+pub use columns::{Columns, ColumnsError};
 pub use hash::{FixedMap, FixedState};
 pub use item::{ControlItem, InputIndex, Item};
 pub use machine::Machine;
@@ -24,5 +32,8 @@ pub use outbox::{Outbox, Output, Sink};
 pub use performance::PerformanceRecord;
 pub use prediction::{Arm, Outcome, Prediction};
 pub use record::{Header, Record};
+pub use reject::{Reject, RejectCode};
 pub use summary::{DriftWindow, PerformanceWindow, Summary};
+pub use table::{Table, TextColumn};
 pub use time::{Span, SpanError, Timestamp};
+pub use tracked::Tracked;

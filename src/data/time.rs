@@ -45,6 +45,52 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// Reads RFC 3339 (`2013-01-01T10:15:00Z`, `2013-01-01T05:15:00.250-05:00`); digits beyond milliseconds are cut.
+    /// A leap second (`:60`) counts as the first second of the next minute.
+    pub fn from_rfc3339(text: &str) -> Option<Timestamp> {
+        let bytes = text.as_bytes();
+        let number = |from: usize, to: usize| -> Option<i64> {
+            let digits = bytes.get(from..to)?;
+            digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
+        };
+        let is = |at: usize, any: &[u8]| bytes.get(at).is_some_and(|byte| any.contains(byte));
+        let shape = is(4, b"-") && is(7, b"-") && is(10, b"Tt ") && is(13, b":") && is(16, b":");
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        let date = days(year, month, day);
+        let Civil { month: same_month, day: same_day, .. } = civil(date);
+        if !shape || same_month != month || same_day != day || hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let mut at = 19;
+        let mut millis = 0;
+        if is(at, b".") {
+            let digits = bytes.get(at + 1..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let kept = digits.min(3);
+            millis = number(at + 1, at + 1 + kept)? * [0, 100, 10, 1].get(kept)?;
+            at += 1 + digits;
+            if digits == 0 {
+                return None;
+            }
+        }
+        let zone = if is(at, b"Zz") {
+            (bytes.len() == at + 1).then_some(0)?
+        } else {
+            let sign = if is(at, b"+") {
+                1
+            } else if is(at, b"-") {
+                -1
+            } else {
+                return None;
+            };
+            let (hours, minutes) = (number(at + 1, at + 3)?, number(at + 4, at + 6)?);
+            (is(at + 3, b":") && bytes.len() == at + 6 && hours < 24 && minutes < 60).then_some(())?;
+            sign * (hours * 60 + minutes)
+        };
+        let minutes = (date * 24 + hour) * 60 + minute - zone;
+        Some(Timestamp((minutes * 60 + second) * 1_000 + millis))
+    }
+
     /// The index of the interval of length `span`, aligned to the epoch, that holds this point (half-open, correct
     /// before 1970).
     pub const fn interval(self, span: Span) -> i64 {
@@ -70,6 +116,16 @@ const fn civil(days: i64) -> Civil {
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     Civil { year: year_of_era + era * 400 + if month <= 2 { 1 } else { 0 }, month, day }
+}
+
+/// Year, month, day to days since the epoch (the inverse of [`civil`], same source, `days_from_civil`).
+const fn days(year: i64, month: i64, day: i64) -> i64 {
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let year_of_era = y.rem_euclid(400);
+    let shifted_month = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 struct Civil {
@@ -186,6 +242,29 @@ mod tests {
         assert_eq!(Timestamp::from_millis(1_357_035_300_000).to_string(), "2013-01-01T10:15:00Z");
         assert_eq!(Timestamp::from_millis(951_782_400_001).to_string(), "2000-02-29T00:00:00.001Z");
         assert_eq!(Timestamp::from_millis(-1).to_string(), "1969-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn rfc_3339_is_read_back_and_nonsense_is_refused() {
+        for millis in [1_357_035_300_000, 951_782_400_001, -1, 0, -62_135_596_800_000, 253_402_300_799_999] {
+            let time = Timestamp::from_millis(millis);
+            assert_eq!(Timestamp::from_rfc3339(&time.to_string()), Some(time));
+        }
+        let read = |text: &str| Timestamp::from_rfc3339(text).map(Timestamp::millis);
+        assert_eq!(read("2013-01-01T05:15:00.2509-05:00"), Some(1_357_035_300_250));
+        for text in [
+            "",
+            "2013-02-29T00:00:00Z",
+            "2013-01-01",
+            "2013-01-01T24:00:00Z",
+            "2013-01-01T00:00:00",
+            "2013-13-01T00:00:00Z",
+            "2013-01-01T00:00:00.Z",
+            "2013-01-01T00:00:00+5:00",
+            "２013-01-01T00:00:00Z",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,0 +1,299 @@
+//! What a configuration means, in the words of the person who wrote it.
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::warnings::warnings;
+use crate::config::Config;
+use crate::config::params::{NamedTopic, PropertyValue};
+use crate::data::Span;
+use crate::data::params::{
+    Aggregate, EventParams, FieldKind, FieldSpec, LabelParams, NumberIndex, Source, TimeSource, WindowSpec,
+    number_names, text_names,
+};
+
+/// Everything `driftless check` prints.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Understood {
+    /// Name of the application.
+    pub app: String,
+    /// Digest of everything that changes results.
+    pub digest: String,
+    /// Single settings as name and value, grouped by table, in the order of the file.
+    pub settings: Vec<Setting>,
+    /// All topics.
+    pub topics: Vec<Topic>,
+    /// Declared fields of events and follow-ups.
+    pub fields: Vec<Field>,
+    /// Fingerprint of the feature layout, as predictions carry it.
+    pub layout: String,
+    /// Features in layout order.
+    pub features: Vec<Feature>,
+    /// Names of the groupings of windows.
+    pub groupings: Vec<String>,
+    /// What is allowed and may still surprise.
+    pub warnings: Vec<String>,
+}
+
+/// One setting.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// Table of the file: `events`, `drift`, ...
+    pub table: &'static str,
+    /// Name.
+    pub name: &'static str,
+    /// Value and what it does.
+    pub value: String,
+}
+
+/// One topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Topic {
+    /// The key that names it.
+    pub key: &'static str,
+    /// Its name.
+    pub name: String,
+    /// `read` or `written` by Driftless.
+    pub access: &'static str,
+}
+
+/// One declared field.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Field {
+    /// `events` or the kind of follow-up.
+    pub of: String,
+    /// Its name.
+    pub name: String,
+    /// `number`, `boolean` or `string`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Whether a record without it is rejected.
+    pub required: bool,
+    /// Smallest allowed number.
+    pub min: Option<f64>,
+    /// Largest allowed number.
+    pub max: Option<f64>,
+}
+
+/// One feature.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Feature {
+    /// Position in the feature row.
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// What it is, in words.
+    pub what: String,
+}
+
+impl Understood {
+    /// What `config` means.
+    pub fn of(config: &Config) -> Self {
+        Understood {
+            app: config.app.clone(),
+            digest: config.digest(),
+            settings: settings(config),
+            topics: config.topics.named().into_iter().map(topic).collect(),
+            fields: fields(config),
+            layout: fingerprint(&config.features.names),
+            features: features(config),
+            groupings: config.features.groupings.iter().map(|grouping| grouping.name.clone()).collect(),
+            warnings: warnings(config),
+        }
+    }
+}
+
+/// The fingerprint of a layout with these names: the first 8 bytes of SHA-256 over the names, each led by its length.
+fn fingerprint(names: &[String]) -> String {
+    let mut digest = Sha256::new();
+    for name in names {
+        digest.update((name.len() as u32).to_le_bytes());
+        digest.update(name.as_bytes());
+    }
+    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn topic(topic: NamedTopic<'_>) -> Topic {
+    let read = matches!(topic.key, "events.topic" | "labels.topic");
+    Topic { key: topic.key, name: topic.name.to_owned(), access: if read { "read" } else { "written" } }
+}
+
+fn fields(config: &Config) -> Vec<Field> {
+    let mut fields: Vec<Field> = config.events.fields.iter().map(|spec| field("events", spec)).collect();
+    for kind in config.labels.iter().flat_map(|labels| &labels.kinds) {
+        fields.extend(kind.fields.iter().map(|spec| field(&kind.name, spec)));
+    }
+    fields
+}
+
+fn field(of: &str, spec: &FieldSpec) -> Field {
+    Field {
+        of: of.to_owned(),
+        name: spec.name.clone(),
+        kind: spec.kind.name(),
+        required: spec.required,
+        min: spec.min,
+        max: spec.max,
+    }
+}
+
+fn features(config: &Config) -> Vec<Feature> {
+    let numbers: Vec<&FieldSpec> = config.events.fields.iter().filter(|field| field.kind != FieldKind::Text).collect();
+    let kind = |column: &NumberIndex| numbers.get(column.0).map_or("", |field| field.kind.name());
+    let fields = config.features.fields.iter().map(|column| format!("{} of the event", kind(column)));
+    let windows = config.features.windows.iter().map(|window| in_words(window, config));
+    let named = config.features.names.iter().cloned().zip(fields.chain(windows)).enumerate();
+    named.map(|(index, (name, what))| Feature { index, name, what }).collect()
+}
+
+fn in_words(window: &WindowSpec, config: &Config) -> String {
+    let kinds = config.labels.as_ref().map(|labels| labels.kinds.as_slice()).unwrap_or_default();
+    let (of, names) = match window.of {
+        Source::Events => ("events", number_names(&config.events.fields)),
+        Source::Kind(kind) => match kinds.get(kind.0) {
+            Some(kind) => (kind.name.as_str(), number_names(&kind.fields)),
+            None => ("", Vec::new()),
+        },
+    };
+    let name = |column: NumberIndex| names.get(column.0).copied().unwrap_or_default();
+    let by = config.features.groupings.get(window.grouping).map(|grouping| {
+        let texts = text_names(&config.events.fields);
+        let members = grouping.fields.iter().filter_map(|column| texts.get(column.0).copied());
+        std::iter::once(config.events.key.as_str()).chain(members).collect::<Vec<_>>().join(", ")
+    });
+    let by = by.unwrap_or_default();
+    let (span, panes, pane) = (window.span, window.panes, window.pane());
+    let over = format!("of the last {span}, by {by}, in {panes} panes of {pane}");
+    match window.aggregate {
+        Aggregate::Count => format!("number of `{of}` {over}"),
+        Aggregate::Sum(column) => format!("sum of `{}` over `{of}` {over}", name(column)),
+        Aggregate::Mean(column) => format!("mean of `{}` over `{of}` {over}", name(column)),
+        Aggregate::Max(column) => format!("largest `{}` among `{of}` {over}", name(column)),
+        Aggregate::SinceLast => format!("seconds since the latest of `{of}`, by {by}, missing after {span}"),
+    }
+}
+
+fn settings(config: &Config) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    let mut add = |table, name, value| settings.push(Setting { table, name, value });
+    for (name, value) in event_settings(&config.events) {
+        add("events", name, value);
+    }
+    for (name, value) in config.labels.iter().flat_map(label_settings) {
+        add("labels", name, value);
+    }
+    let score = &config.score;
+    add("score", "workers", score.workers.to_string());
+    add("score", "transaction", format!("{}, batches of up to {} records", score.transaction, score.max_batch));
+    add("score", "threshold", score.threshold.to_string());
+    let drift = &config.drift;
+    add("drift", "window", window(drift.window, drift.offset));
+    add("drift", "alert", {
+        let (psi, ks, rate, n) = (drift.psi_effect, drift.ks_effect, drift.false_discovery_rate, drift.min_n);
+        format!("PSI from {psi} or KS from {ks}, false discovery rate {rate}, at least {n} values")
+    });
+    let performance = &config.performance;
+    add("performance", "window", window(performance.window, performance.offset));
+    add("performance", "alert", {
+        format!("AUC below {} of its reference, at least {} labels", performance.alert_below, performance.min_n)
+    });
+    add("performance", "summaries", format!("every {} of event time", performance.every));
+    for (name, value) in retrain_settings(config) {
+        add("retrain", name, value);
+    }
+    add("promote", "candidate", {
+        let who = if config.promote.auto { "the monitor" } else { "an operator" };
+        let (metric, gain) = (config.promote.metric.name(), config.promote.min_gain);
+        format!("by {who}, when the paired interval of the gain in {metric} lies above {gain}")
+    });
+    add("kafka", "brokers", config.kafka.bootstrap());
+    add("kafka", "session", format!("a dead worker keeps its partitions for {}", config.kafka.session_timeout));
+    for property in &config.kafka.properties {
+        let value = match &property.value {
+            PropertyValue::Text(text) => format!("{} = {text}", property.name),
+            PropertyValue::Secret(source) => format!("{} from {source}", property.name),
+        };
+        add("kafka", "property", value);
+    }
+    add("store", "path", config.store.path.display().to_string());
+    add("http", "listen", config.http.listen.map_or("off".to_owned(), |address| address.to_string()));
+    add("log", "level", config.log.level.name().to_owned());
+    settings
+}
+
+fn event_settings(events: &EventParams) -> Vec<(&'static str, String)> {
+    vec![
+        ("key", format!("the record key is known as `{}`", events.key)),
+        ("id", events.id.as_ref().map_or("topic:partition:offset".to_owned(), |field| format!("field `{field}`"))),
+        ("time", time(&events.time)),
+        ("late", format!("more than {} behind the latest event", events.lateness)),
+        ("rejected", format!("more than {} ahead of the record's timestamp", events.max_ahead)),
+    ]
+}
+
+fn label_settings(labels: &LabelParams) -> Vec<(&'static str, String)> {
+    let kind = labels.kinds.get(labels.label.kind.0);
+    let field = kind.and_then(|kind| number_names(&kind.fields).get(labels.label.field.0).copied()).unwrap_or_default();
+    let label = &labels.label;
+    let kinds: Vec<&str> = labels.kinds.iter().map(|kind| kind.name.as_str()).collect();
+    vec![
+        ("event id", format!("field `{}`", labels.event_id)),
+        ("time", time(&labels.time)),
+        (
+            "kinds",
+            match &labels.kind {
+                Some(kind) => format!("{}, told apart by field `{kind}`", kinds.join(", ")),
+                None => "every record is a label".to_owned(),
+            },
+        ),
+        ("label", {
+            let kind = kind.map(|kind| kind.name.as_str()).unwrap_or_default();
+            format!(
+                "`{field}` of `{kind}`: 1 is `{}`, 0 is `{}`, prior {}",
+                label.positive, label.negative, label.prior
+            )
+        }),
+        ("wait", format!("{} for a label, or for the event of one", labels.wait)),
+    ]
+}
+
+fn retrain_settings(config: &Config) -> Vec<(&'static str, String)> {
+    let retrain = &config.retrain;
+    if retrain.on.is_empty() {
+        return vec![("on", "never".to_owned())];
+    }
+    let on: Vec<&str> = retrain.on.iter().map(|reason| reason.name()).collect();
+    let families: Vec<&str> = retrain.families.iter().map(|family| family.name()).collect();
+    vec![
+        ("on", on.join(", ")),
+        ("first", format!("after {} of labelled history and {} labels", retrain.first_after, retrain.min_labels)),
+        ("pace", {
+            let labels = retrain.new_labels.map(|labels| format!(", or after {labels} new labels"));
+            let (cool_down, schedule) = (retrain.cool_down, retrain.schedule);
+            format!("at least {cool_down} apart, on schedule after {schedule}{}", labels.unwrap_or_default())
+        }),
+        ("examples", {
+            let (history, holdout, rows) = (retrain.history, retrain.holdout, retrain.max_rows);
+            format!("of the last {history}, the last {holdout} of them held out, up to {rows} rows")
+        }),
+        ("families", families.join(", ")),
+        ("forest", {
+            let (trees, depth, leaf) = (retrain.trees, retrain.max_depth, retrain.min_leaf);
+            format!("{trees} trees, depth {depth}, leaves of {leaf}, {} features per split", retrain.features_per_split)
+        }),
+    ]
+}
+
+fn window(window: Span, offset: Span) -> String {
+    if offset == Span::default() {
+        return format!("{window}, counted from 1970-01-01");
+    }
+    format!("{window}, counted from 1970-01-01 and shifted by {offset}")
+}
+
+fn time(time: &TimeSource) -> String {
+    match time {
+        TimeSource::Record => "the record's timestamp".to_owned(),
+        TimeSource::Field { name, unit } => format!("field `{name}` in {}", unit.name()),
+    }
+}

@@ -1,0 +1,11 @@
+//! Bytes to values and back: JSON objects into columns, published records, and the journal.
+
+mod journal;
+mod json_object;
+mod records;
+mod wire;
+
+pub use journal::{JOURNAL_VERSION, JournalError, JournalRecord, JournalStep};
+pub use json_object::{Cell, ObjectReader};
+pub use records::{EventDecoder, LabelDecoder, TimeCell};
+pub use wire::{FeatureRow, PredictionView, WireError, read, write};

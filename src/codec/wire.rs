@@ -1,0 +1,133 @@
+//! The JSON form of the published records.
+//!
+//! Most records are written by serde from the types of `data`. Predictions are the hot path: they are written from
+//! borrowed columns through [`PredictionView`], whose fields are those of [`Prediction`](crate::data::Prediction).
+
+use serde::de::DeserializeOwned;
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+
+use crate::data::{Arm, Timestamp};
+
+/// A published record could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("not a valid {what} record: {why}")]
+pub struct WireError {
+    what: &'static str,
+    why: String,
+}
+
+/// Reads a published record.
+pub fn read<T: DeserializeOwned>(what: &'static str, bytes: Option<&[u8]>) -> Result<T, WireError> {
+    let bytes = bytes.ok_or_else(|| WireError { what, why: "the value is null".to_owned() })?;
+    serde_json::from_slice(bytes).map_err(|error| WireError { what, why: error.to_string() })
+}
+
+/// Appends the JSON form of a record to `out`. Types whose JSON form can fail (maps with keys that are no strings) are
+/// not among the published ones; should one fail all the same, what was appended is taken back.
+pub fn write<T: Serialize>(record: &T, out: &mut Vec<u8>) {
+    let start = out.len();
+    if serde_json::to_writer(&mut *out, record).is_err() {
+        out.truncate(start);
+    }
+}
+
+/// A prediction as borrowed parts.
+#[derive(serde::Serialize)]
+pub struct PredictionView<'a> {
+    /// See [`Prediction`](crate::data::Prediction), here and below.
+    pub event_id: &'a str,
+    /// The event's key.
+    pub entity: &'a str,
+    /// Event time.
+    pub event_time: Timestamp,
+    /// Wall time of the transaction.
+    pub scored_at: Timestamp,
+    /// Version of the model.
+    pub model_version: u32,
+    /// Its part.
+    pub arm: Arm,
+    /// Probability of the positive class.
+    pub score: f64,
+    /// Scores of all classes, or empty.
+    pub scores: &'a [f64],
+    /// Name of the class decided for.
+    pub decision: &'a str,
+    /// The feature row.
+    pub features: FeatureRow<'a>,
+    /// Fingerprint of the layout.
+    pub feature_layout: &'a str,
+    /// Remarks.
+    pub flags: &'a [&'a str],
+    /// Topic of the event.
+    pub source_topic: &'a str,
+    /// Partition of the event.
+    pub source_partition: i32,
+    /// Offset of the event.
+    pub source_offset: i64,
+}
+
+/// One row of a batch of feature columns; NaN is written as null.
+#[derive(Clone, Copy, Debug)]
+pub struct FeatureRow<'a> {
+    /// Columns in layout order.
+    pub columns: &'a [Vec<f64>],
+    /// The row.
+    pub row: usize,
+}
+
+impl FeatureRow<'_> {
+    /// The values of the row in layout order; NaN where one is missing.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = f64> {
+        self.columns.iter().map(|column| column.get(self.row).copied().unwrap_or(f64::NAN))
+    }
+}
+
+impl Serialize for FeatureRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut sequence = serializer.serialize_seq(Some(self.columns.len()))?;
+        for value in self.values() {
+            if value.is_nan() {
+                sequence.serialize_element(&None::<f64>)?;
+            } else if value.fract() == 0.0 && value.abs() < 1e15 {
+                // Whole numbers without a fraction: shorter, and the same double when read back.
+                sequence.serialize_element(&(value as i64))?;
+            } else {
+                sequence.serialize_element(&value)?;
+            }
+        }
+        sequence.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Prediction;
+
+    #[test]
+    fn a_view_reads_back_as_a_prediction_bit_for_bit() {
+        let columns = vec![vec![0.1 + 0.2], vec![f64::NAN], vec![-7.0], vec![1e300], vec![3e15]];
+        let view = PredictionView {
+            event_id: "a\"\n\u{1}é",
+            entity: "JFK",
+            event_time: Timestamp::from_millis(-1),
+            scored_at: Timestamp::from_millis(2),
+            model_version: 3,
+            arm: Arm::Champion,
+            score: 0.123_456_789_012_345_68,
+            scores: &[],
+            decision: "late",
+            features: FeatureRow { columns: &columns, row: 0 },
+            feature_layout: "00ff",
+            flags: &["late"],
+            source_topic: "flights",
+            source_partition: 1,
+            source_offset: 42,
+        };
+        let mut bytes = Vec::new();
+        write(&view, &mut bytes);
+        let read: Prediction = read("prediction", Some(&bytes)).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(read.features, vec![Some(0.1 + 0.2), None, Some(-7.0), Some(1e300), Some(3e15)]);
+        assert_eq!((read.event_id.as_str(), read.score.to_bits()), ("a\"\n\u{1}é", view.score.to_bits()));
+    }
+}

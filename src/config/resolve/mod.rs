@@ -1,0 +1,87 @@
+//! Checks what was written and resolves it, names to indices and defaults to values.
+//!
+//! Every function here takes raw tables and returns checked parameters or the first [`Problem`]. Where two keys
+//! contradict each other the message names both.
+
+mod aggregates;
+mod features;
+mod fields;
+mod kafka;
+mod labels;
+mod range;
+mod retrain;
+mod watch;
+
+pub(super) use kafka::check_brokers;
+
+use super::Config;
+use super::error::Problem;
+use super::params::{HttpParams, LogParams, StoreParams};
+use super::raw::{RawConfig, RawHttp, RawStore};
+
+pub(super) fn resolve(raw: RawConfig) -> Result<Config, Problem> {
+    let app = app(raw.app)?;
+    let topics = kafka::topics(&app, raw.events.topic.as_deref(), raw.labels.as_ref(), &raw.kafka.topics)?;
+    let events = fields::events(&raw.events, topics.events.clone())?;
+    let labels = match (&raw.labels, &topics.labels) {
+        (Some(labels), Some(topic)) => Some(labels::labels(labels, topic.clone())?),
+        _ => None,
+    };
+    let features = features::features(&raw.features, &events, labels.as_ref())?;
+    let score = watch::score(&raw.score)?;
+    let drift = watch::drift(&raw.drift)?;
+    let performance = watch::performance(&raw.performance)?;
+    let retrain = retrain::retrain(&raw.retrain, features.width(), labels.is_some())?;
+    let promote = retrain::promote(&raw.promote)?;
+    let kafka = kafka::kafka(&raw.kafka)?;
+    Ok(Config {
+        app,
+        events,
+        labels,
+        features,
+        score,
+        drift,
+        performance,
+        retrain,
+        promote,
+        kafka,
+        topics,
+        store: store(&raw.store)?,
+        http: http(&raw.http)?,
+        log: LogParams { format: raw.log.format, level: raw.log.level },
+    })
+}
+
+fn app(app: Option<String>) -> Result<String, Problem> {
+    const WHAT: &str = "the prefix of topics, consumer groups and transactional ids";
+    let Some(app) = app else {
+        return Err(Problem::new("app", format!("missing; write a name such as `fraud`: it is {WHAT}")));
+    };
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+    let starts_well = app.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if starts_well && app.len() <= 100 && app.chars().all(allowed) {
+        return Ok(app);
+    }
+    let message =
+        format!("`{app}` cannot be {WHAT}; write 1 to 100 of `a-z`, `0-9`, `.`, `_`, `-`, a letter or digit first");
+    Err(Problem::new("app", message))
+}
+
+fn store(raw: &RawStore) -> Result<StoreParams, Problem> {
+    if raw.path.is_empty() {
+        return Err(Problem::new("store.path", "is empty; write the directory for artifacts and examples"));
+    }
+    Ok(StoreParams { path: raw.path.as_str().into() })
+}
+
+fn http(raw: &RawHttp) -> Result<HttpParams, Problem> {
+    if raw.listen.is_empty() {
+        return Ok(HttpParams { listen: None });
+    }
+    let listen = raw.listen.parse().map_err(|_| {
+        let message =
+            format!("`{}` is not IP:PORT; write one such as `127.0.0.1:9464`, or `\"\"` for none", raw.listen);
+        Problem::new("http.listen", message)
+    })?;
+    Ok(HttpParams { listen: Some(listen) })
+}

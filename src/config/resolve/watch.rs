@@ -1,0 +1,52 @@
+//! `[score]`, `[drift]` and `[performance]`.
+
+use super::range::{Unit, at_least_zero, offset, positive, unit, whole};
+use crate::config::error::Problem;
+use crate::config::raw::{RawDrift, RawPerformance, RawScore};
+use crate::data::Span;
+use crate::data::params::{DriftParams, PerformanceParams, ScoreParams};
+
+/// The transactional producer gives a transaction ten seconds; half of that leaves room for the commit.
+const LONGEST_TRANSACTION: Span = Span::from_millis(5_000);
+
+pub(super) fn score(raw: &RawScore) -> Result<ScoreParams, Problem> {
+    let transaction = positive("score.transaction", raw.transaction)?;
+    if transaction > LONGEST_TRANSACTION {
+        let message = format!("`{transaction}` is too long; write at most `{LONGEST_TRANSACTION}`");
+        return Err(Problem::new("score.transaction", message));
+    }
+    Ok(ScoreParams {
+        workers: whole("score.workers", raw.workers, 1..=256)?,
+        transaction,
+        max_batch: whole("score.max_batch", raw.max_batch, 1..=1_000_000)?,
+        threshold: unit("score.threshold", raw.threshold, Unit::Closed)?,
+    })
+}
+
+pub(super) fn drift(raw: &RawDrift) -> Result<DriftParams, Problem> {
+    let window = positive("drift.window", raw.window)?;
+    Ok(DriftParams {
+        window,
+        offset: offset("drift", raw.offset, window)?,
+        psi_effect: at_least_zero("drift.psi_effect", raw.psi_effect, false)?,
+        ks_effect: unit("drift.ks_effect", raw.ks_effect, Unit::AboveZero)?,
+        false_discovery_rate: unit("drift.false_discovery_rate", raw.false_discovery_rate, Unit::Open)?,
+        min_n: whole("drift.min_n", raw.min_n, 1..=1_000_000_000)?,
+    })
+}
+
+pub(super) fn performance(raw: &RawPerformance) -> Result<PerformanceParams, Problem> {
+    let window = positive("performance.window", raw.window)?;
+    let every = positive("performance.every", raw.every)?;
+    if every > window {
+        let message = format!("`{every}` must not be longer than `performance.window`, which is `{window}`");
+        return Err(Problem::new("performance.every", message));
+    }
+    Ok(PerformanceParams {
+        window,
+        offset: offset("performance", raw.offset, window)?,
+        alert_below: unit("performance.alert_below", raw.alert_below, Unit::AboveZero)?,
+        min_n: whole("performance.min_n", raw.min_n, 1..=1_000_000_000)?,
+        every,
+    })
+}

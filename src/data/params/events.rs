@@ -1,0 +1,150 @@
+//! What an event looks like: its id, key, time and declared fields.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::Span;
+
+/// Column of a number or boolean within one kind of record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct NumberIndex(pub usize);
+
+/// Column of a string within one kind of record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct TextIndex(pub usize);
+
+/// The JSON type a field is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FieldKind {
+    /// A finite number.
+    Number,
+    /// `true` or `false`, kept as 1 or 0.
+    Boolean,
+    /// A string.
+    #[serde(rename = "string")]
+    Text,
+}
+
+impl FieldKind {
+    /// The name used in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FieldKind::Number => "number",
+            FieldKind::Boolean => "boolean",
+            FieldKind::Text => "string",
+        }
+    }
+}
+
+/// Where the decoder writes a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FieldColumn {
+    /// A numeric column; booleans become 0 or 1.
+    Number(NumberIndex),
+    /// A text column.
+    Text(TextIndex),
+}
+
+/// One declared field of a record.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FieldSpec {
+    /// Name of the field at the top level of the record.
+    pub name: String,
+    /// The type it is held to.
+    pub kind: FieldKind,
+    /// A record without it (or with null) is rejected; otherwise the value is missing.
+    pub required: bool,
+    /// Smallest allowed number, inclusive.
+    pub min: Option<f64>,
+    /// Largest allowed number, inclusive.
+    pub max: Option<f64>,
+    /// Where its value goes.
+    pub column: FieldColumn,
+}
+
+/// Names of the numeric columns of `fields`, in column order.
+pub fn number_names(fields: &[FieldSpec]) -> Vec<&str> {
+    let columns = fields.iter().filter(|field| matches!(field.column, FieldColumn::Number(_)));
+    columns.map(|field| field.name.as_str()).collect()
+}
+
+/// Names of the text columns of `fields`, in column order.
+pub fn text_names(fields: &[FieldSpec]) -> Vec<&str> {
+    let columns = fields.iter().filter(|field| matches!(field.column, FieldColumn::Text(_)));
+    columns.map(|field| field.name.as_str()).collect()
+}
+
+/// How a field expresses a point in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TimeUnit {
+    /// Whole milliseconds since 1970-01-01T00:00Z.
+    #[serde(rename = "ms")]
+    Millis,
+    /// Seconds since 1970-01-01T00:00Z, fractions allowed.
+    #[serde(rename = "s")]
+    Seconds,
+    /// Text such as `2013-01-01T10:15:00Z`.
+    #[serde(rename = "rfc3339")]
+    Rfc3339,
+}
+
+impl TimeUnit {
+    /// The name used in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            TimeUnit::Millis => "ms",
+            TimeUnit::Seconds => "s",
+            TimeUnit::Rfc3339 => "rfc3339",
+        }
+    }
+}
+
+/// Where a record's time comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TimeSource {
+    /// The record's own timestamp.
+    Record,
+    /// A field, which every record must carry.
+    Field {
+        /// Its name.
+        name: String,
+        /// How it is written.
+        unit: TimeUnit,
+    },
+}
+
+/// The events topic and what one event looks like.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EventParams {
+    /// Topic name.
+    pub topic: String,
+    /// The name of the record key.
+    pub key: String,
+    /// The text column that must equal the record key, where a field of the key's name is declared.
+    pub key_column: Option<TextIndex>,
+    /// Field with the event id (string or whole number), which every event must carry; `None`:
+    /// `topic:partition:offset`.
+    pub id: Option<String>,
+    /// Where event time comes from.
+    pub time: TimeSource,
+    /// How far an event may lie behind the latest one before it counts as late.
+    pub lateness: Span,
+    /// An event further ahead of its record's timestamp than this is rejected.
+    pub max_ahead: Span,
+    /// Declared fields, in the order of their names.
+    pub fields: Vec<FieldSpec>,
+}
+
+impl EventParams {
+    /// Number of numeric columns.
+    pub fn numbers(&self) -> usize {
+        self.fields.iter().filter(|field| matches!(field.column, FieldColumn::Number(_))).count()
+    }
+
+    /// Number of text columns.
+    pub fn texts(&self) -> usize {
+        self.fields.len() - self.numbers()
+    }
+}

@@ -1,0 +1,50 @@
+//! How scoring batches its work, and how drift and performance are watched.
+
+use serde::Serialize;
+
+use crate::data::Span;
+
+/// How the score role works.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ScoreParams {
+    /// Worker threads of this process.
+    pub workers: usize,
+    /// How long a transaction collects records before it commits.
+    pub transaction: Span,
+    /// Most records of one batch.
+    pub max_batch: usize,
+    /// A score at or above it is decided as the positive class.
+    pub threshold: f64,
+}
+
+/// When a feature or the score counts as drifted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DriftParams {
+    /// Length of a window, in event time.
+    pub window: Span,
+    /// Shift of the window grid from the epoch; shorter than `window`.
+    pub offset: Span,
+    /// Smallest population stability index that opens an alert.
+    pub psi_effect: f64,
+    /// Smallest Kolmogorov-Smirnov distance that opens an alert.
+    pub ks_effect: f64,
+    /// Expected share of false alarms among the alarms of a window (Benjamini-Hochberg).
+    pub false_discovery_rate: f64,
+    /// Fewest values of a signal a verdict rests on.
+    pub min_n: u64,
+}
+
+/// When performance counts as lost.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PerformanceParams {
+    /// Length of a window, in event time.
+    pub window: Span,
+    /// Shift of the window grid from the epoch; shorter than `window`.
+    pub offset: Span,
+    /// An AUC below this share of the reference AUC opens an alert.
+    pub alert_below: f64,
+    /// Fewest labelled predictions a verdict rests on.
+    pub min_n: u64,
+    /// How often a shard publishes its summary, in event time.
+    pub every: Span,
+}

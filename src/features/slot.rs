@@ -1,0 +1,204 @@
+//! The windows of one group: panes in rings, and the time of the last record of each source.
+//!
+//! A window of span S in n panes covers, for an event at time t, the pane that holds t and the n-1 before it: between
+//! S - S/n and S of time. Panes are combined from the oldest to the newest, always in that order, so that sums are the
+//! same bit for bit however often they are read. The combination of all panes but the newest is kept until the newest
+//! changes; it can be computed again at any time and is not state.
+
+use super::plan::{GroupPlan, Ring, Statistic};
+use crate::data::params::NumberIndex;
+use crate::data::{BinaryError, Reader, Timestamp, Writer};
+
+/// Marks a pane number or time that is not there.
+const NONE: i64 = i64::MIN;
+
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    doubles: Box<[f64]>,
+    /// Newest pane of each ring.
+    heads: Box<[i64]>,
+    /// Latest time of each source.
+    last: Box<[i64]>,
+    cache: Box<[f64]>,
+    /// The pane for which each ring's cache holds all panes before it.
+    cached_for: Box<[i64]>,
+    /// Latest event time of the group: expiry counts from here.
+    pub touched: Timestamp,
+}
+
+/// A reading of one ring at one point in time.
+pub(super) struct Reading<'a> {
+    closed: &'a [f64],
+    newest: Option<&'a [f64]>,
+}
+
+impl Slot {
+    pub fn new(plan: &GroupPlan) -> Self {
+        Slot {
+            doubles: vec![0.0; plan.width].into(),
+            heads: vec![NONE; plan.rings.len()].into(),
+            last: vec![NONE; plan.sources.len()].into(),
+            cache: vec![0.0; plan.cache_width].into(),
+            cached_for: vec![NONE; plan.rings.len()].into(),
+            touched: Timestamp::MIN,
+        }
+    }
+
+    /// The latest time of a source, if any.
+    pub fn last(&self, source: usize) -> Option<Timestamp> {
+        self.last.get(source).copied().filter(|time| *time != NONE).map(Timestamp::from_millis)
+    }
+
+    /// Notes a record of a source.
+    pub fn note(&mut self, source: usize, at: Timestamp) {
+        if let Some(last) = self.last.get_mut(source) {
+            *last = (*last).max(at.millis());
+        }
+    }
+
+    /// Adds a record to a ring; one older than the ring reaches is left out.
+    pub fn add(&mut self, index: usize, ring: &Ring, at: Timestamp, value: impl Fn(NumberIndex) -> f64) {
+        let pane = at.interval(ring.pane);
+        let count = ring.panes as i64;
+        let head = self.heads[index];
+        if head == NONE || pane > head {
+            let from = if head == NONE { pane - count + 1 } else { (head + 1).max(pane - count + 1) };
+            for stale in from..=pane {
+                let range = ring.range(stale);
+                ring.clear(&mut self.doubles[range]);
+            }
+            self.heads[index] = pane;
+        } else if pane <= head - count {
+            return;
+        }
+        if pane < self.cached_for[index] {
+            self.cached_for[index] = NONE;
+        }
+        let cells = &mut self.doubles[ring.range(pane)];
+        cells[0] += 1.0;
+        for (position, column) in ring.fields.iter().enumerate() {
+            let x = value(*column);
+            if x.is_nan() {
+                continue;
+            }
+            let field = &mut cells[1 + 3 * position..4 + 3 * position];
+            field[0] += 1.0;
+            field[1] += x;
+            field[2] = field[2].max(x);
+        }
+    }
+
+    /// Reads a ring as of `at`; without `newest` the pane that holds `at` is left out.
+    pub fn read(&mut self, index: usize, ring: &Ring, at: Timestamp, newest: bool) -> Reading<'_> {
+        let pane = at.interval(ring.pane);
+        let head = self.heads[index];
+        let cache = ring.cache..ring.cache + ring.stride();
+        if self.cached_for[index] != pane {
+            let closed = &mut self.cache[cache.clone()];
+            ring.clear(closed);
+            if head != NONE {
+                let count = ring.panes as i64;
+                for older in (pane - count + 1).max(head - count + 1)..=(pane - 1).min(head) {
+                    ring.merge(closed, &self.doubles[ring.range(older)]);
+                }
+            }
+            self.cached_for[index] = pane;
+        }
+        let held = head != NONE && pane <= head && pane > head - ring.panes as i64;
+        let newest = if newest && held { Some(&self.doubles[ring.range(pane)]) } else { None };
+        Reading { closed: &self.cache[cache], newest }
+    }
+
+    pub fn encode(&self, plan: &GroupPlan, out: &mut Writer) {
+        out.signed(self.touched.millis());
+        for time in &self.last {
+            out.signed(*time);
+        }
+        for (index, ring) in plan.rings.iter().enumerate() {
+            let head = self.heads[index];
+            out.signed(head);
+            if head == NONE {
+                continue;
+            }
+            for pane in head - ring.panes as i64 + 1..=head {
+                let cells = &self.doubles[ring.range(pane)];
+                out.unsigned(cells[0] as u64);
+                if cells[0] != 0.0 {
+                    cells[1..].iter().for_each(|cell| out.float(*cell));
+                }
+            }
+        }
+    }
+
+    pub fn decode(plan: &GroupPlan, reader: &mut Reader<'_>) -> Result<Self, BinaryError> {
+        let mut slot = Slot::new(plan);
+        slot.touched = Timestamp::from_millis(reader.signed()?);
+        for time in &mut slot.last {
+            *time = reader.signed()?;
+        }
+        for (index, ring) in plan.rings.iter().enumerate() {
+            let head = reader.signed()?;
+            slot.heads[index] = head;
+            if head == NONE {
+                continue;
+            }
+            let first = head.checked_sub(ring.panes as i64 - 1).ok_or(BinaryError::Invalid { what: "pane", at: 0 })?;
+            for pane in first..=head {
+                let cells = &mut slot.doubles[ring.range(pane)];
+                ring.clear(cells);
+                cells[0] = reader.unsigned()? as f64;
+                if cells[0] != 0.0 {
+                    for cell in &mut cells[1..] {
+                        *cell = reader.float()?;
+                    }
+                }
+            }
+        }
+        Ok(slot)
+    }
+}
+
+impl Ring {
+    fn range(&self, pane: i64) -> std::ops::Range<usize> {
+        let start = self.start + pane.rem_euclid(self.panes as i64) as usize * self.stride();
+        start..start + self.stride()
+    }
+
+    fn clear(&self, cells: &mut [f64]) {
+        cells.fill(0.0);
+        for field in cells[1..].chunks_exact_mut(3) {
+            field[2] = f64::NEG_INFINITY;
+        }
+    }
+
+    fn merge(&self, into: &mut [f64], from: &[f64]) {
+        into[0] += from[0];
+        for (into, from) in into[1..].chunks_exact_mut(3).zip(from[1..].chunks_exact(3)) {
+            into[0] += from[0];
+            into[1] += from[1];
+            into[2] = into[2].max(from[2]);
+        }
+    }
+}
+
+impl Reading<'_> {
+    fn sum(&self, cell: usize) -> f64 {
+        self.closed[cell] + self.newest.map_or(0.0, |newest| newest[cell])
+    }
+
+    /// A statistic of the window; NaN where the window holds no value.
+    pub fn statistic(&self, statistic: Statistic) -> f64 {
+        let (field, known) = match statistic {
+            Statistic::Count => return self.sum(0),
+            Statistic::Sum(field) | Statistic::Mean(field) | Statistic::Max(field) => {
+                (1 + 3 * field, self.sum(1 + 3 * field))
+            }
+        };
+        match statistic {
+            Statistic::Sum(_) => self.sum(field + 1),
+            _ if known == 0.0 => f64::NAN,
+            Statistic::Mean(_) => self.sum(field + 1) / known,
+            _ => self.closed[field + 2].max(self.newest.map_or(f64::NEG_INFINITY, |newest| newest[field + 2])),
+        }
+    }
+}

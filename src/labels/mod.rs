@@ -1,0 +1,11 @@
+//! Predictions that wait for their labels, and follow-ups that wait for their events.
+//!
+//! A prediction waits `wait` of event time for its label; a repeated label counts once, a changed one is a correction
+//! with the next revision. A follow-up that comes before its event is held until the event comes or `wait` has passed,
+//! then it is given back to be refused: nothing is dropped unseen.
+
+mod early;
+mod waiting;
+
+pub use early::{Early, EarlyFollowUps};
+pub use waiting::{Join, Waiting, WaitingPrediction};

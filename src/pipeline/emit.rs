@@ -1,0 +1,100 @@
+//! What the pipeline publishes: predictions, outcomes, summaries.
+
+use super::Pipeline;
+use crate::codec::{FeatureRow, PredictionView, write};
+use crate::data::{Columns, Outbox, Outcome, Record, Sink, Summary, Timestamp};
+use crate::performance::{LabelChange, Scored};
+
+/// A scored event.
+pub(super) struct Predicted<'a> {
+    pub record: &'a Record,
+    pub id: &'a [u8],
+    /// Row of its features.
+    pub row: usize,
+    pub late: bool,
+    pub columns: &'a Columns,
+}
+
+/// A label that found its prediction.
+pub(super) struct Joined<'a> {
+    pub id: &'a [u8],
+    pub entity: &'a [u8],
+    pub revision: u32,
+    pub label: LabelChange,
+}
+
+impl Pipeline {
+    pub(super) fn predict(&mut self, predicted: &Predicted<'_>, scored: &Scored, now: Timestamp, out: &mut Outbox) {
+        let record = predicted.record;
+        let key = record.key.as_deref().unwrap_or_default();
+        let decision = self.class(self.decides(scored.score));
+        let flags: &[&str] = if predicted.late { &["late"] } else { &[] };
+        let id = String::from_utf8_lossy(predicted.id);
+        let entity = String::from_utf8_lossy(key);
+        let view = PredictionView {
+            event_id: &id,
+            entity: &entity,
+            event_time: scored.event_time,
+            scored_at: now,
+            model_version: scored.model_version,
+            arm: scored.arm,
+            score: scored.score,
+            scores: &[],
+            decision,
+            features: FeatureRow { columns: predicted.columns.columns(), row: predicted.row },
+            feature_layout: &self.params.layout,
+            flags,
+            source_topic: &self.params.events.topic,
+            source_partition: self.shard,
+            source_offset: record.offset,
+        };
+        out.push(Sink::Predictions, Some(key), record.headers.clone(), |bytes| write(&view, bytes));
+        self.clocks.tally.predictions += 1;
+    }
+
+    pub(super) fn outcome(&mut self, joined: &Joined<'_>, out: &mut Outbox) {
+        let Some(waiting) = self.waiting.get(joined.id) else { return };
+        let scored = Scored {
+            event_time: waiting.event_time,
+            model_version: waiting.model_version,
+            arm: waiting.arm,
+            score: waiting.score,
+        };
+        let outcome = Outcome {
+            event_id: String::from_utf8_lossy(joined.id).into_owned(),
+            entity: String::from_utf8_lossy(joined.entity).into_owned(),
+            event_time: scored.event_time,
+            known_at: joined.label.now.known_at,
+            label: f64::from(u8::from(joined.label.now.positive)),
+            revision: joined.revision,
+            model_version: scored.model_version,
+            arm: scored.arm,
+            score: scored.score,
+            decision: self.class(waiting.positive).to_owned(),
+        };
+        out.push(Sink::Outcomes, Some(joined.entity), Vec::new(), |bytes| write(&outcome, bytes));
+        self.performance.labelled(&scored, joined.label);
+    }
+
+    fn class(&self, positive: bool) -> &str {
+        let label = &self.params.labels.label;
+        if positive { &label.positive } else { &label.negative }
+    }
+
+    /// Publishes what changed in the windows, with the promise that no window up to `watermark` will change through an
+    /// event that comes in time.
+    pub(super) fn publish(&mut self, watermark: Timestamp, idle: bool, _now: Timestamp, out: &mut Outbox) {
+        let summary = Summary {
+            shard: self.shard,
+            clock: self.clocks.time,
+            watermark,
+            idle,
+            first_event: self.clocks.first_event,
+            labels: self.clocks.tally.labels,
+            drift: self.drift.take_changed(),
+            performance: self.performance.take_changed(),
+        };
+        let key = self.shard.to_string();
+        out.push(Sink::Summaries, Some(key.as_bytes()), Vec::new(), |bytes| write(&summary, bytes));
+    }
+}

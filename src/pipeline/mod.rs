@@ -1,0 +1,216 @@
+//! The score stage as a deterministic machine: events, follow-ups and commands in; predictions, outcomes, summaries and
+//! dead letters out.
+//!
+//! A batch goes through in columns: decode and validate, windows, score, drift, join and encode, each as one pass over
+//! at most [`BATCH`] rows. What comes out depends on the sequence of items alone, never on where batches or
+//! transactions were cut. Everything since the last commit can be taken back.
+//!
+//! The shard's time is the latest event or known-at time it has taken in; its watermark is that time less the
+//! configured lateness. Summaries are published when the watermark is about to pass a multiple of
+//! `performance.every`, before the record that moves it, and whenever the inputs have been read to their end.
+
+mod decode;
+mod emit;
+mod letters;
+mod pass;
+mod state;
+
+use std::sync::Arc;
+
+use crate::data::params::{DriftParams, EventParams, FeatureParams, LabelParams, PerformanceParams, ScoreParams};
+use crate::data::{ControlItem, InputIndex, Item, Machine, Outbox, Record, Timestamp};
+use crate::drift::DriftWindows;
+use crate::features::Features;
+use crate::labels::{EarlyFollowUps, Waiting};
+use crate::model::Model;
+use crate::performance::Performance;
+use crate::score::{BaseRate, Champion};
+
+pub use pass::BATCH;
+
+use decode::Decoders;
+use pass::Scratch;
+
+/// The events topic, as an input of the stage.
+pub const EVENTS: InputIndex = InputIndex(0);
+/// The labels topic, as an input of the stage.
+pub const LABELS: InputIndex = InputIndex(1);
+
+/// What a pipeline is built from.
+#[derive(Clone, Debug)]
+pub struct PipelineParams {
+    /// The events.
+    pub events: EventParams,
+    /// Their follow-ups.
+    pub labels: LabelParams,
+    /// The feature layout.
+    pub features: FeatureParams,
+    /// Fingerprint of the layout.
+    pub layout: String,
+    /// Scoring.
+    pub score: ScoreParams,
+    /// Drift windows.
+    pub drift: DriftParams,
+    /// Performance windows and the pace of summaries.
+    pub performance: PerformanceParams,
+}
+
+/// What the runtime counts: all since the pipeline was made, taken back with the transaction like everything else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events consumed.
+    pub events: u64,
+    /// Predictions published.
+    pub predictions: u64,
+    /// Events that became dead letters.
+    pub event_dead_letters: u64,
+    /// Follow-ups consumed.
+    pub follow_ups: u64,
+    /// Follow-ups that became dead letters.
+    pub follow_up_dead_letters: u64,
+    /// Events flagged as late.
+    pub late: u64,
+    /// First labels joined.
+    pub labels: u64,
+    /// Dead letters by code, in the order of [`crate::data::RejectCode::ALL`].
+    pub rejects: [u64; 15],
+}
+
+/// The small part of the state that is copied whole when a transaction begins.
+#[derive(Clone, Copy, Debug)]
+struct Clocks {
+    time: Timestamp,
+    /// The last multiple of the summary interval that the watermark has passed.
+    tick: Timestamp,
+    first_event: Option<Timestamp>,
+    base_rate: BaseRate,
+    tally: Tally,
+}
+
+/// The score stage of one shard.
+pub struct Pipeline {
+    params: Arc<PipelineParams>,
+    shard: i32,
+    decoders: Decoders,
+    features: Features,
+    waiting: Waiting,
+    early: EarlyFollowUps,
+    drift: DriftWindows,
+    performance: Performance,
+    clocks: Clocks,
+    champion: Champion,
+    committed: (Clocks, Champion),
+    scratch: Scratch,
+}
+
+impl Pipeline {
+    /// A pipeline that has seen nothing.
+    pub fn new(params: Arc<PipelineParams>, shard: i32) -> Self {
+        let clocks = Clocks {
+            time: Timestamp::MIN,
+            tick: Timestamp::MIN,
+            first_event: None,
+            base_rate: BaseRate::new(params.labels.label.prior),
+            tally: Tally::default(),
+        };
+        let decoders = Decoders::new(&params);
+        let features = Features::new(&params.features);
+        Pipeline {
+            shard,
+            scratch: Scratch::new(&decoders, features.width()),
+            decoders,
+            features,
+            waiting: Waiting::default(),
+            early: EarlyFollowUps::default(),
+            drift: DriftWindows::new(&params.drift),
+            performance: Performance::new(&params.performance),
+            clocks,
+            champion: Champion::default(),
+            committed: (clocks, Champion::default()),
+            params,
+        }
+    }
+
+    /// Number of the shard.
+    pub fn shard(&self) -> i32 {
+        self.shard
+    }
+
+    /// The version that answers.
+    pub fn model_version(&self) -> u32 {
+        self.champion.version()
+    }
+
+    /// Counts since the pipeline was made.
+    pub fn tally(&self) -> Tally {
+        self.clocks.tally
+    }
+
+    /// The latest event or known-at time taken in; `None` before the first.
+    pub fn time(&self) -> Option<Timestamp> {
+        (self.clocks.time != Timestamp::MIN).then_some(self.clocks.time)
+    }
+
+    /// Groups with windows, predictions waiting for labels, follow-ups waiting for events.
+    pub fn held(&self) -> [usize; 3] {
+        [self.features.groups(), self.waiting.len(), self.early.len()]
+    }
+
+    /// The time by which the record takes its place among the shard's inputs: event time or known-at time, and the
+    /// record's own timestamp where it cannot be read. What was decoded for it is kept for the next `handle`.
+    pub fn order_time(&mut self, input: InputIndex, record: &Record) -> Timestamp {
+        self.decoders.ahead(input, record, &mut self.scratch.rows)
+    }
+
+    fn watermark(&self) -> Timestamp {
+        self.clocks.time.minus(self.params.events.lateness)
+    }
+
+    fn command(&mut self, item: &ControlItem<Model>) {
+        self.champion.apply(item, &self.params.layout);
+    }
+}
+
+impl Machine for Pipeline {
+    type Model = Model;
+
+    fn handle(&mut self, batch: &[Item<Model>], now: Timestamp, out: &mut Outbox) {
+        let mut rest = batch;
+        while let Some((first, after)) = rest.split_first() {
+            match first {
+                Item::Record { .. } => {
+                    let run = rest.iter().take(BATCH).take_while(|item| matches!(item, Item::Record { .. })).count();
+                    let (records, after) = rest.split_at(run);
+                    self.records(records, now, out);
+                    rest = after;
+                }
+                Item::Command(item) => {
+                    self.command(item);
+                    rest = after;
+                }
+                Item::Idle => {
+                    self.publish(self.watermark(), true, now, out);
+                    rest = after;
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        self.features.commit();
+        self.waiting.commit();
+        self.early.commit();
+        self.drift.commit();
+        self.performance.commit();
+        self.committed = (self.clocks, self.champion.clone());
+    }
+
+    fn rollback(&mut self) {
+        self.features.rollback();
+        self.waiting.rollback();
+        self.early.rollback();
+        self.drift.rollback();
+        self.performance.rollback();
+        (self.clocks, self.champion) = self.committed.clone();
+    }
+}

@@ -1,0 +1,294 @@
+//! One run of records, pass by pass.
+
+use super::decode::{Decoded, Decoders, Rows};
+use super::emit::{Joined, Predicted};
+use super::{EVENTS, LABELS, Pipeline};
+use crate::data::params::KindIndex;
+use crate::data::{Arm, Columns, Item, Outbox, Record, Reject, RejectCode, Span, Timestamp};
+use crate::drift::{Batch, Reference};
+use crate::features::{EventRow, FollowUpRow};
+use crate::labels::{Early, EarlyFollowUps, Join, WaitingPrediction};
+use crate::model::Model;
+use crate::performance::{KnownLabel, LabelChange, Scored};
+
+/// Most records handled as one set of columns.
+pub const BATCH: usize = 256;
+
+/// Memory that is used again for every run.
+pub(super) struct Scratch {
+    pub rows: Rows,
+    decoded: Vec<Decoded>,
+    columns: Columns,
+    times: Vec<Timestamp>,
+    scores: Vec<f64>,
+    steps: Vec<Step>,
+}
+
+/// What a record became, in the order in which outputs are written.
+enum Step {
+    Predict { item: usize, id: Box<[u8]>, row: usize, late: bool },
+    Join { id: Box<[u8]>, entity: Box<[u8]>, revision: u32, label: LabelChange },
+    Reject { item: usize, reject: Reject },
+    RejectEarly { early: Early, reject: Reject },
+}
+
+#[derive(Clone, Copy)]
+struct EventAt {
+    row: usize,
+    at: Timestamp,
+}
+
+#[derive(Clone, Copy)]
+struct FollowUpAt {
+    row: usize,
+    at: Timestamp,
+    kind: KindIndex,
+    label: Option<bool>,
+}
+
+impl Scratch {
+    pub fn new(decoders: &Decoders, width: usize) -> Self {
+        Scratch {
+            rows: decoders.rows(),
+            decoded: Vec::new(),
+            columns: Columns::new(width),
+            times: Vec::new(),
+            scores: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+}
+
+impl Pipeline {
+    /// Handles a run of at most [`BATCH`] records, publishing summaries between them where the watermark passes a tick.
+    pub(super) fn records(&mut self, items: &[Item<Model>], now: Timestamp, out: &mut Outbox) {
+        let mut scratch = std::mem::replace(&mut self.scratch, Scratch::new(&self.decoders, 0));
+        scratch.decoded.clear();
+        for item in items {
+            if let Item::Record { input, record } = item {
+                scratch.decoded.push(self.decoders.take(*input, record, &mut scratch.rows));
+            }
+        }
+        let mut from = 0;
+        for at in 0..scratch.decoded.len() {
+            let (Decoded::Event { at: time, .. } | Decoded::FollowUp { at: time, .. }) = scratch.decoded[at] else {
+                continue;
+            };
+            if let Some(tick) = self.tick_before(time) {
+                self.run(&items[from..at], from, &mut scratch, now, out);
+                from = at;
+                self.tick(tick, now, out);
+            }
+            self.clocks.time = self.clocks.time.max(time);
+        }
+        self.run(&items[from..], from, &mut scratch, now, out);
+        scratch.rows.clear();
+        self.scratch = scratch;
+    }
+
+    /// The tick that the watermark passes when the shard's time moves to `time`; `None` if it passes none.
+    fn tick_before(&mut self, time: Timestamp) -> Option<Timestamp> {
+        let watermark = self.clocks.time.max(time).minus(self.params.events.lateness);
+        let tick = watermark.floor(self.params.performance.every, Span::default());
+        if self.clocks.tick == Timestamp::MIN {
+            self.clocks.tick = tick;
+        }
+        (tick > self.clocks.tick).then_some(tick)
+    }
+
+    fn tick(&mut self, tick: Timestamp, now: Timestamp, out: &mut Outbox) {
+        self.clocks.tick = tick;
+        self.publish(tick, false, now, out);
+        let wait = self.params.labels.wait;
+        for early in self.early.expire(tick, wait) {
+            let message = format!("no event with this id came within {wait}");
+            self.reject(LABELS, &early.record, &Reject::new(RejectCode::UnknownEvent, message), out);
+        }
+        self.drift.expire(tick);
+        self.performance.expire(tick, wait);
+        self.waiting.expire(tick, wait);
+        self.features.expire(tick, wait);
+    }
+
+    /// The passes over a run without a tick inside. `first` is the position of its first record in the batch.
+    fn run(&mut self, items: &[Item<Model>], first: usize, scratch: &mut Scratch, now: Timestamp, out: &mut Outbox) {
+        if items.is_empty() {
+            return;
+        }
+        scratch.columns.clear();
+        scratch.times.clear();
+        scratch.scores.clear();
+        scratch.steps.clear();
+        self.windows(items, first, scratch);
+        self.score(scratch);
+        self.count_drift(scratch);
+        self.write(items, scratch, now, out);
+    }
+
+    /// In order: windows, features, joins; everything that depends on what came before.
+    fn windows(&mut self, items: &[Item<Model>], first: usize, scratch: &mut Scratch) {
+        let decoded = std::mem::take(&mut scratch.decoded);
+        for (position, item) in items.iter().enumerate() {
+            let Item::Record { input, record } = item else { continue };
+            let tally = &mut self.clocks.tally;
+            *(if *input == EVENTS { &mut tally.events } else { &mut tally.follow_ups }) += 1;
+            match &decoded[first + position] {
+                Decoded::Rejected(reject) => {
+                    scratch.steps.push(Step::Reject { item: position, reject: reject.clone() });
+                }
+                Decoded::Event { row, at } => self.event(position, record, EventAt { row: *row, at: *at }, scratch),
+                Decoded::FollowUp { row, at, kind, label } => {
+                    let follow_up = FollowUpAt { row: *row, at: *at, kind: *kind, label: *label };
+                    self.follow_up(position, record, follow_up, scratch);
+                }
+            }
+        }
+        scratch.decoded = decoded;
+    }
+
+    fn event(&mut self, position: usize, record: &Record, event: EventAt, scratch: &mut Scratch) {
+        let EventAt { row, at } = event;
+        let key = record.key.as_deref().unwrap_or_default();
+        let handles = self.features.event(EventRow { key, at, table: &scratch.rows.events, row }, &mut scratch.columns);
+        let late = at < self.clocks.time.minus(self.params.events.lateness);
+        self.clocks.tally.late += u64::from(late);
+        self.clocks.first_event = Some(self.clocks.first_event.map_or(at, |first| first.min(at)));
+        let id = self.event_id(record, &scratch.rows, row);
+        let waiting = WaitingPrediction {
+            event_time: at,
+            model_version: self.champion.version(),
+            arm: Arm::Champion,
+            score: f64::NAN,
+            positive: false,
+            label: None,
+            handles,
+        };
+        self.waiting.hold(&id, waiting);
+        let output_row = scratch.times.len();
+        scratch.times.push(at);
+        scratch.scores.push(self.clocks.base_rate.score());
+        let early = self.early.take(&id);
+        scratch.steps.push(Step::Predict { item: position, id, row: output_row, late });
+        for early in early {
+            self.early_follow_up(early, scratch);
+        }
+    }
+
+    fn early_follow_up(&mut self, early: Early, scratch: &mut Scratch) {
+        match self.decoders.take(LABELS, &early.record, &mut scratch.rows) {
+            Decoded::FollowUp { row, at, kind, label } => {
+                self.join(&early.record, FollowUpAt { row, at, kind, label }, scratch);
+            }
+            Decoded::Rejected(reject) => scratch.steps.push(Step::RejectEarly { early, reject }),
+            Decoded::Event { .. } => {}
+        }
+    }
+
+    fn follow_up(&mut self, position: usize, record: &Record, follow_up: FollowUpAt, scratch: &mut Scratch) {
+        if self.join(record, follow_up, scratch) {
+            return;
+        }
+        let id = scratch.rows.follow_ups.text(self.decoders.follow_up_id_column(), follow_up.row).unwrap_or_default();
+        let early = Early { since: self.clocks.time, record: record.clone() };
+        if self.early.hold(id, early).is_err() {
+            let message = format!("{} follow-ups wait for their events already", EarlyFollowUps::CAPACITY);
+            scratch.steps.push(Step::Reject { item: position, reject: Reject::new(RejectCode::WaitFull, message) });
+        }
+    }
+
+    /// Gives a follow-up to its event; false if no such event is known.
+    fn join(&mut self, record: &Record, follow_up: FollowUpAt, scratch: &mut Scratch) -> bool {
+        let FollowUpAt { row, at, kind, label } = follow_up;
+        let table = &scratch.rows.follow_ups;
+        let id = table.text(self.decoders.follow_up_id_column(), row).unwrap_or_default();
+        let Some(waiting) = self.waiting.get(id) else { return false };
+        let first_column = self.decoders.first_column(kind);
+        self.features.follow_up(&waiting.handles, FollowUpRow { kind, at, table, first_column, row });
+        let Some(positive) = label else { return true };
+        match self.waiting.join(id, positive, at) {
+            Some(Join::First) => {
+                self.clocks.base_rate.first(positive);
+                self.clocks.tally.labels += 1;
+                let label = LabelChange { before: None, now: KnownLabel { positive, known_at: at } };
+                scratch.steps.push(Step::Join { id: id.into(), entity: entity(record), revision: 0, label });
+            }
+            Some(Join::Corrected { before, revision }) => {
+                self.clocks.base_rate.corrected(positive);
+                let before = KnownLabel { positive: before.positive, known_at: before.known_at };
+                let label = LabelChange { before: Some(before), now: KnownLabel { positive, known_at: at } };
+                scratch.steps.push(Step::Join { id: id.into(), entity: entity(record), revision, label });
+            }
+            Some(Join::Repeated) | None => {}
+        }
+        true
+    }
+
+    /// Without a model the base rate of each row's moment stays its score.
+    fn score(&mut self, scratch: &mut Scratch) {
+        if let Some(model) = self.champion.model().filter(|_| scratch.columns.n_rows() > 0) {
+            model.score(&scratch.columns, &mut scratch.scores);
+        }
+        for step in &scratch.steps {
+            if let Step::Predict { id, row, .. } = step {
+                let score = scratch.scores[*row];
+                self.waiting.scored(id, score, self.decides(score));
+            }
+        }
+    }
+
+    /// The decision of the model in charge; the configured threshold counts while there is none.
+    pub(super) fn decides(&self, score: f64) -> bool {
+        match self.champion.model() {
+            Some(model) => model.decides_positive(score),
+            None => score >= self.params.score.threshold,
+        }
+    }
+
+    fn count_drift(&mut self, scratch: &Scratch) {
+        if let Some(model) = self.champion.model() {
+            let reference = Reference { model_version: self.champion.version(), profile: model.profile() };
+            let batch = Batch { columns: scratch.columns.columns(), scores: &scratch.scores };
+            self.drift.count(reference, batch, &scratch.times, self.clocks.tick);
+        }
+    }
+
+    /// Outputs in the order of the records.
+    fn write(&mut self, items: &[Item<Model>], scratch: &mut Scratch, now: Timestamp, out: &mut Outbox) {
+        for step in std::mem::take(&mut scratch.steps) {
+            match step {
+                Step::Predict { item, id, row, late } => {
+                    let Some(Item::Record { record, .. }) = items.get(item) else { continue };
+                    let prediction = Predicted { record, id: &id, row, late, columns: &scratch.columns };
+                    let scored = Scored {
+                        event_time: scratch.times[row],
+                        model_version: self.champion.version(),
+                        arm: Arm::Champion,
+                        score: scratch.scores[row],
+                    };
+                    self.performance.predicted(&scored);
+                    self.predict(&prediction, &scored, now, out);
+                }
+                Step::Join { id, entity, revision, label } => {
+                    self.outcome(&Joined { id: &id, entity: &entity, revision, label }, out);
+                }
+                Step::Reject { item, reject } => {
+                    let Some(Item::Record { input, record }) = items.get(item) else { continue };
+                    self.reject(*input, record, &reject, out);
+                }
+                Step::RejectEarly { early, reject } => self.reject(LABELS, &early.record, &reject, out),
+            }
+        }
+    }
+
+    /// The configured id, else `topic:partition:offset`.
+    fn event_id(&self, record: &Record, rows: &Rows, row: usize) -> Box<[u8]> {
+        match self.decoders.event_id_column().and_then(|column| rows.events.text(column, row)) {
+            Some(id) => id.into(),
+            None => format!("{}:{}:{}", self.params.events.topic, self.shard, record.offset).into_bytes().into(),
+        }
+    }
+}
+
+fn entity(record: &Record) -> Box<[u8]> {
+    record.key.clone().unwrap_or_default()
+}

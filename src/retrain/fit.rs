@@ -1,0 +1,397 @@
+//! Fitting: a family and some rows become tasks, tasks become parts, parts become an estimator.
+//!
+//! Tasks own what they need and nothing else, so they may run anywhere; what comes out depends on the parameters alone.
+//! A forest is divided over a fixed number of tasks, each with a seed of its own. Both families come from smartcore;
+//! its forests are read through serde, since their nodes are private.
+//!
+//! Missing values are replaced before fitting, by the same numbers the estimator will use: the mean for a linear model;
+//! for a forest a number below everything seen, so that a tree can ask whether a value is there.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
+use smartcore::linalg::basic::matrix::DenseMatrix;
+use smartcore::linear::logistic_regression::{
+    LogisticRegression, LogisticRegressionParameters, LogisticRegressionSolverName,
+};
+
+use super::{Dataset, TrainingParams};
+use crate::data::params::ModelFamily;
+use crate::model::{CLIP, Estimator, Forest, Linear, LinearParts, LinkedNode, TreeNodes};
+use crate::stats::{Moments, SplitMix64};
+
+/// Larger values count as this in training: thresholds between two values have to stay finite.
+const LARGEST: f64 = 1e300;
+
+/// Why a fit gave no estimator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FitError {
+    /// The library refused.
+    #[error("the {family} fit failed: {what}")]
+    Failed {
+        /// The family.
+        family: &'static str,
+        /// What it said.
+        what: String,
+    },
+    /// A task did not come back: its thread ended early.
+    #[error("a task of a fit was lost")]
+    Lost,
+}
+
+/// One piece of fitting; independent of all others.
+#[derive(Clone, Debug)]
+pub struct FitTask(Work);
+
+#[derive(Clone, Debug)]
+enum Work {
+    Linear { rows: Arc<FitRows>, ridge: f64 },
+    Forest { rows: Arc<FitRows>, params: RandomForestRegressorParameters },
+}
+
+/// What a task brings back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FitPart(Piece);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Piece {
+    Linear { coefficients: Vec<f64>, intercept: f64 },
+    Forest { trees: Vec<TreeNodes>, importance: Vec<f64> },
+}
+
+/// Rows as the library wants them: nothing missing, for a linear model standardised.
+#[derive(Debug)]
+struct FitRows {
+    /// By column.
+    values: Vec<f64>,
+    width: usize,
+    labels: Vec<bool>,
+}
+
+impl FitRows {
+    fn matrix(&self) -> Result<DenseMatrix<f64>, String> {
+        DenseMatrix::new(self.labels.len(), self.width, self.values.clone(), true).map_err(|error| error.to_string())
+    }
+}
+
+/// An estimator and what it makes of its features.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Fitted {
+    pub estimator: Estimator,
+    /// Share of each feature, in layout order; they add up to 1, or are all 0.
+    pub importance: Vec<f64>,
+}
+
+/// The fit of one family to some rows of a data set.
+#[derive(Debug)]
+pub(super) struct Fitting {
+    family: ModelFamily,
+    rows: Arc<FitRows>,
+    imputation: Vec<f64>,
+    scale: Vec<f64>,
+    params: TrainingParams,
+    seed: u64,
+}
+
+impl Fitting {
+    /// Prepares the given rows.
+    pub(super) fn new(data: &Dataset, rows: &[usize], family: ModelFamily, params: &TrainingParams, seed: u64) -> Self {
+        let mut imputation = Vec::with_capacity(data.rows().width());
+        let mut scale = Vec::with_capacity(data.rows().width());
+        let mut values = Vec::with_capacity(data.rows().width() * rows.len());
+        for column in data.rows().columns() {
+            let start = values.len();
+            values.extend(rows.iter().map(|&row| {
+                let value = column.get(row).copied().unwrap_or(f64::NAN);
+                if value.is_finite() { value.clamp(-LARGEST, LARGEST) } else { f64::NAN }
+            }));
+            let column = values.get_mut(start..).unwrap_or_default();
+            let (fill, spread) = match family {
+                ModelFamily::Linear => centre(column),
+                ModelFamily::Forest => (below(column), 1.0),
+            };
+            for value in column {
+                let present = if value.is_nan() { fill } else { *value };
+                *value = match family {
+                    ModelFamily::Linear => ((present - fill) / spread).clamp(-CLIP, CLIP),
+                    ModelFamily::Forest => present,
+                };
+            }
+            imputation.push(fill);
+            scale.push(spread);
+        }
+        let labels = rows.iter().map(|&row| data.labels().get(row).copied().unwrap_or_default()).collect();
+        let rows = Arc::new(FitRows { values, width: imputation.len(), labels });
+        Fitting { family, rows, imputation, scale, params: params.clone(), seed }
+    }
+
+    /// The family fitted.
+    pub(super) fn family(&self) -> ModelFamily {
+        self.family
+    }
+
+    /// The tasks, in the order in which [`Fitting::combine`] wants their parts.
+    pub(super) fn tasks(&self) -> Vec<FitTask> {
+        match self.family {
+            ModelFamily::Linear => {
+                vec![FitTask(Work::Linear { rows: Arc::clone(&self.rows), ridge: self.params.ridge })]
+            }
+            ModelFamily::Forest => {
+                let parts = self.params.parts.min(self.params.trees).max(1);
+                let mut seeds = SplitMix64::new(self.seed);
+                (0..parts)
+                    .map(|part| {
+                        let n_trees = self.params.trees * (part + 1) / parts - self.params.trees * part / parts;
+                        let params = RandomForestRegressorParameters {
+                            max_depth: Some(self.params.depth),
+                            min_samples_leaf: self.params.min_leaf,
+                            min_samples_split: 2 * self.params.min_leaf.max(1),
+                            n_trees,
+                            m: self.params.features_per_split.map(|m| m.min(self.imputation.len())),
+                            keep_samples: false,
+                            seed: seeds.next_u64(),
+                        };
+                        FitTask(Work::Forest { rows: Arc::clone(&self.rows), params })
+                    })
+                    .collect()
+            }
+        }
+    }
+
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// A part that failed or is of another fit, or parts that make no valid estimator.
+    pub(super) fn combine(&self, parts: Vec<Result<FitPart, FitError>>) -> Result<Fitted, FitError> {
+        let failed = |what: String| FitError::Failed { family: self.family.name(), what };
+        if parts.len() != self.tasks().len() {
+            return Err(FitError::Lost);
+        }
+        let mut trees = Vec::new();
+        let mut importance = vec![0.0; self.imputation.len()];
+        for part in parts {
+            match (part?.0, self.family) {
+                (Piece::Linear { coefficients, intercept }, ModelFamily::Linear) => {
+                    importance.iter_mut().zip(&coefficients).for_each(|(sum, weight)| *sum = weight.abs());
+                    let (mean, scale) = (self.imputation.clone(), self.scale.clone());
+                    let linear = Linear::new(LinearParts { mean, scale, coefficients, intercept });
+                    let estimator = Estimator::Linear(linear.map_err(|error| failed(error.to_string()))?);
+                    return Ok(Fitted { estimator, importance: shares(importance) });
+                }
+                (Piece::Forest { trees: more, importance: part }, ModelFamily::Forest) => {
+                    let weight = more.len() as f64;
+                    importance.iter_mut().zip(part).for_each(|(sum, share)| *sum += weight * share);
+                    trees.extend(more);
+                }
+                _ => return Err(FitError::Lost),
+            }
+        }
+        let forest = Forest::new(self.imputation.clone(), &trees).map_err(|error| failed(error.to_string()))?;
+        Ok(Fitted { estimator: Estimator::Forest(forest), importance: shares(importance) })
+    }
+}
+
+impl FitTask {
+    /// Does the work; deterministic. Costs seconds.
+    ///
+    /// # Errors
+    /// What the library refuses, or a result that is not finite.
+    pub fn run(&self) -> Result<FitPart, FitError> {
+        match &self.0 {
+            Work::Linear { rows, ridge } => fit_linear(rows, *ridge),
+            Work::Forest { rows, params } => fit_forest(rows, params),
+        }
+        .map(FitPart)
+    }
+}
+
+fn fit_linear(rows: &FitRows, ridge: f64) -> Result<Piece, FitError> {
+    use smartcore::linalg::basic::arrays::Array;
+
+    let failed = |what: String| FitError::Failed { family: "linear", what };
+    let labels: Vec<i32> = rows.labels.iter().map(|&label| i32::from(label)).collect();
+    let params = LogisticRegressionParameters { solver: LogisticRegressionSolverName::LBFGS, alpha: ridge };
+    let x = rows.matrix().map_err(failed)?;
+    let fitted = LogisticRegression::fit(&x, &labels, params).map_err(|error| failed(error.to_string()))?;
+    let coefficients: Vec<f64> = fitted.coefficients().iterator(0).copied().collect();
+    let intercept = fitted.intercept().iterator(0).copied().next().unwrap_or(f64::NAN);
+    Ok(Piece::Linear { coefficients, intercept })
+}
+
+type SmartcoreForest = RandomForestRegressor<f64, f64, DenseMatrix<f64>, Vec<f64>>;
+
+fn fit_forest(rows: &FitRows, params: &RandomForestRegressorParameters) -> Result<Piece, FitError> {
+    let failed = |what: String| FitError::Failed { family: "forest", what };
+    let labels: Vec<f64> = rows.labels.iter().map(|&label| f64::from(u8::from(label))).collect();
+    let x = rows.matrix().map_err(failed)?;
+    let forest: SmartcoreForest =
+        RandomForestRegressor::fit(&x, &labels, params.clone()).map_err(|error| failed(error.to_string()))?;
+    let importance = forest.compute_feature_importances().map_err(|error| failed(error.to_string()))?;
+    Ok(Piece::Forest { trees: trees_of(&forest).map_err(failed)?, importance })
+}
+
+/// The part of a serialised smartcore 0.7 forest that scoring needs.
+#[derive(Deserialize)]
+struct StoredForest {
+    forest_regressor: StoredTrees,
+}
+
+#[derive(Deserialize)]
+struct StoredTrees {
+    trees: Vec<StoredTree>,
+}
+
+#[derive(Deserialize)]
+struct StoredTree {
+    nodes: Vec<StoredNode>,
+}
+
+#[derive(Deserialize)]
+struct StoredNode {
+    output: f64,
+    split_feature: usize,
+    split_value: Option<f64>,
+    true_child: Option<usize>,
+    false_child: Option<usize>,
+}
+
+fn trees_of(forest: &SmartcoreForest) -> Result<Vec<TreeNodes>, String> {
+    let stored = serde_json::to_value(forest).and_then(serde_json::from_value::<StoredForest>);
+    let stored = stored.map_err(|error| format!("its trees cannot be read: {error}"))?;
+    stored
+        .forest_regressor
+        .trees
+        .iter()
+        .map(|tree| {
+            let nodes: Vec<LinkedNode> = tree.nodes.iter().map(linked).collect();
+            TreeNodes::from_linked(&nodes).map_err(|error| error.to_string())
+        })
+        .collect()
+}
+
+fn linked(node: &StoredNode) -> LinkedNode {
+    match (node.true_child, node.false_child) {
+        (Some(at_most), Some(above)) => {
+            // a threshold that is not there passes for one that is not finite, and is refused with the tree
+            let threshold = node.split_value.unwrap_or(f64::NAN);
+            LinkedNode::Split { feature: node.split_feature, threshold, at_most, above }
+        }
+        _ => LinkedNode::Leaf { output: node.output },
+    }
+}
+
+/// Mean and standard deviation of the present values; 0 and 1 where there are none, spread 1 for a constant.
+fn centre(values: &[f64]) -> (f64, f64) {
+    let mut moments = Moments::default();
+    values.iter().filter(|value| !value.is_nan()).for_each(|&value| moments.add(value));
+    let spread = moments.variance().map_or(1.0, f64::sqrt);
+    (moments.mean().unwrap_or(0.0), if (1e-150..=LARGEST).contains(&spread) { spread } else { 1.0 })
+}
+
+/// A number below all present values; 0 where there are none.
+fn below(values: &[f64]) -> f64 {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if least.is_finite() { (least - 0.5 * (most - least) - 1.0).max(-2.0 * LARGEST) } else { 0.0 }
+}
+
+fn shares(mut weights: Vec<f64>) -> Vec<f64> {
+    let sum: f64 = weights.iter().sum();
+    if sum > 0.0 && sum.is_finite() {
+        weights.iter_mut().for_each(|weight| *weight = (*weight / sum).clamp(0.0, 1.0));
+    } else {
+        weights.fill(0.0);
+    }
+    weights
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Columns;
+    use proptest::prelude::*;
+
+    fn rows(n: usize, width: usize, seed: u64) -> FitRows {
+        let mut rng = SplitMix64::new(seed);
+        let value = |i: usize| {
+            let u = rng.unit();
+            if (i / n).is_multiple_of(2) { u } else { (u * 9.0).floor() }
+        };
+        let values: Vec<f64> = (0..n * width).map(value).collect();
+        let mut rng = SplitMix64::new(seed ^ 1);
+        let labels = (0..n).map(|row| values[row] + 0.3 * rng.unit() > 0.7).collect();
+        FitRows { values, width, labels }
+    }
+
+    fn params(n_trees: usize, depth: u16, leaf: usize, seed: u64) -> RandomForestRegressorParameters {
+        RandomForestRegressorParameters {
+            max_depth: Some(depth),
+            min_samples_leaf: leaf,
+            min_samples_split: 2 * leaf,
+            n_trees,
+            m: Some(2),
+            keep_samples: false,
+            seed,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn the_flat_forest_predicts_as_smartcore_bit_for_bit(
+            seed in any::<u64>(), n_trees in 1usize..20, depth in 1u16..14, leaf in 1usize..9, n_probes in 0usize..300,
+        ) {
+            let rows = rows(400, 5, seed);
+            let labels: Vec<f64> = rows.labels.iter().map(|&label| f64::from(u8::from(label))).collect();
+            let theirs: SmartcoreForest =
+                RandomForestRegressor::fit(&rows.matrix().unwrap(), &labels, params(n_trees, depth, leaf, seed)).unwrap();
+            let ours = Forest::new(vec![0.0; 5], &trees_of(&theirs).unwrap()).unwrap();
+            let mut rng = SplitMix64::new(!seed);
+            let mut probes: Vec<Vec<f64>> = (0..n_probes).map(|_| (0..5).map(|_| rng.unit() * 9.0 - 1.0).collect()).collect();
+            probes.extend((0..40).map(|row| rows.values.iter().skip(row).step_by(400).copied().collect::<Vec<_>>()));
+            let mut columns = Columns::new(5);
+            probes.iter().for_each(|probe| columns.push_row(probe));
+            let expected = theirs.predict(&DenseMatrix::from_2d_vec(&probes).unwrap()).unwrap();
+            let mut found = vec![0.0; probes.len()];
+            ours.score(&columns, &mut found);
+            for (found, expected) in found.iter().zip(&expected) {
+                prop_assert_eq!(found.to_bits(), expected.to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn the_number_below_is_below_and_finite() {
+        for values in [vec![1.0, 5.0], vec![-3.0], vec![-LARGEST, LARGEST], vec![f64::NAN, 2.0]] {
+            let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+            assert!(below(&values) < least && below(&values).is_finite(), "{values:?}");
+        }
+        assert_eq!(below(&[f64::NAN]), 0.0);
+    }
+
+    #[test]
+    fn a_constant_and_an_empty_column_have_a_centre() {
+        assert_eq!(centre(&[4.0; 9]), (4.0, 1.0));
+        assert_eq!(centre(&[f64::NAN; 9]), (0.0, 1.0));
+        assert!(centre(&[LARGEST, -LARGEST]).1.is_finite());
+    }
+
+    #[test]
+    fn lost_and_foreign_parts_are_refused() {
+        let layout = crate::model::Layout::new(vec!["a".into()]).unwrap();
+        let params = TrainingParams::default();
+        let dataset_params = super::super::DatasetParams {
+            layout: &layout,
+            cutoff: crate::data::Timestamp::MAX,
+            history: params.history,
+            maturity: params.maturity,
+        };
+        let data = Dataset::build(&super::super::Examples::default(), &dataset_params);
+        let fitting = Fitting::new(&data, &[], ModelFamily::Linear, &params, 1);
+        assert_eq!(fitting.combine(vec![]), Err(FitError::Lost));
+        assert!(fitting.combine(vec![fitting.tasks()[0].run()]).is_err());
+        let foreign = FitPart(Piece::Forest { trees: vec![], importance: vec![] });
+        assert_eq!(fitting.combine(vec![Ok(foreign)]), Err(FitError::Lost));
+    }
+}

@@ -1,0 +1,515 @@
+//! The configuration file: what is refused and with which words, and that every example is accepted.
+
+use std::path::Path;
+
+use driftless::config::{Config, ConfigError};
+use driftless::data::Span;
+use driftless::data::params::{Aggregate, FieldColumn, KindIndex, NumberIndex, Source, TextIndex};
+
+const FLIGHTS: &str = include_str!("../examples/flights.toml");
+
+fn flights() -> Result<Config, ConfigError> {
+    Config::parse(FLIGHTS)
+}
+
+#[test]
+fn names_resolve_to_columns_and_features() -> Result<(), ConfigError> {
+    let config = flights()?;
+    assert_eq!(config.events.topic, "flights.events");
+    assert_eq!(config.topics.drift_alerts, "flights.drift-alerts");
+    let Some(labels) = &config.labels else { panic!("labels") };
+    assert_eq!(
+        labels.kinds.iter().map(|kind| kind.name.as_str()).collect::<Vec<_>>(),
+        ["cancelled", "departed", "landed"]
+    );
+    assert_eq!((labels.label.kind, labels.label.field), (KindIndex(2), NumberIndex(2)));
+    let origin = config.events.fields.iter().find(|field| field.name == "origin");
+    assert_eq!(origin.map(|field| field.column), Some(FieldColumn::Text(TextIndex(2))));
+    assert_eq!(config.events.key_column, Some(TextIndex(2)));
+
+    let features = &config.features;
+    assert_eq!(features.names.len(), features.fields.len() + features.windows.len());
+    let groupings: Vec<_> = features.groupings.iter().map(|grouping| grouping.name.as_str()).collect();
+    assert_eq!(groupings, ["origin", "origin_carrier", "origin_tailnum"]);
+    let named = |name: &str| features.names.iter().position(|known| known == name).map(|at| at - features.fields.len());
+    let Some(window) = named("origin_carrier.departed.mean_dep_delay.4h").and_then(|at| features.windows.get(at))
+    else {
+        panic!("{:?}", features.names)
+    };
+    assert_eq!((window.of, window.grouping), (Source::Kind(KindIndex(1)), 1));
+    assert_eq!(window.aggregate, Aggregate::Mean(NumberIndex(0)));
+    assert_eq!(window.pane(), Span::from_millis(20 * 60_000));
+    let since = named("origin_tailnum.departed.since_last").and_then(|at| features.windows.get(at));
+    assert_eq!(since.map(|window| (window.aggregate, window.span)), Some((Aggregate::SinceLast, Span::from_days(1))));
+    Ok(())
+}
+
+/// What is said about `tests/fixtures/config/NAME.toml`, after the file name.
+fn refusal(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config").join(format!("{name}.toml"));
+    match Config::load(&path) {
+        Ok(_) => "accepted".to_owned(),
+        Err(error) => error.to_string().replace(&*path.to_string_lossy(), name),
+    }
+}
+
+#[test]
+fn text_that_is_not_toml_is_refused() {
+    assert_eq!(refusal("not-toml"), "not-toml:4: not valid TOML: invalid basic string, expected `\"`");
+}
+
+#[test]
+fn a_misspelt_key_is_refused() {
+    assert_eq!(refusal("misspelt-key"), "misspelt-key:6: `events.tiem`: unknown key; did you mean `time`?");
+}
+
+#[test]
+fn unknown_table_is_refused() {
+    assert_eq!(refusal("unknown-table"), "unknown-table:36: `promotion`: unknown key; did you mean `promote`?");
+}
+
+#[test]
+fn wrong_type_is_refused() {
+    assert_eq!(
+        refusal("wrong-type"),
+        "wrong-type:37: `score.workers`: is the text \"two\"; write a whole number, 0 or more"
+    );
+}
+
+#[test]
+fn a_bare_number_for_a_length_of_time_is_refused() {
+    assert_eq!(
+        refusal("bare-number-of-seconds"),
+        "bare-number-of-seconds:7: `events.lateness`: is the number `600`; write a length of time in quotes, such as \
+         `\"10m\"`"
+    );
+}
+
+#[test]
+fn windows_in_single_brackets_are_refused() {
+    assert_eq!(
+        refusal("single-brackets"),
+        "single-brackets:30: `features.windows`: is one table of several; write it in double brackets, \
+         `[[features.windows]]`"
+    );
+}
+
+#[test]
+fn a_negative_count_is_refused() {
+    assert_eq!(
+        refusal("negative-count"),
+        "negative-count:37: `drift.min_n`: is the number `-5`; write a whole number, 0 or more"
+    );
+}
+
+#[test]
+fn a_length_of_time_in_words_is_refused() {
+    assert_eq!(
+        refusal("bad-span"),
+        "bad-span:33: `features.windows[0].spans`: `1 day` is not a length of time; write a whole number and a \
+         unit, such as `500ms`, `90s`, `15m`, `4h`, `7d`"
+    );
+}
+
+#[test]
+fn unknown_field_type_is_refused() {
+    assert_eq!(
+        refusal("unknown-field-type"),
+        "unknown-field-type:12: `events.fields.distance.type`: unknown value `nubmer`; did you mean `number`?"
+    );
+}
+
+#[test]
+fn unknown_level_is_refused() {
+    assert_eq!(
+        refusal("unknown-level"),
+        "unknown-level:37: `log.level`: unknown value `verbose`; known are `error`, `warn`, `info`, `debug`, \
+         `trace`"
+    );
+}
+
+#[test]
+fn a_missing_name_is_refused() {
+    assert_eq!(
+        refusal("no-app"),
+        "no-app: `app`: missing; write a name such as `fraud`: it is the prefix of topics, consumer groups and \
+         transactional ids"
+    );
+}
+
+#[test]
+fn a_name_no_topic_can_start_with_is_refused() {
+    assert_eq!(
+        refusal("bad-app"),
+        "bad-app:1: `app`: `My Flights` cannot be the prefix of topics, consumer groups and transactional ids; \
+         write 1 to 100 of `a-z`, `0-9`, `.`, `_`, `-`, a letter or digit first"
+    );
+}
+
+#[test]
+fn key_is_a_number_is_refused() {
+    assert_eq!(
+        refusal("key-is-a-number"),
+        "key-is-a-number:9: `events.fields.origin.type`: is `number`, but `events.key` names it and must equal the \
+         record key; write `type = \"string\"` or leave the field out"
+    );
+}
+
+#[test]
+fn an_optional_time_is_refused() {
+    assert_eq!(
+        refusal("optional-time"),
+        "optional-time:8: `events.fields.scheduled.required`: is `false`, but `events.time` names it and no event \
+         can do without; write `required = true`"
+    );
+}
+
+#[test]
+fn unit_without_time_is_refused() {
+    assert_eq!(
+        refusal("unit-without-time"),
+        "unit-without-time:6: `events.time_unit`: is `s`, but there is no `events.time` to be read with it; name \
+         the field"
+    );
+}
+
+#[test]
+fn limits_crossed_is_refused() {
+    assert_eq!(
+        refusal("limits-crossed"),
+        "limits-crossed:13: `events.fields.distance.min`: 10 is above `events.fields.distance.max`, which is 1"
+    );
+}
+
+#[test]
+fn windows_by_something_else_than_the_key_is_refused() {
+    assert_eq!(
+        refusal("by-without-key"),
+        "by-without-key:32: `features.windows[0].by`: [`carrier`] lacks `origin`, which is `events.key`: such a \
+         window would count one shard's events only; add `origin`"
+    );
+}
+
+#[test]
+fn windows_by_a_number_is_refused() {
+    assert_eq!(
+        refusal("by-a-number"),
+        "by-a-number:32: `features.windows[0].by[1]`: `distance` is a `number`; windows group by strings only"
+    );
+}
+
+#[test]
+fn windows_by_an_undeclared_field_is_refused() {
+    assert_eq!(
+        refusal("by-undeclared"),
+        "by-undeclared:32: `features.windows[0].by[1]`: `carier` is not declared under `events.fields` as a string; \
+         did you mean `carrier`?"
+    );
+}
+
+#[test]
+fn unknown_feature_field_is_refused() {
+    assert_eq!(
+        refusal("unknown-feature-field"),
+        "unknown-feature-field:28: `features.fields[0]`: `distanse` is not declared under `events.fields`; did you \
+         mean `distance`?"
+    );
+}
+
+#[test]
+fn text_feature_is_refused() {
+    assert_eq!(
+        refusal("text-feature"),
+        "text-feature:28: `features.fields[1]`: `carrier` is a `string` in `events.fields`; only a `number` or \
+         `boolean` can be computed with (a string can group windows with `by`)"
+    );
+}
+
+#[test]
+fn duplicate_feature_is_refused() {
+    assert_eq!(
+        refusal("duplicate-feature"),
+        "duplicate-feature:40: `features.windows[1].aggregates[0]`: feature `origin_carrier.departed.count.4h` is \
+         there already; each feature must be named once"
+    );
+}
+
+#[test]
+fn unknown_aggregate_is_refused() {
+    assert_eq!(
+        refusal("unknown-aggregate"),
+        "unknown-aggregate:34: `features.windows[0].aggregates[1]`: `median:dep_delay` is not an aggregate; write \
+         one of `count`, `sum:FIELD`, `mean:FIELD`, `max:FIELD`, `since_last`"
+    );
+}
+
+#[test]
+fn aggregate_of_another_kind_is_refused() {
+    assert_eq!(
+        refusal("aggregate-of-another-kind"),
+        "aggregate-of-another-kind:34: `features.windows[0].aggregates[1]`: `late` is not declared under \
+         `labels.kinds.departed.fields`; known are `dep_delay`"
+    );
+}
+
+#[test]
+fn unknown_source_is_refused() {
+    assert_eq!(
+        refusal("unknown-source"),
+        "unknown-source:31: `features.windows[0].of`: `departures` is neither `events` nor declared under \
+         `labels.kinds`; did you mean `departed`?"
+    );
+}
+
+#[test]
+fn span_not_divisible_is_refused() {
+    assert_eq!(
+        refusal("span-not-divisible"),
+        "span-not-divisible:33: `features.windows[0].spans[1]`: `100ms` cannot be cut into 12 equal pieces of whole \
+         milliseconds; change the span or `features.windows[0].panes`"
+    );
+}
+
+#[test]
+fn label_kind_unknown_is_refused() {
+    assert_eq!(
+        refusal("label-kind-unknown"),
+        "label-kind-unknown:24: `labels.label.kind`: `arrived` is not declared under `labels.kinds`; known are \
+         `departed`, `landed`"
+    );
+}
+
+#[test]
+fn label_field_unknown_is_refused() {
+    assert_eq!(
+        refusal("label-field-unknown"),
+        "label-field-unknown:25: `labels.label.field`: `delayed` is not declared under \
+         `labels.kinds.landed.fields`; known are `late`"
+    );
+}
+
+#[test]
+fn label_classes_alike_is_refused() {
+    assert_eq!(
+        refusal("label-classes-alike"),
+        "label-classes-alike:27: `labels.label.negative`: `late` is also `labels.label.positive`; a decision must \
+         tell the two apart"
+    );
+}
+
+#[test]
+fn kinds_not_told_apart_is_refused() {
+    assert_eq!(
+        refusal("kinds-not-told-apart"),
+        "kinds-not-told-apart:17: `labels.kinds.departed`: cannot be told from other kinds without `labels.kind`; \
+         name the field that holds the kind, or declare only `labels.kinds.label`"
+    );
+}
+
+#[test]
+fn threshold_out_of_range_is_refused() {
+    assert_eq!(
+        refusal("threshold-out-of-range"),
+        "threshold-out-of-range:37: `score.threshold`: 50 is out of range; write a number from 0 to 1"
+    );
+}
+
+#[test]
+fn a_threshold_that_is_no_number_is_refused() {
+    assert_eq!(
+        refusal("nan-threshold"),
+        "nan-threshold:37: `score.threshold`: NaN is out of range; write a number from 0 to 1"
+    );
+}
+
+#[test]
+fn holdout_longer_than_history_is_refused() {
+    assert_eq!(
+        refusal("holdout-longer-than-history"),
+        "holdout-longer-than-history:38: `retrain.holdout`: `14d` leaves nothing to train on: it must be shorter \
+         than `retrain.history`, which is `14d`"
+    );
+}
+
+#[test]
+fn schedule_within_cool_down_is_refused() {
+    assert_eq!(
+        refusal("schedule-within-cool-down"),
+        "schedule-within-cool-down:37: `retrain.schedule`: `7d` is shorter than `retrain.cool_down`, which is \
+         `28d`, and would never be kept; write at least `28d` or leave `schedule` out of `retrain.on`"
+    );
+}
+
+#[test]
+fn retrain_without_labels_is_refused() {
+    assert_eq!(
+        refusal("retrain-without-labels"),
+        "retrain-without-labels:23: `retrain.on`: asks for trainings, but without `[labels]` there is nothing to \
+         learn from; add `[labels]` or write `on = []`"
+    );
+}
+
+#[test]
+fn topic_twice_is_refused() {
+    assert_eq!(
+        refusal("topic-twice"),
+        "topic-twice:37: `kafka.topics.outcomes`: `flights.labels` is also the topic of `labels.topic`; each needs \
+         a topic of its own"
+    );
+}
+
+#[test]
+fn password_in_file_is_refused() {
+    assert_eq!(
+        refusal("password-in-file"),
+        "password-in-file:38: `kafka.properties.\"sasl.password\"`: is a secret and must not stand in the file; \
+         write `{ env = \"SASL_PASSWORD\" }` or `{ file = \"/path/to/it\" }`"
+    );
+}
+
+#[test]
+fn owned_property_is_refused() {
+    assert_eq!(
+        refusal("owned-property"),
+        "owned-property:37: `kafka.properties.enable.idempotence`: exactly-once delivery depends on it, so it is \
+         not passed on; leave it out"
+    );
+}
+
+#[test]
+fn broker_without_port_is_refused() {
+    assert_eq!(
+        refusal("broker-without-port"),
+        "broker-without-port:37: `kafka.brokers`: `kafka-2` is not HOST:PORT; write one such as `127.0.0.1:9092`"
+    );
+}
+
+#[test]
+fn every_fixture_has_a_test_and_the_valid_one_is_accepted() -> std::io::Result<()> {
+    assert_eq!(refusal("valid"), "accepted");
+    let tests = include_str!("config.rs");
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config"))? {
+        let name = entry?.file_name().to_string_lossy().replace(".toml", "");
+        assert!(tests.contains(&format!("refusal(\"{name}\")")), "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn every_example_is_accepted() -> std::io::Result<()> {
+    let mut examples = 0;
+    for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            examples += 1;
+            assert!(Config::load(&path).is_ok(), "{}: {:?}", path.display(), Config::load(&path).err());
+        }
+    }
+    assert!(examples >= 2);
+    Ok(())
+}
+
+/// The blocks of a document that are marked as TOML.
+fn toml_blocks(text: &str) -> Vec<&str> {
+    text.split("\n```toml\n").skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
+}
+
+/// Lays a fragment over a table: tables are merged, everything else is replaced.
+fn lay_over(base: &mut toml::Table, fragment: toml::Table) {
+    for (name, value) in fragment {
+        match (base.get_mut(&name), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => lay_over(below, above),
+            (_, value) => _ = base.insert(name, value),
+        }
+    }
+}
+
+#[test]
+fn every_toml_block_in_the_documents_is_accepted() -> Result<(), Box<dyn std::error::Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = vec![root.join("README.md")];
+    for entry in std::fs::read_dir(root.join("docs"))? {
+        documents.push(entry?.path());
+    }
+    let mut blocks = 0;
+    for path in documents.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let Ok(text) = std::fs::read_to_string(path) else { continue };
+        for block in toml_blocks(&text) {
+            blocks += 1;
+            // A block that does not name its application is a fragment, to be added to a whole file.
+            let mut whole: toml::Table = include_str!("../examples/minimal.toml").parse()?;
+            let fragment: toml::Table = block.parse()?;
+            let text = if fragment.contains_key("app") {
+                block.to_owned()
+            } else {
+                lay_over(&mut whole, fragment);
+                toml::to_string(&whole)?
+            };
+            assert!(Config::parse(&text).is_ok(), "{}: {:?}\n{block}", path.display(), Config::parse(&text).err());
+        }
+    }
+    assert!(blocks >= 3);
+    Ok(())
+}
+
+#[test]
+fn the_digest_follows_what_changes_results_and_nothing_else() -> Result<(), ConfigError> {
+    let digest = |text: &str| Config::parse(text).map(|config| config.digest());
+    let with = |more: &str| digest(&format!("{}\n{more}", include_str!("fixtures/config/valid.toml")));
+    let plain = with("")?;
+    assert_eq!(plain.len(), 64);
+    let same = [
+        "[score]\nworkers = 8\ntransaction = \"20ms\"\nmax_batch = 64",
+        "[kafka]\nbrokers = [\"far.example.org:9092\"]\n[store]\npath = \"elsewhere\"\n[http]\nlisten = \"\"",
+        "[drift]\nwindow = \"168h\"",
+        "[retrain]\non = [\"labels\", \"schedule\", \"performance\", \"drift\"]",
+    ];
+    for more in same {
+        assert_eq!(with(more)?, plain, "{more}");
+    }
+    for more in
+        ["[score]\nthreshold = 0.4", "[drift]\noffset = \"4d\"", "[retrain]\nseed = 2", "[promote]\nauto = false"]
+    {
+        assert_ne!(with(more)?, plain, "{more}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_property_may_be_written_without_quotes() -> Result<(), ConfigError> {
+    let properties = "[kafka.properties]\nsecurity.protocol = \"SSL\"\nlinger.ms = 5\nsocket.keepalive.enable = true\n\
+                      ssl.key.password = { file = \"/run/secrets/key\" }";
+    let config = Config::parse(&format!("{}\n{properties}", include_str!("fixtures/config/valid.toml")))?;
+    let names: Vec<_> = config.kafka.properties.iter().map(|property| property.name.as_str()).collect();
+    assert_eq!(names, ["linger.ms", "security.protocol", "socket.keepalive.enable", "ssl.key.password"]);
+    assert_eq!(config.kafka.property("linger.ms"), Some("5"));
+    assert_eq!(config.kafka.property("socket.keepalive.enable"), Some("true"));
+    assert_eq!(config.kafka.property("ssl.key.password"), None);
+    let missing = config.kafka.client_properties().map(|_| ()).map_err(|error| error.to_string());
+    let message = "`kafka.properties.ssl.key.password`: cannot read the secret file `/run/secrets/key`: No such file or \
+                   directory (os error 2)";
+    assert_eq!(missing, Err(message.to_owned()));
+    Ok(())
+}
+
+#[test]
+fn brokers_of_the_command_line_beat_the_file() -> Result<(), ConfigError> {
+    let mut config = flights()?;
+    config.kafka.set_brokers("one:9092, two:9093")?;
+    assert_eq!(config.kafka.bootstrap(), "one:9092,two:9093");
+    let refused = config.kafka.set_brokers("one").map_err(|error| error.to_string());
+    assert_eq!(refused, Err("`--brokers`: `one` is not HOST:PORT; write one such as `127.0.0.1:9092`".to_owned()));
+    Ok(())
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn tls_is_refused_by_a_binary_without_it() -> Result<(), ConfigError> {
+    let properties = "[kafka.properties]\n\"security.protocol\" = \"SASL_SSL\"";
+    let config = Config::parse(&format!("{}\n{properties}", include_str!("fixtures/config/valid.toml")))?;
+    let refused = config.kafka.ensure_supported().map_err(|error| error.to_string());
+    let message = "`kafka.properties.\"security.protocol\"`: `SASL_SSL` needs TLS, which this binary was built without; \
+                   build it with `--features tls`";
+    assert_eq!(refused, Err(message.to_owned()));
+    Ok(())
+}
