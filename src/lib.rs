@@ -10,6 +10,7 @@ pub mod labels;
 pub mod model;
 pub mod performance;
 pub mod pipeline;
+pub mod registry;
 pub mod retrain;
 pub mod rollout;
 pub mod score;
