@@ -11,6 +11,7 @@ pub mod model;
 pub mod monitor;
 pub mod performance;
 pub mod pipeline;
+pub mod registry;
 pub mod retrain;
 pub mod rollout;
 pub mod runtime;
