@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::data::{Summary, Timestamp};
+use crate::data::{Span, Summary, Timestamp};
 
 /// The last report of each shard.
 #[derive(Clone, Debug)]
@@ -36,14 +36,16 @@ impl Shards {
         self.by_number.insert(summary.shard, shard);
     }
 
-    /// The point that all `expected` shards have passed, if it has moved: the least watermark of those that still have
-    /// something to read, or the greatest if none has.
-    pub fn advance(&mut self, expected: i32) -> Option<Timestamp> {
+    /// The multiple of `every` that all `expected` shards have passed, if it has moved: by the least watermark of those
+    /// that still have something to read, or the greatest if none has. Shards publish at the same multiples, so what
+    /// is known at one of them does not depend on the order in which shards report.
+    pub fn advance(&mut self, expected: i32, every: Span) -> Option<Timestamp> {
         if (self.by_number.len() as i64) < i64::from(expected) {
             return None;
         }
         let busy = self.by_number.values().filter(|shard| !shard.idle).map(|shard| shard.watermark).min();
         let point = busy.or_else(|| self.by_number.values().map(|shard| shard.watermark).max())?;
+        let point = point.floor(every, Span::default());
         if point <= self.reached {
             return None;
         }
@@ -77,16 +79,16 @@ mod tests {
             drift: Vec::new(),
             performance: Vec::new(),
         });
-        shards.advance(2).map(Timestamp::millis)
+        shards.advance(2, Span::from_millis(50)).map(Timestamp::millis)
     }
 
     #[test]
     fn a_shard_that_has_not_reported_is_waited_for_and_an_idle_one_is_not() {
         let mut shards = Shards::default();
-        assert_eq!(report(&mut shards, 0, 100, false), None);
-        assert_eq!(report(&mut shards, 1, 50, false), Some(50));
+        assert_eq!(report(&mut shards, 0, 120, false), None);
+        assert_eq!(report(&mut shards, 1, 70, false), Some(50));
         assert_eq!(report(&mut shards, 0, 200, false), None);
-        assert_eq!(report(&mut shards, 1, 50, true), Some(200));
+        assert_eq!(report(&mut shards, 1, 70, true), Some(200));
         assert_eq!(report(&mut shards, 0, 300, true), Some(300));
         assert_eq!(report(&mut shards, 1, 250, false), None, "time does not go back");
     }

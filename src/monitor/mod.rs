@@ -122,7 +122,7 @@ impl Monitor {
         for window in summary.performance {
             state.windows.report(summary.shard, window);
         }
-        if let Some(reached) = state.shards.advance(self.params.shards) {
+        if let Some(reached) = state.shards.advance(self.params.shards, self.params.performance.every) {
             self.evaluate(reached, sheet);
         }
     }

@@ -34,6 +34,7 @@ pub(super) enum Decoded {
 }
 
 /// The rows of a batch, and what has been decoded before its turn.
+#[derive(Default)]
 pub(super) struct Rows {
     pub events: Table,
     pub follow_ups: Table,

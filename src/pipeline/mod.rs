@@ -188,6 +188,7 @@ impl Machine for Pipeline {
                 }
             }
         }
+        self.scratch.rows.clear();
     }
 
     fn commit(&mut self) {

@@ -15,6 +15,7 @@ use crate::performance::{KnownLabel, LabelChange, Scored};
 pub const BATCH: usize = 256;
 
 /// Memory that is used again for every run.
+#[derive(Default)]
 pub(super) struct Scratch {
     pub rows: Rows,
     decoded: Vec<Decoded>,
@@ -62,7 +63,7 @@ impl Scratch {
 impl Pipeline {
     /// Handles a run of at most [`BATCH`] records, publishing summaries between them where the watermark passes a tick.
     pub(super) fn records(&mut self, items: &[Item<Model>], now: Timestamp, out: &mut Outbox) {
-        let mut scratch = std::mem::replace(&mut self.scratch, Scratch::new(&self.decoders, 0));
+        let mut scratch = std::mem::take(&mut self.scratch);
         scratch.decoded.clear();
         for item in items {
             if let Item::Record { input, record } = item {
@@ -82,7 +83,6 @@ impl Pipeline {
             self.clocks.time = self.clocks.time.max(time);
         }
         self.run(&items[from..], from, &mut scratch, now, out);
-        scratch.rows.clear();
         self.scratch = scratch;
     }
 

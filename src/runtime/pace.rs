@@ -1,0 +1,67 @@
+//! What time it is, and how far inputs may be read.
+//!
+//! Live, both come from the world. In stepped mode the caller says them: within a step a shard takes exactly what the
+//! caller had written before, and control records only between steps, so a run has one outcome.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::data::Timestamp;
+use crate::transport::TopicPartition;
+
+/// A step of stepped mode.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    /// Counts from 1; 0 is before the first.
+    pub number: u64,
+    pub now: Timestamp,
+    /// Where the inputs of the score role end for this step.
+    pub ends: BTreeMap<TopicPartition, i64>,
+    /// Where the control log ends for this step.
+    pub control: i64,
+}
+
+/// Live or stepped.
+#[derive(Debug)]
+pub(super) enum Pace {
+    Live,
+    Stepped(Mutex<Arc<Step>>),
+}
+
+impl Pace {
+    pub fn stepped() -> Self {
+        Pace::Stepped(Mutex::default())
+    }
+
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Pace::Live => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+            }
+            Pace::Stepped(step) => lock(step).now,
+        }
+    }
+
+    /// The step at present; `None` when live.
+    pub fn step(&self) -> Option<Arc<Step>> {
+        match self {
+            Pace::Live => None,
+            Pace::Stepped(step) => Some(lock(step).clone()),
+        }
+    }
+
+    /// Begins the next step.
+    pub fn advance(&self, next: impl FnOnce(u64) -> Step) {
+        if let Pace::Stepped(step) = self {
+            let mut step = lock(step);
+            *step = Arc::new(next(step.number + 1));
+        }
+    }
+}
+
+fn lock(step: &Mutex<Arc<Step>>) -> MutexGuard<'_, Arc<Step>> {
+    // The value is replaced whole, so a panic elsewhere cannot have left it half written.
+    step.lock().unwrap_or_else(PoisonError::into_inner)
+}

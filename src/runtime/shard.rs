@@ -1,0 +1,279 @@
+//! One shard at work: the queues of its inputs, the order in which records are taken, and what the open transaction has
+//! taken so far.
+//!
+//! Next comes the record that is earlier in time, ties by input and offset, among the inputs not read to their end; an
+//! input whose next record is still on its way is waited for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::pace::Step;
+use crate::codec::{JournalRecord, JournalStep};
+use crate::data::{ControlItem, InputIndex, Item, Machine, Outbox, Record, Timestamp};
+use crate::model::Model;
+use crate::transport::{Position, TopicPartition};
+
+/// An idle shard says so again after this time, so that nobody downstream waits for it.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// One input of a shard.
+pub(super) struct Input {
+    pub at: TopicPartition,
+    queue: VecDeque<Queued>,
+    /// Next offset to fetch.
+    fetched: i64,
+    /// Next offset to take.
+    next: i64,
+    committed: i64,
+    /// The broker said so after the last record fetched.
+    at_end: bool,
+    pub paused: bool,
+}
+
+struct Queued {
+    record: Record,
+    /// Filled in when the record becomes the first of its queue.
+    time: Option<Timestamp>,
+}
+
+/// A shard whose machine is up to date.
+pub(super) struct Shard<M> {
+    pub number: i32,
+    pub machine: M,
+    pub outbox: Outbox,
+    inputs: Vec<Input>,
+    steps: Vec<JournalStep>,
+    control: Control,
+    sequence: u64,
+    idle: Idle,
+}
+
+#[derive(Clone, Copy)]
+struct Control {
+    next: i64,
+    committed: i64,
+}
+
+/// When the machine was last told that everything has been read.
+struct Idle {
+    told: bool,
+    at: Instant,
+    step: u64,
+}
+
+/// Where a restore or a first start leaves a shard.
+pub(super) struct Start {
+    pub inputs: Vec<Position>,
+    pub control: i64,
+    pub sequence: u64,
+}
+
+impl Input {
+    fn is_read_out(&self, step: Option<&Step>) -> bool {
+        match step {
+            None => self.at_end,
+            Some(step) => self.fetched >= step.ends.get(&self.at).copied().unwrap_or(0),
+        }
+    }
+
+    /// Everything before this has been taken and committed; past control records of the log where it is read out.
+    pub fn settled(&self) -> i64 {
+        if self.queue.is_empty() && self.at_end && self.committed == self.next { self.fetched } else { self.committed }
+    }
+
+    /// Records waiting to be taken.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+}
+
+impl<M: Machine<Model = Model>> Shard<M> {
+    pub fn new(number: i32, machine: M, start: Start) -> Self {
+        let inputs = start.inputs.into_iter().map(|Position { at, next }| Input {
+            at,
+            queue: VecDeque::new(),
+            fetched: next,
+            next,
+            committed: next,
+            at_end: false,
+            paused: false,
+        });
+        Shard {
+            number,
+            machine,
+            outbox: Outbox::default(),
+            inputs: inputs.collect(),
+            steps: Vec::new(),
+            control: Control { next: start.control, committed: start.control },
+            sequence: start.sequence,
+            idle: Idle { told: false, at: Instant::now(), step: 0 },
+        }
+    }
+
+    pub fn inputs(&mut self) -> &mut [Input] {
+        &mut self.inputs
+    }
+
+    pub fn fetched(&mut self, input: usize, record: Record) {
+        if let Some(input) = self.inputs.get_mut(input) {
+            input.fetched = record.offset + 1;
+            input.at_end = false;
+            input.queue.push_back(Queued { record, time: None });
+        }
+    }
+
+    pub fn ended(&mut self, input: usize, next: i64) {
+        if let Some(input) = self.inputs.get_mut(input) {
+            input.fetched = input.fetched.max(next);
+            input.at_end = true;
+        }
+    }
+
+    /// Takes commands in that have not been taken yet; true if there were any.
+    pub fn command<'a>(
+        &mut self,
+        commands: impl Iterator<Item = &'a Arc<ControlItem<Model>>>,
+        batch: &mut Vec<Item<Model>>,
+    ) {
+        for command in commands {
+            self.control.next = command.offset + 1;
+            self.steps.push(JournalStep::Command {
+                offset: command.offset,
+                record: Box::new(command.record.clone()),
+                loaded: command.model.is_some(),
+            });
+            batch.push(Item::Command(command.clone()));
+        }
+    }
+
+    /// Next offset of the control log.
+    pub fn control(&self) -> i64 {
+        self.control.next
+    }
+
+    /// Takes at most `max` records in order.
+    pub fn take(&mut self, max: usize, step: Option<&Step>, batch: &mut Vec<Item<Model>>) {
+        while batch.len() < max {
+            let Some(index) = self.first(step) else { return };
+            let Some(Queued { record, .. }) = self.inputs[index].queue.pop_front() else { return };
+            self.inputs[index].next = record.offset + 1;
+            let input = InputIndex(index as u8);
+            self.journal(input, record.offset);
+            self.idle.told = false;
+            batch.push(Item::Record { input, record });
+        }
+    }
+
+    /// The input whose first record is next; `None` if one has to be waited for, or nothing is left.
+    fn first(&mut self, step: Option<&Step>) -> Option<usize> {
+        if self.inputs.iter().any(|input| input.queue.is_empty() && !input.is_read_out(step)) {
+            return None;
+        }
+        let mut first: Option<(Timestamp, usize)> = None;
+        for (index, input) in self.inputs.iter_mut().enumerate() {
+            let Some(head) = input.queue.front_mut() else { continue };
+            let time = match head.time {
+                Some(time) => time,
+                None => self.machine.order_time(InputIndex(index as u8), &head.record),
+            };
+            head.time = Some(time);
+            if first.is_none_or(|(earliest, _)| time < earliest) {
+                first = Some((time, index));
+            }
+        }
+        first.map(|(_, index)| index)
+    }
+
+    fn journal(&mut self, input: InputIndex, offset: i64) {
+        if let Some(JournalStep::Run { input: of, last, records, .. }) = self.steps.last_mut() {
+            if *of == input {
+                *last = offset;
+                *records += 1;
+                return;
+            }
+        }
+        self.steps.push(JournalStep::Run { input, first: offset, last: offset, records: 1 });
+    }
+
+    /// Tells the machine when everything has been read: once, and again as a heartbeat when live.
+    pub fn idle(&mut self, step: Option<&Step>, batch: &mut Vec<Item<Model>>) {
+        if self.inputs.iter().any(|input| !input.queue.is_empty() || !input.is_read_out(step)) {
+            return;
+        }
+        let due = match step {
+            Some(step) => self.idle.step < step.number,
+            None => !self.idle.told || self.idle.at.elapsed() >= HEARTBEAT,
+        };
+        if due {
+            self.idle = Idle { told: true, at: Instant::now(), step: step.map_or(0, |step| step.number) };
+            self.steps.push(JournalStep::Idle);
+            batch.push(Item::Idle);
+        }
+    }
+
+    /// The last step that has been read whole.
+    pub fn step_done(&self) -> u64 {
+        self.idle.step
+    }
+
+    /// Whether the open transaction holds anything of this shard.
+    pub fn is_open(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    /// The journal record of the open transaction.
+    pub fn record(&mut self, stamp: Stamp<'_>) -> JournalRecord {
+        JournalRecord {
+            sequence: self.sequence,
+            now: stamp.now,
+            config: stamp.config.to_owned(),
+            transactional_id: stamp.transactional_id.to_owned(),
+            steps: std::mem::take(&mut self.steps),
+            positions: self.inputs.iter().map(|input| input.next).collect(),
+            control: self.control.next,
+            digest: self.outbox.digest(),
+        }
+    }
+
+    /// Where the inputs stand, for the commit.
+    pub fn positions(&self) -> impl Iterator<Item = Position> + '_ {
+        self.inputs.iter().map(|input| Position { at: input.at.clone(), next: input.next })
+    }
+
+    pub fn commit(&mut self) {
+        self.machine.commit();
+        self.outbox.clear();
+        self.steps.clear();
+        self.sequence += 1;
+        self.control.committed = self.control.next;
+        for input in &mut self.inputs {
+            input.committed = input.next;
+        }
+    }
+
+    /// Takes the open transaction back; returns where the inputs have to be fetched from again.
+    pub fn rollback(&mut self) -> Vec<Position> {
+        self.machine.rollback();
+        self.outbox.clear();
+        self.steps.clear();
+        self.control.next = self.control.committed;
+        self.idle = Idle { told: false, at: self.idle.at, step: 0 };
+        for input in &mut self.inputs {
+            input.queue.clear();
+            input.next = input.committed;
+            input.fetched = input.committed;
+            input.at_end = false;
+            input.paused = false;
+        }
+        self.positions().collect()
+    }
+}
+
+/// What a journal record carries beside the shard's own.
+#[derive(Clone, Copy)]
+pub(super) struct Stamp<'a> {
+    pub now: Timestamp,
+    pub config: &'a str,
+    pub transactional_id: &'a str,
+}

@@ -1,0 +1,54 @@
+//! What a worker needs to know of the stage it works for.
+
+use crate::config::Topics;
+use crate::data::{Machine, Sink};
+use crate::model::Model;
+
+/// A stage: its inputs, its machine, and where its outputs go.
+pub(super) trait Stage: Send + Sync + 'static {
+    /// The machine of one shard.
+    type Machine: Machine<Model = Model>;
+
+    /// Name of the role, also that of its consumer group and transactional ids.
+    fn role(&self) -> &'static str;
+
+    /// Topics read, the one that the group shares out first.
+    fn inputs(&self) -> Vec<String>;
+
+    /// Topic of the journal, one partition per shard.
+    fn journal(&self) -> &str;
+
+    /// Hash of the configuration that the machine is built from.
+    fn config(&self) -> &str;
+
+    /// A machine that has seen nothing.
+    fn machine(&self, shard: i32) -> Self::Machine;
+
+    /// Whether inputs and commands are taken step by step in stepped mode, and the machine is told when it has read
+    /// everything.
+    fn is_paced(&self) -> bool;
+
+    /// Shows the machine's figures after a commit.
+    fn observe(&self, shard: i32, machine: &Self::Machine);
+}
+
+/// Topic and partition of an output of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    pub topic: &'a str,
+    pub partition: i32,
+}
+
+/// Where an output of a shard goes: what belongs to one event to the partition number of its input, the rest to the only
+/// partition of its topic.
+pub(super) fn target(topics: &Topics, sink: Sink, shard: i32) -> Target<'_> {
+    match sink {
+        Sink::Predictions => Target { topic: &topics.predictions, partition: shard },
+        Sink::Outcomes => Target { topic: &topics.outcomes, partition: shard },
+        Sink::DeadLetters => Target { topic: &topics.dead_letters, partition: shard },
+        Sink::Summaries => Target { topic: &topics.summaries, partition: 0 },
+        Sink::DriftAlerts => Target { topic: &topics.drift_alerts, partition: 0 },
+        Sink::Performance => Target { topic: &topics.performance, partition: 0 },
+        Sink::Models => Target { topic: &topics.models, partition: 0 },
+    }
+}

@@ -1,0 +1,98 @@
+//! The two stages that run on workers: score and monitor.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::stage::Stage;
+use super::watch;
+use crate::config::Topics;
+use crate::monitor::{Monitor, MonitorParams};
+use crate::pipeline::{self, Pipeline, PipelineParams};
+
+/// The data plane.
+pub(super) struct ScoreStage {
+    pub params: Arc<PipelineParams>,
+    pub topics: Topics,
+    pub config: String,
+    /// What has been shown of each shard so far.
+    pub shown: Mutex<BTreeMap<i32, pipeline::Tally>>,
+}
+
+/// The name of the score role.
+pub(super) const SCORE: &str = "score";
+/// The name of the monitor role.
+pub(super) const MONITOR: &str = "monitor";
+
+impl Stage for ScoreStage {
+    type Machine = Pipeline;
+
+    fn role(&self) -> &'static str {
+        SCORE
+    }
+
+    fn inputs(&self) -> Vec<String> {
+        [Some(self.topics.events.clone()), self.topics.labels.clone()].into_iter().flatten().collect()
+    }
+
+    fn journal(&self) -> &str {
+        &self.topics.journal
+    }
+
+    fn config(&self) -> &str {
+        &self.config
+    }
+
+    fn machine(&self, shard: i32) -> Pipeline {
+        Pipeline::new(self.params.clone(), shard)
+    }
+
+    fn is_paced(&self) -> bool {
+        true
+    }
+
+    fn observe(&self, shard: i32, machine: &Pipeline) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = machine.tally();
+        let before = shown.insert(shard, now).unwrap_or_default();
+        watch::scored(shard, machine, &before);
+    }
+}
+
+/// Alerts, trainings, promotions.
+pub(super) struct MonitorStage {
+    pub params: Arc<MonitorParams>,
+    pub topics: Topics,
+    pub config: String,
+}
+
+impl Stage for MonitorStage {
+    type Machine = Monitor;
+
+    fn role(&self) -> &'static str {
+        MONITOR
+    }
+
+    fn inputs(&self) -> Vec<String> {
+        vec![self.topics.summaries.clone()]
+    }
+
+    fn journal(&self) -> &str {
+        &self.topics.monitor_journal
+    }
+
+    fn config(&self) -> &str {
+        &self.config
+    }
+
+    fn machine(&self, _shard: i32) -> Monitor {
+        Monitor::new(self.params.clone())
+    }
+
+    fn is_paced(&self) -> bool {
+        false
+    }
+
+    fn observe(&self, _shard: i32, machine: &Monitor) {
+        watch::monitored(machine);
+    }
+}
