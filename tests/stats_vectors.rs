@@ -33,26 +33,16 @@ struct Case {
 
 impl Case {
     fn check(&self, name: &str, actual: f64) {
-        let expected = self.expected[name]
-            .as_f64()
-            .unwrap_or_else(|| panic!("{}: no value `{name}`", self.id));
+        let expected = self.expected[name].as_f64().unwrap_or_else(|| panic!("{}: no value `{name}`", self.id));
         let error = (actual - expected).abs();
-        assert!(
-            error <= self.tol,
-            "{} {name}: {actual} is not {expected} (off by {error:e})",
-            self.id
-        );
+        assert!(error <= self.tol, "{} {name}: {actual} is not {expected} (off by {error:e})", self.id);
     }
 
     /// Holds a tail value to ten digits as well, where the absolute tolerance would accept zero.
     fn check_tail(&self, name: &str, actual: f64) {
         self.check(name, actual);
         let expected = self.expected[name].as_f64().unwrap();
-        assert!(
-            (actual - expected).abs() <= 1e-8 * expected,
-            "{} {name}: {actual:e} is not {expected:e}",
-            self.id
-        );
+        assert!((actual - expected).abs() <= 1e-8 * expected, "{} {name}: {actual:e} is not {expected:e}", self.id);
     }
 
     fn numbers(&self, name: &str) -> Vec<f64> {
@@ -69,11 +59,7 @@ fn every_case_agrees_with_its_library() {
     let vectors = vectors();
     let mut run = BTreeMap::new();
     for case in &vectors.cases {
-        let inputs: Vec<&[f64]> = case
-            .inputs
-            .iter()
-            .map(|name| vectors.data[name].as_slice())
-            .collect();
+        let inputs: Vec<&[f64]> = case.inputs.iter().map(|name| vectors.data[name].as_slice()).collect();
         match case.kind.as_str() {
             "ks_2samp" => ks(case, inputs[0], inputs[1]),
             "psi_quantile_bins" => psi_quantile_bins(case, inputs[0], inputs[1]),
@@ -117,24 +103,12 @@ fn ks(case: &Case, first: &[f64], second: &[f64]) {
 /// the smallest. Where they differ, both must attain D.
 fn place(case: &Case, ks: &KsSamples, first: &[f64], second: &[f64]) {
     let expected = case.expected["statistic_location"].as_f64().unwrap();
-    let share_below = |sample: &[f64], x: f64| {
-        sample.iter().filter(|&&y| y <= x).count() as f64 / sample.len() as f64
-    };
+    let share_below = |sample: &[f64], x: f64| sample.iter().filter(|&&y| y <= x).count() as f64 / sample.len() as f64;
     for x in [ks.place, expected] {
         let gap = (share_below(first, x) - share_below(second, x)).abs();
-        assert!(
-            (gap - ks.statistic).abs() < 1e-12,
-            "{}: gap {gap} at {x} is not {}",
-            case.id,
-            ks.statistic
-        );
+        assert!((gap - ks.statistic).abs() < 1e-12, "{}: gap {gap} at {x} is not {}", case.id, ks.statistic);
     }
-    assert!(
-        ks.place <= expected,
-        "{}: {} is not the smallest place",
-        case.id,
-        ks.place
-    );
+    assert!(ks.place <= expected, "{}: {} is not the smallest place", case.id, ks.place);
 }
 
 fn psi_quantile_bins(case: &Case, reference: &[f64], current: &[f64]) {
@@ -144,11 +118,7 @@ fn psi_quantile_bins(case: &Case, reference: &[f64], current: &[f64]) {
     let expected = case.numbers("edges");
     assert_eq!(edges.as_slice().len(), expected.len(), "{}", case.id);
     for (edge, expected) in edges.as_slice().iter().zip(&expected) {
-        assert!(
-            (edge - expected).abs() <= case.tol,
-            "{}: edge {edge} is not {expected}",
-            case.id
-        );
+        assert!((edge - expected).abs() <= case.tol, "{}: edge {edge} is not {expected}", case.id);
     }
     let reference = BinCounts::of(&edges, reference);
     let current = BinCounts::of(&edges, current);
@@ -156,32 +126,15 @@ fn psi_quantile_bins(case: &Case, reference: &[f64], current: &[f64]) {
         let mut expected = case.numbers(name);
         expected.push(0.0); // nothing is missing
         for (share, expected) in counts.shares().unwrap().iter().zip(&expected) {
-            assert!(
-                (share - expected).abs() <= case.tol,
-                "{} {name}: {share} is not {expected}",
-                case.id
-            );
+            assert!((share - expected).abs() <= case.tol, "{} {name}: {share} is not {expected}", case.id);
         }
     }
-    case.check(
-        "psi_floor_1e-4",
-        psi(&current, &reference, Dispersion::INDEPENDENT)
-            .unwrap()
-            .psi,
-    );
+    case.check("psi_floor_1e-4", psi(&current, &reference, Dispersion::INDEPENDENT).unwrap().psi);
 }
 
 fn chi_square(case: &Case, reference: &[f64], current: &[f64]) {
-    let counts = |bins: &[f64]| BinCounts {
-        bins: bins.iter().map(|&count| count as u64).collect(),
-        missing: 0,
-    };
-    let result = psi(
-        &counts(current),
-        &counts(reference),
-        Dispersion::INDEPENDENT,
-    )
-    .unwrap();
+    let counts = |bins: &[f64]| BinCounts { bins: bins.iter().map(|&count| count as u64).collect(), missing: 0 };
+    let result = psi(&counts(current), &counts(reference), Dispersion::INDEPENDENT).unwrap();
     case.check("statistic", result.chi_square);
     case.check("dof", (result.occupied - 1) as f64);
     case.check("p", result.p_value);
@@ -191,31 +144,20 @@ fn chi_square(case: &Case, reference: &[f64], current: &[f64]) {
 fn binary_metrics(case: &Case, truth: &[f64], scores: &[f64]) {
     let labels = labels(truth);
     case.check("roc_auc", auc(&labels, scores).unwrap().auc);
-    case.check(
-        "log_loss_eps_1e-15",
-        mean_log_loss(&labels, scores).unwrap(),
-    );
+    case.check("log_loss_eps_1e-15", mean_log_loss(&labels, scores).unwrap());
     case.check("brier", mean_brier(&labels, scores).unwrap());
     let mut histogram = ScoreHistogram::default();
-    labels
-        .iter()
-        .zip(scores)
-        .for_each(|(&label, &score)| assert!(histogram.add(label, score)));
+    labels.iter().zip(scores).for_each(|(&label, &score)| assert!(histogram.add(label, score)));
     case.check("roc_auc", histogram.auc().unwrap().auc); // two-decimal scores have a cell each
     case.check("log_loss_eps_1e-15", histogram.log_loss().unwrap());
     case.check("brier", histogram.brier().unwrap());
 }
 
 fn special_functions(case: &Case) {
-    let rows = |name: &str| -> Vec<Vec<f64>> {
-        serde_json::from_value(case.expected[name].clone()).unwrap()
-    };
+    let rows = |name: &str| -> Vec<Vec<f64>> { serde_json::from_value(case.expected[name].clone()).unwrap() };
     let agree = |name: &str, actual: f64, expected: f64| {
         let error = (actual / expected - 1.0).abs(); // relative: the tails are what matters
-        assert!(
-            error <= case.tol,
-            "{name}: {actual:e} is not {expected:e} (off by {error:e})"
-        );
+        assert!(error <= case.tol, "{name}: {actual:e} is not {expected:e} (off by {error:e})");
     };
     for row in rows("kstwobign_sf") {
         agree("kstwobign_sf", limit_tail(row[0]), row[1]);

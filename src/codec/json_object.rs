@@ -72,7 +72,9 @@ impl ObjectReader {
         };
         let parsed = json.deserialize_map(visitor).and_then(|()| json.end());
         let outcome = match (parsed, issue) {
-            (Err(error), _) => Err(Reject::new(RejectCode::Decode, format!("the value is not a JSON object: {}", place(&error)))),
+            (Err(error), _) => {
+                Err(Reject::new(RejectCode::Decode, format!("the value is not a JSON object: {}", place(&error))))
+            }
             (Ok(()), Some(issue)) => Err(issue),
             (Ok(()), None) => Ok(()),
         };
@@ -350,7 +352,8 @@ mod tests {
 
     #[test]
     fn broken_values_are_refused_without_being_quoted() {
-        for text in ["", "{", "[]", "\"secret\"", "{\"amount\":1} x", "{\"amount\":1e999}", "{\"amount\":NaN}", "\u{0}"] {
+        for text in ["", "{", "[]", "\"secret\"", "{\"amount\":1} x", "{\"amount\":1e999}", "{\"amount\":NaN}", "\u{0}"]
+        {
             let reject = read(text).err();
             assert_eq!(reject.as_ref().map(|r| r.code), Some(RejectCode::Decode), "{text:?}");
             assert!(!reject.is_some_and(|r| r.message.contains("secret")));

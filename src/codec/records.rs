@@ -31,7 +31,8 @@ pub struct EventDecoder {
 impl EventDecoder {
     /// A decoder of the configured events.
     pub fn new(params: &EventParams) -> Self {
-        let mut cells: Vec<(String, Cell)> = params.fields.iter().map(|field| (field.name.clone(), cell(field, 0))).collect();
+        let mut cells: Vec<(String, Cell)> =
+            params.fields.iter().map(|field| (field.name.clone(), cell(field, 0))).collect();
         let mut numbers = params.numbers();
         let mut texts = params.texts();
         let id = params.id.as_ref().map(|name| {

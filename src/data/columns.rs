@@ -3,6 +3,8 @@
 //! Every column has the same length; NaN is missing. The pipeline keeps one batch of some hundred rows and fills it anew
 //! each time, so nothing here gives memory back.
 
+use std::ops::Range;
+
 /// Feature rows, stored by column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Columns {
@@ -81,6 +83,14 @@ impl Columns {
             column.resize(n_rows, f64::NAN);
         }
         self.n_rows = n_rows;
+    }
+
+    /// A copy of the given rows, as far as they exist.
+    pub fn range(&self, rows: Range<usize>) -> Columns {
+        let rows = rows.start.min(self.n_rows)..rows.end.min(self.n_rows);
+        let columns: Vec<Vec<f64>> =
+            self.columns.iter().map(|column| column.get(rows.clone()).unwrap_or_default().to_vec()).collect();
+        Columns { n_rows: rows.len(), columns }
     }
 
     /// Adds a row of missing values.

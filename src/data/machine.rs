@@ -1,6 +1,6 @@
 //! The contract between a deterministic machine and the runtime around it.
 
-use super::{Item, Outbox, Timestamp};
+use super::{InputIndex, Item, Outbox, Record, Timestamp};
 
 /// A state machine that turns an input sequence into outputs and can take back what the open transaction changed.
 ///
@@ -19,4 +19,10 @@ pub trait Machine {
 
     /// Takes back everything since the last commit.
     fn rollback(&mut self);
+
+    /// The time by which a record takes its place among the inputs of its shard: the earlier first, ties by input, then
+    /// by offset. A function of the record alone.
+    fn order_time(&mut self, _input: InputIndex, record: &Record) -> Timestamp {
+        record.timestamp
+    }
 }

@@ -21,8 +21,8 @@ mod table;
 mod time;
 mod tracked;
 
-pub use binary::{BinaryError, Reader, Writer};
 pub use alert::{AlertAction, DriftAlert, Phase, TrainingReason};
+pub use binary::{BinaryError, Reader, Writer};
 pub use columns::{Columns, ColumnsError};
 pub use hash::{FixedMap, FixedState};
 pub use item::{ControlItem, InputIndex, Item};

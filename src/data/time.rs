@@ -76,7 +76,13 @@ impl Timestamp {
         let zone = if is(at, b"Zz") {
             (bytes.len() == at + 1).then_some(0)?
         } else {
-            let sign = if is(at, b"+") { 1 } else if is(at, b"-") { -1 } else { return None };
+            let sign = if is(at, b"+") {
+                1
+            } else if is(at, b"-") {
+                -1
+            } else {
+                return None;
+            };
             let (hours, minutes) = (number(at + 1, at + 3)?, number(at + 4, at + 6)?);
             (is(at + 3, b":") && bytes.len() == at + 6 && hours < 24 && minutes < 60).then_some(())?;
             sign * (hours * 60 + minutes)
@@ -246,7 +252,17 @@ mod tests {
         }
         let read = |text: &str| Timestamp::from_rfc3339(text).map(Timestamp::millis);
         assert_eq!(read("2013-01-01T05:15:00.2509-05:00"), Some(1_357_035_300_250));
-        for text in ["", "2013-02-29T00:00:00Z", "2013-01-01", "2013-01-01T24:00:00Z", "2013-01-01T00:00:00", "2013-13-01T00:00:00Z", "2013-01-01T00:00:00.Z", "2013-01-01T00:00:00+5:00", "２013-01-01T00:00:00Z"] {
+        for text in [
+            "",
+            "2013-02-29T00:00:00Z",
+            "2013-01-01",
+            "2013-01-01T24:00:00Z",
+            "2013-01-01T00:00:00",
+            "2013-13-01T00:00:00Z",
+            "2013-01-01T00:00:00.Z",
+            "2013-01-01T00:00:00+5:00",
+            "２013-01-01T00:00:00Z",
+        ] {
             assert_eq!(read(text), None, "{text}");
         }
     }

@@ -91,7 +91,8 @@ pub fn compare(profile: &Profile, current: &[BinCounts], params: &DriftParams) -
         .iter()
         .zip(counts)
         .map(|(signal, counts)| {
-            let measure = |value, effect, threshold, p_value| Measure { value, effect, threshold, p_value, q_value: 1.0 };
+            let measure =
+                |value, effect, threshold, p_value| Measure { value, effect, threshold, p_value, q_value: 1.0 };
             let same_bins = counts.bins.len() == signal.edges().n_bins();
             let coarse = signal.psi_counts(counts);
             let psi = psi(&coarse, signal.psi_reference(), signal.dispersion()).filter(|_| same_bins);

@@ -61,12 +61,8 @@ impl DriftWindows {
 
     /// The windows that changed since they were last taken, in order.
     pub fn take_changed(&mut self) -> Vec<DriftWindow> {
-        let changed: Vec<_> = self
-            .windows
-            .sorted()
-            .into_iter()
-            .filter_map(|(key, window)| window.unpublished.then_some(*key))
-            .collect();
+        let changed: Vec<_> =
+            self.windows.sorted().into_iter().filter_map(|(key, window)| window.unpublished.then_some(*key)).collect();
         let mut taken = Vec::with_capacity(changed.len());
         for key in changed {
             if let Some(window) = self.windows.get_mut(&key) {

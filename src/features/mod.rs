@@ -286,7 +286,9 @@ impl Group {
         self.touch(at);
         let slot = &mut self.slots[at as usize].slot;
         for (index, ring) in self.plan.rings.iter().enumerate().filter(|(_, ring)| ring.source == of) {
-            slot.add(index, ring, follow_up.at, |column| follow_up.table.number(follow_up.first_column + column.0, follow_up.row));
+            slot.add(index, ring, follow_up.at, |column| {
+                follow_up.table.number(follow_up.first_column + column.0, follow_up.row)
+            });
         }
         slot.note(source, follow_up.at);
     }

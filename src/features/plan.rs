@@ -129,7 +129,15 @@ impl GroupPlan {
             .iter()
             .position(|ring| ring.source == source && ring.pane == pane && ring.panes == panes)
             .unwrap_or_else(|| {
-                self.rings.push(Ring { source, pane, panes, fields: Vec::new(), start: 0, cache: 0, outputs: Vec::new() });
+                self.rings.push(Ring {
+                    source,
+                    pane,
+                    panes,
+                    fields: Vec::new(),
+                    start: 0,
+                    cache: 0,
+                    outputs: Vec::new(),
+                });
                 self.rings.len() - 1
             });
         &mut self.rings[found]

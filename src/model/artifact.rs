@@ -83,7 +83,9 @@ pub enum ModelError {
     #[error("not a model artifact: {0}")]
     Unreadable(#[from] serde_json::Error),
     /// A format of another name or version.
-    #[error("artifact format `{format}` version {version} is not one this build reads (`{FORMAT}` version {FORMAT_VERSION})")]
+    #[error(
+        "artifact format `{format}` version {version} is not one this build reads (`{FORMAT}` version {FORMAT_VERSION})"
+    )]
     Format {
         /// The name found.
         format: String,

@@ -217,7 +217,9 @@ impl From<Forest> for ForestParts {
             let is_leaf = |at: usize, node: &Node| node.child as usize == at;
             let nodes = || tree.nodes.iter().zip(&tree.outputs).enumerate();
             TreeNodes {
-                feature: nodes().map(|(at, (node, _))| if is_leaf(at, node) { -1 } else { node.feature.into() }).collect(),
+                feature: nodes()
+                    .map(|(at, (node, _))| if is_leaf(at, node) { -1 } else { node.feature.into() })
+                    .collect(),
                 value: nodes().map(|(at, (node, &out))| if is_leaf(at, node) { out } else { node.threshold }).collect(),
             }
         });

@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn the_fingerprint_depends_on_names_and_order_and_on_where_names_end() {
-        let prints = [["a", "b"], ["b", "a"], ["ab", "c"], ["a", "bc"]].map(|names| layout(&names).unwrap().fingerprint);
+        let prints =
+            [["a", "b"], ["b", "a"], ["ab", "c"], ["a", "bc"]].map(|names| layout(&names).unwrap().fingerprint);
         let distinct: std::collections::BTreeSet<_> = prints.iter().collect();
         assert_eq!(distinct.len(), prints.len());
         assert!(prints.iter().all(|print| print.len() == 16));

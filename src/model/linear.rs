@@ -148,12 +148,8 @@ mod tests {
     use super::*;
 
     fn linear() -> Linear {
-        let parts = LinearParts {
-            mean: vec![1.0, 0.0],
-            scale: vec![2.0, 1.0],
-            coefficients: vec![0.5, -1.0],
-            intercept: 0.25,
-        };
+        let parts =
+            LinearParts { mean: vec![1.0, 0.0], scale: vec![2.0, 1.0], coefficients: vec![0.5, -1.0], intercept: 0.25 };
         Linear::new(parts).unwrap()
     }
 
@@ -187,12 +183,8 @@ mod tests {
 
     #[test]
     fn parts_out_of_range_are_refused() {
-        let parts = |scale: f64| LinearParts {
-            mean: vec![0.0],
-            scale: vec![scale],
-            coefficients: vec![1.0],
-            intercept: 0.0,
-        };
+        let parts =
+            |scale: f64| LinearParts { mean: vec![0.0], scale: vec![scale], coefficients: vec![1.0], intercept: 0.0 };
         for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(Linear::new(parts(scale)).is_err(), "{scale}");
         }

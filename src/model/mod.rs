@@ -17,10 +17,10 @@ mod layout;
 mod linear;
 mod tree;
 
-pub use artifact::{FORMAT_VERSION, Lineage, MAX_ARTIFACT_BYTES, Model, ModelError, ModelParts};
 pub use crate::data::{Columns, ColumnsError};
+pub use artifact::{FORMAT_VERSION, Lineage, MAX_ARTIFACT_BYTES, Model, ModelError, ModelParts};
 pub use estimator::Estimator;
 pub use forest::{Forest, ForestError, MAX_TREES};
 pub use layout::{Layout, LayoutError, MAX_FEATURES};
 pub use linear::{CLIP, Linear, LinearError, LinearParts};
-pub use tree::{MAX_DEPTH, MAX_NODES, LinkedNode, TreeError, TreeNodes};
+pub use tree::{LinkedNode, MAX_DEPTH, MAX_NODES, TreeError, TreeNodes};

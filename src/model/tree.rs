@@ -48,7 +48,9 @@ pub enum LinkedNode {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum TreeError {
     /// Feature and value lists differ, are empty or too long.
-    #[error("{features} features and {values} values do not make a tree; it has 1 to {MAX_NODES} nodes with one of each")]
+    #[error(
+        "{features} features and {values} values do not make a tree; it has 1 to {MAX_NODES} nodes with one of each"
+    )]
     Length {
         /// Features given.
         features: usize,
@@ -74,7 +76,9 @@ pub enum TreeError {
         value: f64,
     },
     /// Nodes that no path leads to, or children that are not there.
-    #[error("{nodes} nodes with {splits} splits do not hang together; {splits} splits need twice as many nodes and one")]
+    #[error(
+        "{nodes} nodes with {splits} splits do not hang together; {splits} splits need twice as many nodes and one"
+    )]
     Shape {
         /// Nodes given.
         nodes: usize,
@@ -174,7 +178,8 @@ mod tests {
     #[test]
     fn links_in_circles_or_nowhere_are_refused() {
         let split = |at_most, above| LinkedNode::Split { feature: 0, threshold: 0.0, at_most, above };
-        for nodes in [vec![split(0, 0)], vec![split(1, 2)], vec![], vec![split(1, 1), LinkedNode::Leaf { output: 0.0 }]] {
+        for nodes in [vec![split(0, 0)], vec![split(1, 2)], vec![], vec![split(1, 1), LinkedNode::Leaf { output: 0.0 }]]
+        {
             assert!(TreeNodes::from_linked(&nodes).is_err(), "{nodes:?}");
         }
     }

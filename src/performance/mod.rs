@@ -79,12 +79,8 @@ impl Performance {
 
     /// The windows that changed since they were last taken, in order.
     pub fn take_changed(&mut self) -> Vec<PerformanceWindow> {
-        let changed: Vec<Key> = self
-            .windows
-            .sorted()
-            .into_iter()
-            .filter_map(|(key, window)| window.unpublished.then_some(*key))
-            .collect();
+        let changed: Vec<Key> =
+            self.windows.sorted().into_iter().filter_map(|(key, window)| window.unpublished.then_some(*key)).collect();
         let mut taken = Vec::with_capacity(changed.len());
         for key in changed {
             if let Some(window) = self.windows.get_mut(&key) {
@@ -204,7 +200,10 @@ mod tests {
         assert!(performance.take_changed().is_empty());
         performance.labelled(&scored(50, 0.9), LabelChange { before: None, now: known(true, 3_050) });
         let changed = performance.take_changed();
-        assert_eq!(changed.iter().map(|w| (w.start.millis(), w.label_age_s, w.scores.n())).collect::<Vec<_>>(), [(0, 3, 1)]);
+        assert_eq!(
+            changed.iter().map(|w| (w.start.millis(), w.label_age_s, w.scores.n())).collect::<Vec<_>>(),
+            [(0, 3, 1)]
+        );
     }
 
     #[test]

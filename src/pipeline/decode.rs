@@ -108,7 +108,11 @@ impl Decoders {
     }
 
     fn decode(&mut self, input: InputIndex, record: &Record, rows: &mut Rows) -> Decoded {
-        if input == EVENTS { self.event(record, &mut rows.events) } else { self.follow_up(record, &mut rows.follow_ups) }
+        if input == EVENTS {
+            self.event(record, &mut rows.events)
+        } else {
+            self.follow_up(record, &mut rows.follow_ups)
+        }
     }
 
     /// Text column of the event id among the events.
@@ -195,7 +199,9 @@ impl Decoders {
             return Err(Reject::new(RejectCode::UnknownKind, "the kind of the follow-up is missing"));
         };
         let found = self.kinds.iter().position(|kind| kind.name.as_bytes() == name);
-        found.map(KindIndex).ok_or_else(|| Reject::new(RejectCode::UnknownKind, "the kind of the follow-up is not configured"))
+        found
+            .map(KindIndex)
+            .ok_or_else(|| Reject::new(RejectCode::UnknownKind, "the kind of the follow-up is not configured"))
     }
 
     fn label(&self, table: &Table, row: usize, first_column: usize) -> Result<bool, Reject> {

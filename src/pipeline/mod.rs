@@ -156,12 +156,6 @@ impl Pipeline {
         [self.features.groups(), self.waiting.len(), self.early.len()]
     }
 
-    /// The time by which the record takes its place among the shard's inputs: event time or known-at time, and the
-    /// record's own timestamp where it cannot be read. What was decoded for it is kept for the next `handle`.
-    pub fn order_time(&mut self, input: InputIndex, record: &Record) -> Timestamp {
-        self.decoders.ahead(input, record, &mut self.scratch.rows)
-    }
-
     fn watermark(&self) -> Timestamp {
         self.clocks.time.minus(self.params.events.lateness)
     }
@@ -212,5 +206,11 @@ impl Machine for Pipeline {
         self.drift.rollback();
         self.performance.rollback();
         (self.clocks, self.champion) = self.committed.clone();
+    }
+
+    /// Event time or known-at time, and the record's own timestamp where it is to be rejected. What was decoded for it
+    /// is kept for the next `handle`.
+    fn order_time(&mut self, input: InputIndex, record: &Record) -> Timestamp {
+        self.decoders.ahead(input, record, &mut self.scratch.rows)
     }
 }

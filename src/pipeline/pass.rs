@@ -71,7 +71,9 @@ impl Pipeline {
         }
         let mut from = 0;
         for at in 0..scratch.decoded.len() {
-            let (Decoded::Event { at: time, .. } | Decoded::FollowUp { at: time, .. }) = scratch.decoded[at] else { continue };
+            let (Decoded::Event { at: time, .. } | Decoded::FollowUp { at: time, .. }) = scratch.decoded[at] else {
+                continue;
+            };
             if let Some(tick) = self.tick_before(time) {
                 self.run(&items[from..at], from, &mut scratch, now, out);
                 from = at;

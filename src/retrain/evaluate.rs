@@ -62,7 +62,9 @@ mod tests {
     fn a_better_candidate_gains_on_both_counts_and_swapping_turns_the_sign() {
         let times: Vec<_> = (0..400).map(|i| Timestamp::from_millis(i * 3_600_000)).collect();
         let labels: Vec<bool> = (0..400).map(|i| i % 3 == 0).collect();
-        let good: Vec<f64> = (0..400).map(|i| if i % 3 == 0 { 0.6 + 0.01 * f64::from(i % 7) } else { 0.2 + 0.06 * f64::from(i % 8) }).collect();
+        let good: Vec<f64> = (0..400)
+            .map(|i| if i % 3 == 0 { 0.6 + 0.01 * f64::from(i % 7) } else { 0.2 + 0.06 * f64::from(i % 8) })
+            .collect();
         let base = vec![1.0 / 3.0; 400];
         let rivals = Rivals { times: &times, labels: &labels, champion: &base, candidate: &good };
         let found = evaluate(&rivals).unwrap();

@@ -225,8 +225,8 @@ fn fit_forest(rows: &FitRows, params: &RandomForestRegressorParameters) -> Resul
     let failed = |what: String| FitError::Failed { family: "forest", what };
     let labels: Vec<f64> = rows.labels.iter().map(|&label| f64::from(u8::from(label))).collect();
     let x = rows.matrix().map_err(failed)?;
-    let forest: SmartcoreForest = RandomForestRegressor::fit(&x, &labels, params.clone())
-        .map_err(|error| failed(error.to_string()))?;
+    let forest: SmartcoreForest =
+        RandomForestRegressor::fit(&x, &labels, params.clone()).map_err(|error| failed(error.to_string()))?;
     let importance = forest.compute_feature_importances().map_err(|error| failed(error.to_string()))?;
     Ok(Piece::Forest { trees: trees_of(&forest).map_err(failed)?, importance })
 }

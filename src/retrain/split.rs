@@ -61,11 +61,8 @@ impl Split {
         let validation_from = if choice { holdout_from.minus(params.validation) } else { holdout_from };
         let first_after = |time: Timestamp| data.times().partition_point(|&other| other <= time);
         let (train_end, validation_end) = (first_after(validation_from), first_after(holdout_from));
-        let split = Split {
-            train: 0..train_end,
-            validation: train_end..validation_end,
-            holdout: validation_end..data.len(),
-        };
+        let split =
+            Split { train: 0..train_end, validation: train_end..validation_end, holdout: validation_end..data.len() };
         let small = (params.min_holdout / 2).max(2 * MIN_OF_CLASS);
         check(data, &split.train, "train on", params.min_train)?;
         if choice {

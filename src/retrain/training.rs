@@ -212,9 +212,7 @@ impl Training {
             evidence,
         });
         match model {
-            Ok(model) => {
-                TrainingOutcome::Candidate(Box::new(Candidate { model, validation: self.validation.clone() }))
-            }
+            Ok(model) => TrainingOutcome::Candidate(Box::new(Candidate { model, validation: self.validation.clone() })),
             Err(error) => TrainingOutcome::Failed { why: error.to_string() },
         }
     }

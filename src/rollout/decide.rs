@@ -36,7 +36,9 @@ pub fn decide(candidate: &ModelRecord, ledger: &Ledger, params: &PromoteParams) 
         return Decision::Refuse { why: "it has no evidence".to_owned() };
     };
     let Some(gain) = gain(evidence, params.metric) else {
-        return Decision::Refuse { why: format!("{} cannot be compared on its held-out examples", params.metric.name()) };
+        return Decision::Refuse {
+            why: format!("{} cannot be compared on its held-out examples", params.metric.name()),
+        };
     };
     let numbers = format!(
         "{} gain {:+.4} [{:+.4}, {:+.4}] over {} held-out examples",

@@ -26,10 +26,7 @@ impl AucResult {
     /// The normal interval, cut to [0, 1].
     pub fn interval(&self, confidence: Confidence) -> Interval {
         let reach = normal_upper_quantile(confidence.upper_tail()) * self.standard_error;
-        Interval {
-            low: (self.auc - reach).max(0.0),
-            high: (self.auc + reach).min(1.0),
-        }
+        Interval { low: (self.auc - reach).max(0.0), high: (self.auc + reach).min(1.0) }
     }
 }
 
@@ -50,16 +47,10 @@ pub fn auc(labels: &[bool], scores: &[f64]) -> Option<AucResult> {
     let classes = placements.classes();
     let deviation = |row: &Placed| (row.placement - area) * (row.placement - area);
     let mut sums = ClassSums::default();
-    placements
-        .rows
-        .iter()
-        .for_each(|row| sums.add(row.positive, deviation(row)));
+    placements.rows.iter().for_each(|row| sums.add(row.positive, deviation(row)));
     Some(AucResult {
         auc: area,
-        standard_error: sums
-            .variance(classes)
-            .unwrap_or_else(|| hanley_mcneil_variance(area, classes))
-            .sqrt(),
+        standard_error: sums.variance(classes).unwrap_or_else(|| hanley_mcneil_variance(area, classes)).sqrt(),
         n_positive: classes.positive,
         n_negative: classes.negative,
     })
@@ -99,10 +90,7 @@ impl Placements {
             return None;
         }
         let positive = labels.iter().filter(|&&label| label).count() as u64;
-        let classes = ClassCounts {
-            positive,
-            negative: labels.len() as u64 - positive,
-        };
+        let classes = ClassCounts { positive, negative: labels.len() as u64 - positive };
         if classes.positive == 0 || classes.negative == 0 {
             return None;
         }
@@ -110,44 +98,22 @@ impl Placements {
             .iter()
             .zip(scores)
             .enumerate()
-            .map(|(row, (&positive, &score))| Ranked {
-                score,
-                positive,
-                row,
-            })
+            .map(|(row, (&positive, &score))| Ranked { score, positive, row })
             .collect();
         ranked.sort_unstable_by(|left, right| left.score.total_cmp(&right.score));
-        let mut rows = vec![
-            Placed {
-                positive: false,
-                placement: 0.0
-            };
-            labels.len()
-        ];
-        let mut below = ClassCounts {
-            positive: 0,
-            negative: 0,
-        };
+        let mut rows = vec![Placed { positive: false, placement: 0.0 }; labels.len()];
+        let mut below = ClassCounts { positive: 0, negative: 0 };
         // == and not total_cmp: -0.0 and 0.0 are neighbours in the order and one score
         for ties in ranked.chunk_by(|left, right| left.score == right.score) {
             let tied_positive = ties.iter().filter(|tied| tied.positive).count() as u64;
             let tied_negative = ties.len() as u64 - tied_positive;
             let above_positive = classes.positive - below.positive - tied_positive;
-            let of_positive =
-                (below.negative as f64 + 0.5 * tied_negative as f64) / classes.negative as f64;
-            let of_negative =
-                (above_positive as f64 + 0.5 * tied_positive as f64) / classes.positive as f64;
+            let of_positive = (below.negative as f64 + 0.5 * tied_negative as f64) / classes.negative as f64;
+            let of_negative = (above_positive as f64 + 0.5 * tied_positive as f64) / classes.positive as f64;
             for tied in ties {
                 if let Some(placed) = rows.get_mut(tied.row) {
-                    let placement = if tied.positive {
-                        of_positive
-                    } else {
-                        of_negative
-                    };
-                    *placed = Placed {
-                        positive: tied.positive,
-                        placement,
-                    };
+                    let placement = if tied.positive { of_positive } else { of_negative };
+                    *placed = Placed { positive: tied.positive, placement };
                 }
             }
             below.positive += tied_positive;
@@ -158,12 +124,7 @@ impl Placements {
 
     /// The mean placement of the positives.
     pub(super) fn auc(&self) -> f64 {
-        let sum: f64 = self
-            .rows
-            .iter()
-            .filter(|row| row.positive)
-            .map(|row| row.placement)
-            .sum();
+        let sum: f64 = self.rows.iter().filter(|row| row.positive).map(|row| row.placement).sum();
         (sum / self.classes.positive as f64).clamp(0.0, 1.0)
     }
 
@@ -208,8 +169,7 @@ pub(super) fn hanley_mcneil_variance(area: f64, classes: ClassCounts) -> f64 {
     let area = area.max(1.0 - area).min(1.0 - half_pair);
     let q1 = area / (2.0 - area);
     let q2 = 2.0 * area * area / (1.0 + area);
-    (area * (1.0 - area) + (p - 1.0) * (q1 - area * area) + (n - 1.0) * (q2 - area * area))
-        / (p * n)
+    (area * (1.0 - area) + (p - 1.0) * (q1 - area * area) + (n - 1.0) * (q2 - area * area)) / (p * n)
 }
 
 #[cfg(test)]
@@ -247,11 +207,7 @@ mod tests {
     fn certainty_is_never_claimed() {
         for (labels, scores, expected) in [
             (vec![true, false], vec![1.0, 0.0], 1.0),
-            (
-                vec![true, true, false, false],
-                vec![f64::INFINITY, 0.9, 0.2, f64::NEG_INFINITY],
-                1.0,
-            ),
+            (vec![true, true, false, false], vec![f64::INFINITY, 0.9, 0.2, f64::NEG_INFINITY], 1.0),
             (vec![true, true, false, false], vec![0.5; 4], 0.5),
             (vec![true, false, false], vec![-0.0, 0.0, 0.0], 0.5),
         ] {

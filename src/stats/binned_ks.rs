@@ -37,11 +37,7 @@ pub fn binned_ks(current: &BinCounts, reference: &BinCounts, phi: f64) -> Option
         statistic = statistic.max((current_below as f64 / n - reference_below as f64 / m).abs());
     }
     let n_effective = effective_size(n, m) / phi.clamp(1.0, f64::MAX).max(1.0);
-    Some(KsResult {
-        statistic,
-        p_value: stephens_tail(statistic, n_effective),
-        n_effective,
-    })
+    Some(KsResult { statistic, p_value: stephens_tail(statistic, n_effective), n_effective })
 }
 
 #[cfg(test)]
@@ -53,40 +49,22 @@ mod tests {
 
     #[test]
     fn nothing_present_or_other_bins_is_no_test() {
-        let counts = |bins: &[u64]| BinCounts {
-            bins: bins.to_vec(),
-            missing: 0,
-        };
-        assert_eq!(
-            binned_ks(&counts(&[0, 0, 0]), &counts(&[1, 0, 0]), 1.0),
-            None
-        );
-        assert_eq!(
-            binned_ks(&counts(&[1, 0, 0]), &counts(&[0, 0, 0]), 1.0),
-            None
-        );
+        let counts = |bins: &[u64]| BinCounts { bins: bins.to_vec(), missing: 0 };
+        assert_eq!(binned_ks(&counts(&[0, 0, 0]), &counts(&[1, 0, 0]), 1.0), None);
+        assert_eq!(binned_ks(&counts(&[1, 0, 0]), &counts(&[0, 0, 0]), 1.0), None);
         assert_eq!(binned_ks(&counts(&[1, 1]), &counts(&[1, 1, 1]), 1.0), None);
     }
 
     #[test]
     fn one_bin_is_no_evidence() {
-        let one_bin = BinCounts {
-            bins: vec![500],
-            missing: 3,
-        };
+        let one_bin = BinCounts { bins: vec![500], missing: 3 };
         assert_eq!(binned_ks(&one_bin, &one_bin, 1.0).unwrap().p_value, 1.0);
     }
 
     #[test]
     fn clustered_data_weaken_the_evidence() {
-        let reference = BinCounts {
-            bins: vec![500, 500],
-            missing: 0,
-        };
-        let current = BinCounts {
-            bins: vec![60, 40],
-            missing: 0,
-        };
+        let reference = BinCounts { bins: vec![500, 500], missing: 0 };
+        let current = BinCounts { bins: vec![60, 40], missing: 0 };
         let p = |phi| binned_ks(&current, &reference, phi).unwrap().p_value;
         assert!(p(1.0) < p(4.0));
         assert_eq!(p(f64::NAN), p(1.0));

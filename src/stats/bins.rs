@@ -55,11 +55,7 @@ impl Edges {
                 return Err(EdgesError::NotFinite { index, value });
             }
             if let Some(previous) = previous.filter(|&previous| value <= previous) {
-                return Err(EdgesError::NotIncreasing {
-                    index,
-                    value,
-                    previous,
-                });
+                return Err(EdgesError::NotIncreasing { index, value, previous });
             }
             previous = Some(value);
         }
@@ -83,10 +79,7 @@ impl Edges {
         if n_bins > 2
             && let [only] = edges[..]
         {
-            let next_in_sample = sorted
-                .iter()
-                .copied()
-                .find(|&value| value > only && value.is_finite());
+            let next_in_sample = sorted.iter().copied().find(|&value| value > only && value.is_finite());
             let next = next_in_sample.unwrap_or_else(|| only.next_up());
             if next.is_finite() {
                 edges.push(next);
@@ -154,10 +147,7 @@ mod tests {
     #[test]
     fn value_on_an_edge_goes_right() {
         let edges = Edges::new(vec![0.0, 1.0]).unwrap();
-        let placed: Vec<usize> = [-9.0, -0.0, 0.0, 0.5, 1.0, f64::INFINITY]
-            .iter()
-            .map(|&x| edges.bin(x))
-            .collect();
+        let placed: Vec<usize> = [-9.0, -0.0, 0.0, 0.5, 1.0, f64::INFINITY].iter().map(|&x| edges.bin(x)).collect();
         assert_eq!(placed, [0, 1, 1, 1, 2, 2]);
         assert_eq!(edges.bin(f64::NEG_INFINITY), 0);
     }
@@ -204,9 +194,7 @@ mod tests {
     #[test]
     fn stored_edges_are_checked_when_read() {
         assert!(serde_json::from_str::<Edges>("[1.0,2.0]").is_ok());
-        let error = serde_json::from_str::<Edges>("[1.0,1.0]")
-            .unwrap_err()
-            .to_string();
+        let error = serde_json::from_str::<Edges>("[1.0,1.0]").unwrap_err().to_string();
         assert!(error.contains("bin edge 1 is `1`"), "{error}");
         assert!(Edges::new(vec![f64::NAN]).is_err());
     }

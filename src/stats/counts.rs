@@ -20,9 +20,7 @@ pub struct BinCounts {
 
 /// Two counts over different bins, which cannot be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error(
-    "counts over {theirs} bins cannot be merged into counts over {ours} bins; use one set of edges for both"
-)]
+#[error("counts over {theirs} bins cannot be merged into counts over {ours} bins; use one set of edges for both")]
 pub struct BinMismatch {
     /// Bins of the receiving side.
     pub ours: usize,
@@ -33,10 +31,7 @@ pub struct BinMismatch {
 impl BinCounts {
     /// Returns empty counts over `n_bins` bins.
     pub fn new(n_bins: usize) -> Self {
-        Self {
-            bins: vec![0; n_bins],
-            missing: 0,
-        }
+        Self { bins: vec![0; n_bins], missing: 0 }
     }
 
     /// Counts a whole column in one pass over fresh bins; NaN is missing.
@@ -48,11 +43,7 @@ impl BinCounts {
 
     /// Adds the values of a column; NaN is missing. `self` must have been made for `edges`.
     pub fn add_column(&mut self, edges: &Edges, column: &[f64]) {
-        debug_assert_eq!(
-            self.bins.len(),
-            edges.n_bins(),
-            "counts and edges belong together"
-        );
+        debug_assert_eq!(self.bins.len(), edges.n_bins(), "counts and edges belong together");
         self.missing += edges.bin_into(column, &mut self.bins);
     }
 
@@ -70,10 +61,7 @@ impl BinCounts {
     /// Different numbers of bins; `self` is then unchanged.
     pub fn merge(&mut self, other: &Self) -> Result<(), BinMismatch> {
         if self.bins.len() != other.bins.len() {
-            return Err(BinMismatch {
-                ours: self.bins.len(),
-                theirs: other.bins.len(),
-            });
+            return Err(BinMismatch { ours: self.bins.len(), theirs: other.bins.len() });
         }
         for (ours, theirs) in self.bins.iter_mut().zip(&other.bins) {
             *ours = ours.saturating_add(*theirs);
@@ -84,9 +72,7 @@ impl BinCounts {
 
     /// Values with a bin.
     pub fn present(&self) -> u64 {
-        self.bins
-            .iter()
-            .fold(0, |sum, &count| sum.saturating_add(count))
+        self.bins.iter().fold(0, |sum, &count| sum.saturating_add(count))
     }
 
     /// All values, the missing ones included.
@@ -103,11 +89,7 @@ impl BinCounts {
     /// ```
     pub fn shares(&self) -> Option<Vec<f64>> {
         let total = self.total();
-        (total > 0).then(|| {
-            self.cells()
-                .map(|count| count as f64 / total as f64)
-                .collect()
-        })
+        (total > 0).then(|| self.cells().map(|count| count as f64 / total as f64).collect())
     }
 
     /// The counts of all bins, then the missing.

@@ -58,8 +58,7 @@ impl PairedScores<'_> {
             0.0
         } else {
             sums.variance(classes).unwrap_or_else(|| {
-                hanley_mcneil_variance(first.auc(), classes)
-                    + hanley_mcneil_variance(second.auc(), classes)
+                hanley_mcneil_variance(first.auc(), classes) + hanley_mcneil_variance(second.auc(), classes)
             })
         };
         let error = variance.sqrt();
@@ -68,11 +67,7 @@ impl PairedScores<'_> {
             difference,
             low: (difference - reach).max(-1.0),
             high: (difference + reach).min(1.0),
-            p_value: if error > 0.0 {
-                normal_two_sided(difference / error)
-            } else {
-                1.0
-            },
+            p_value: if error > 0.0 { normal_two_sided(difference / error) } else { 1.0 },
             n_positive: classes.positive,
             n_negative: classes.negative,
         })
@@ -91,27 +86,15 @@ mod tests {
         let labels = [true, false, true, false];
         let first = [0.9, 0.2, 0.4, 0.5];
         let second = first.map(|score| score / 10.0);
-        let result = PairedScores {
-            labels: &labels,
-            first: &first,
-            second: &second,
-        }
-        .auc_difference(Confidence::P95);
+        let result = PairedScores { labels: &labels, first: &first, second: &second }.auc_difference(Confidence::P95);
         let result = result.unwrap();
-        assert_eq!(
-            (result.difference, result.p_value, result.low, result.high),
-            (0.0, 1.0, 0.0, 0.0)
-        );
+        assert_eq!((result.difference, result.p_value, result.low, result.high), (0.0, 1.0, 0.0, 0.0));
     }
 
     #[test]
     fn perfect_against_reversed_is_finite() {
         let labels = [true, false];
-        let pair = PairedScores {
-            labels: &labels,
-            first: &[0.0, 1.0],
-            second: &[1.0, 0.0],
-        };
+        let pair = PairedScores { labels: &labels, first: &[0.0, 1.0], second: &[1.0, 0.0] };
         let result = pair.auc_difference(Confidence::P95).unwrap();
         assert_eq!(result.difference, 1.0);
         assert!(result.low < 1.0 && result.p_value > 0.0);
@@ -124,22 +107,10 @@ mod tests {
         let mut alarms = 0;
         for _ in 0..1000 {
             let labels: Vec<bool> = (0..200).map(|_| rng.unit() < 0.3).collect();
-            let signal: Vec<f64> = labels
-                .iter()
-                .map(|&label| rng.unit() + if label { 0.3 } else { 0.0 })
-                .collect();
-            let mut noisy = || -> Vec<f64> {
-                signal
-                    .iter()
-                    .map(|score| score + 0.5 * rng.unit())
-                    .collect()
-            };
+            let signal: Vec<f64> = labels.iter().map(|&label| rng.unit() + if label { 0.3 } else { 0.0 }).collect();
+            let mut noisy = || -> Vec<f64> { signal.iter().map(|score| score + 0.5 * rng.unit()).collect() };
             let (first, second) = (noisy(), noisy());
-            let pair = PairedScores {
-                labels: &labels,
-                first: &first,
-                second: &second,
-            };
+            let pair = PairedScores { labels: &labels, first: &first, second: &second };
             alarms += usize::from(pair.auc_difference(Confidence::P95).unwrap().p_value < 0.05);
         }
         assert!((30..=72).contains(&alarms), "{alarms} of 1000, 50 expected");

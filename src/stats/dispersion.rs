@@ -30,10 +30,7 @@ impl Dispersion {
 /// what is normal there is no drift. `None` with fewer than two blocks or two occupied bins.
 pub fn dispersion(blocks: &[BinCounts]) -> Option<Dispersion> {
     let n_bins = blocks.first()?.bins.len();
-    let used: Vec<&BinCounts> = blocks
-        .iter()
-        .filter(|block| block.bins.len() == n_bins && block.total() > 0)
-        .collect();
+    let used: Vec<&BinCounts> = blocks.iter().filter(|block| block.bins.len() == n_bins && block.total() > 0).collect();
     let mut pooled = BinCounts::new(n_bins);
     for block in &used {
         pooled.merge(block).ok()?;
@@ -47,20 +44,13 @@ pub fn dispersion(blocks: &[BinCounts]) -> Option<Dispersion> {
     let mut chi_square = 0.0;
     for block in &used {
         let total = block.total() as f64;
-        for (count, &share) in block
-            .cells()
-            .zip(&shares)
-            .filter(|&(_, &share)| share > 0.0)
-        {
+        for (count, &share) in block.cells().zip(&shares).filter(|&(_, &share)| share > 0.0) {
             let expected = total * share;
             let difference = count as f64 - expected;
             chi_square += difference * difference / expected;
         }
     }
-    Some(Dispersion {
-        phi: (chi_square / df).max(1.0),
-        df: Some(df),
-    })
+    Some(Dispersion { phi: (chi_square / df).max(1.0), df: Some(df) })
 }
 
 #[cfg(test)]
@@ -68,20 +58,14 @@ mod tests {
     use super::*;
 
     fn counts(bins: &[u64], missing: u64) -> BinCounts {
-        BinCounts {
-            bins: bins.to_vec(),
-            missing,
-        }
+        BinCounts { bins: bins.to_vec(), missing }
     }
 
     #[test]
     fn dispersion_needs_two_blocks_and_two_bins() {
         assert_eq!(dispersion(&[]), None);
         assert_eq!(dispersion(&[counts(&[5, 5], 0)]), None);
-        assert_eq!(
-            dispersion(&[counts(&[5, 0], 0), counts(&[9, 0], 0), counts(&[0, 0], 0)]),
-            None
-        );
+        assert_eq!(dispersion(&[counts(&[5, 0], 0), counts(&[9, 0], 0), counts(&[0, 0], 0)]), None);
         let found = dispersion(&[counts(&[30, 10], 0), counts(&[10, 30], 0)]).unwrap();
         assert_eq!((found.phi, found.df), (20.0, Some(1.0)));
     }

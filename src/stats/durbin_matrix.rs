@@ -35,10 +35,7 @@ struct Scaled {
 impl Scaled {
     /// The matrix H of Marsaglia et al., section 2: ones on and below the first superdiagonal, the corners corrected by
     /// powers of h, everything divided by the factorial of its distance from that diagonal.
-    #[expect(
-        clippy::indexing_slicing,
-        reason = "rows and columns are below the order, and there are order^2 cells"
-    )]
+    #[expect(clippy::indexing_slicing, reason = "rows and columns are below the order, and there are order^2 cells")]
     fn durbin(order: usize, h: f64) -> Self {
         let mut cells = vec![0.0; order * order];
         for row in 0..order {
@@ -63,11 +60,7 @@ impl Scaled {
                 }
             }
         }
-        Self {
-            order,
-            cells,
-            exponent: 0,
-        }
+        Self { order, cells, exponent: 0 }
     }
 
     /// The cell in the middle, which holds the probability of having stayed near.
@@ -78,21 +71,14 @@ impl Scaled {
     fn times(&self, other: &Self) -> Self {
         let order = self.order;
         let mut cells = vec![0.0; order * order];
-        for (out, left_row) in cells
-            .chunks_exact_mut(order)
-            .zip(self.cells.chunks_exact(order))
-        {
+        for (out, left_row) in cells.chunks_exact_mut(order).zip(self.cells.chunks_exact(order)) {
             for (&left, right) in left_row.iter().zip(other.cells.chunks_exact(order)) {
                 for (cell, &factor) in out.iter_mut().zip(right) {
                     *cell += left * factor;
                 }
             }
         }
-        let mut product = Self {
-            order,
-            cells,
-            exponent: self.exponent + other.exponent,
-        };
+        let mut product = Self { order, cells, exponent: self.exponent + other.exponent };
         if product.middle() > 1e140 {
             product.cells.iter_mut().for_each(|cell| *cell *= 1e-140);
             product.exponent += 140;
@@ -101,11 +87,7 @@ impl Scaled {
     }
 
     fn power(&self, n: u64) -> Self {
-        let mut result = Self {
-            order: self.order,
-            cells: self.cells.clone(),
-            exponent: 0,
-        };
+        let mut result = Self { order: self.order, cells: self.cells.clone(), exponent: 0 };
         let highest_bit = n.ilog2();
         for bit in (0..highest_bit).rev() {
             result = result.times(&result);

@@ -14,11 +14,8 @@
 /// assert_eq!(q_values(&[0.01, 0.5, 0.02, 0.03]), [0.04, 0.5, 0.04, 0.04]);
 /// ```
 pub fn q_values(p_values: &[f64]) -> Vec<f64> {
-    let mut ranked: Vec<(usize, f64)> = p_values
-        .iter()
-        .map(|&p| if p.is_nan() { 1.0 } else { p.clamp(0.0, 1.0) })
-        .enumerate()
-        .collect();
+    let mut ranked: Vec<(usize, f64)> =
+        p_values.iter().map(|&p| if p.is_nan() { 1.0 } else { p.clamp(0.0, 1.0) }).enumerate().collect();
     ranked.sort_by(|left, right| left.1.total_cmp(&right.1));
     let tests = ranked.len() as f64;
     let mut q_values = vec![1.0; p_values.len()];

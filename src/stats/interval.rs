@@ -30,11 +30,7 @@ impl Confidence {
     /// # Errors
     /// A level that is not strictly between 0 and 1.
     pub fn new(level: f64) -> Result<Self, ConfidenceError> {
-        if level > 0.0 && level < 1.0 {
-            Ok(Self(level))
-        } else {
-            Err(ConfidenceError(level))
-        }
+        if level > 0.0 && level < 1.0 { Ok(Self(level)) } else { Err(ConfidenceError(level)) }
     }
 
     /// The level as given.
@@ -99,19 +95,10 @@ impl Share {
         let z = normal_upper_quantile(confidence.upper_tail());
         let z_square_share = z * z / n;
         let centre = (share + 0.5 * z_square_share) / (1.0 + z_square_share);
-        let reach = z / (1.0 + z_square_share)
-            * (share * (1.0 - share) / n + 0.25 * z_square_share / n).sqrt();
+        let reach = z / (1.0 + z_square_share) * (share * (1.0 - share) / n + 0.25 * z_square_share / n).sqrt();
         // at 0 and 1 one end is the share itself, up to rounding
-        let low = if share == 0.0 {
-            0.0
-        } else {
-            (centre - reach).clamp(0.0, share)
-        };
-        let high = if share == 1.0 {
-            1.0
-        } else {
-            (centre + reach).clamp(share, 1.0)
-        };
+        let low = if share == 0.0 { 0.0 } else { (centre - reach).clamp(0.0, share) };
+        let high = if share == 1.0 { 1.0 } else { (centre + reach).clamp(share, 1.0) };
         Some(Interval { low, high })
     }
 }
@@ -126,9 +113,7 @@ mod tests {
         for level in [0.0, 1.0, -1.0, f64::NAN, f64::INFINITY] {
             assert!(Confidence::new(level).is_err());
         }
-        let error = serde_json::from_str::<Confidence>("95")
-            .unwrap_err()
-            .to_string();
+        let error = serde_json::from_str::<Confidence>("95").unwrap_err().to_string();
         assert!(error.contains("confidence `95`"), "{error}");
     }
 
@@ -154,13 +139,8 @@ mod tests {
     #[test]
     fn wilson_agrees_with_scipy() {
         for (hits, n, level, low, high) in WILSON {
-            let interval = Share { hits, n }
-                .wilson(Confidence::new(level).unwrap())
-                .unwrap();
-            assert!(
-                (interval.low - low).abs() < 1e-12 && (interval.high - high).abs() < 1e-12,
-                "{interval:?}"
-            );
+            let interval = Share { hits, n }.wilson(Confidence::new(level).unwrap()).unwrap();
+            assert!((interval.low - low).abs() < 1e-12 && (interval.high - high).abs() < 1e-12, "{interval:?}");
         }
     }
 
@@ -169,12 +149,6 @@ mod tests {
         (7, 10, 0.95, 0.39677814746114526, 0.892208732593699),
         (830, 1000, 0.99, 0.7972513263242065, 0.858398504839545),
         (10, 10, 0.9, 0.787058029916593, 1.0),
-        (
-            1,
-            100000,
-            0.95,
-            1.765247730378316e-06,
-            5.664709659040965e-05,
-        ),
+        (1, 100000, 0.95, 1.765247730378316e-06, 5.664709659040965e-05),
     ];
 }

@@ -23,10 +23,7 @@ pub fn limit_tail(x: f64) -> f64 {
     }
     if x < 1.0 {
         let exponent = -PI * PI / (8.0 * x * x);
-        let sum: f64 = [1.0, 9.0, 25.0, 49.0]
-            .iter()
-            .map(|odd_square| libm::exp(exponent * odd_square))
-            .sum();
+        let sum: f64 = [1.0, 9.0, 25.0, 49.0].iter().map(|odd_square| libm::exp(exponent * odd_square)).sum();
         return (1.0 - (2.0 * PI).sqrt() / x * sum).clamp(0.0, 1.0);
     }
     let mut tail = 0.0;
@@ -114,11 +111,7 @@ fn expansion_body(d: f64, n: f64) -> f64 {
         let weight = libm::exp(-pi2 * odd / (2.0 * z2));
         k0 += weight;
         k1 += weight * (pi2 * odd - z2);
-        k2 += weight
-            * (6.0 * z6
-                + 2.0 * z4
-                + pi2 * (2.0 * z4 - 5.0 * z2) * odd
-                + pi4 * (1.0 - 2.0 * z2) * odd * odd);
+        k2 += weight * (6.0 * z6 + 2.0 * z4 + pi2 * (2.0 * z4 - 5.0 * z2) * odd + pi4 * (1.0 - 2.0 * z2) * odd * odd);
         k3 += weight
             * (pi6 * odd * odd * odd * (5.0 - 30.0 * z2)
                 + pi4 * odd * odd * (-60.0 * z2 + 212.0 * z4)
@@ -166,10 +159,7 @@ mod tests {
     fn finite_tails_agree_with_scipy() {
         for (d, n, expected) in FINITE_TAILS {
             let actual = finite_tail(d, n);
-            assert!(
-                (actual - expected).abs() <= 1e-9 * expected.max(1e-3),
-                "d={d} n={n}: {actual} is not {expected}"
-            );
+            assert!((actual - expected).abs() <= 1e-9 * expected.max(1e-3), "d={d} n={n}: {actual} is not {expected}");
         }
     }
 

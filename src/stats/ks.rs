@@ -77,11 +77,7 @@ impl KsSamples {
         }
         let unit = 1.0 / (n as f64 * (m / divisor) as f64);
         let first_is_above = highest >= -lowest;
-        let place = if first_is_above {
-            highest_place
-        } else {
-            lowest_place
-        };
+        let place = if first_is_above { highest_place } else { lowest_place };
         let steps = highest.max(-lowest);
         Some(Self {
             statistic: steps as f64 * unit,
@@ -102,20 +98,12 @@ impl KsSamples {
             return None;
         }
         let divisor = gcd(self.n, self.m);
-        Some(ks_exact::chance_outside(Lattice {
-            n: self.n,
-            m: self.m,
-            divisor,
-            steps: self.steps,
-        }))
+        Some(ks_exact::chance_outside(Lattice { n: self.n, m: self.m, divisor, steps: self.steps }))
     }
 
     /// The p-value of the one-sample law at the rounded effective size, as scipy's asymptotic method does.
     pub fn finite_p(&self) -> f64 {
-        finite_tail(
-            self.statistic,
-            libm::rint(self.effective_size()).max(1.0) as u64,
-        )
+        finite_tail(self.statistic, libm::rint(self.effective_size()).max(1.0) as u64)
     }
 
     /// The p-value of the limit law for large samples.
@@ -142,9 +130,7 @@ impl KsSamples {
         let larger = self.n.max(self.m) as f64;
         let smaller = self.n.min(self.m) as f64;
         let z = self.effective_size().sqrt() * distance;
-        let correction = 2.0 * z * (larger + 2.0 * smaller)
-            / (larger * smaller * (larger + smaller)).sqrt()
-            / 3.0;
+        let correction = 2.0 * z * (larger + 2.0 * smaller) / (larger * smaller * (larger + smaller)).sqrt() / 3.0;
         libm::exp(-2.0 * z * z - correction).clamp(0.0, 1.0)
     }
 
@@ -169,11 +155,7 @@ pub(super) fn effective_size(n: f64, m: f64) -> f64 {
 }
 
 fn sorted_numbers(sample: &[f64]) -> Vec<f64> {
-    let mut numbers: Vec<f64> = sample
-        .iter()
-        .copied()
-        .filter(|value| !value.is_nan())
-        .collect();
+    let mut numbers: Vec<f64> = sample.iter().copied().filter(|value| !value.is_nan()).collect();
     numbers.sort_unstable_by(f64::total_cmp);
     numbers
 }
@@ -192,14 +174,7 @@ mod tests {
         let constant = [3.0; 50];
         let ks = KsSamples::of(&constant, &constant[..20]).unwrap();
         assert_eq!(ks.statistic, 0.0);
-        let p = [
-            ks.exact_p().unwrap(),
-            ks.finite_p(),
-            ks.limit_p(),
-            ks.stephens_p(),
-            ks.above_p(),
-            ks.below_p(),
-        ];
+        let p = [ks.exact_p().unwrap(), ks.finite_p(), ks.limit_p(), ks.stephens_p(), ks.above_p(), ks.below_p()];
         assert_eq!(p, [1.0; 6]);
     }
 

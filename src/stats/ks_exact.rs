@@ -24,12 +24,7 @@ pub(super) struct Lattice {
 /// with y / (x + y); points at distance D or more have share 1. Time is the number of points nearer than D, at most n m;
 /// memory is one column.
 pub(super) fn chance_outside(lattice: Lattice) -> f64 {
-    let Lattice {
-        n,
-        m,
-        divisor,
-        steps,
-    } = lattice;
+    let Lattice { n, m, divisor, steps } = lattice;
     if steps <= 0 {
         return 1.0;
     }
@@ -48,12 +43,7 @@ pub(super) fn chance_outside(lattice: Lattice) -> f64 {
             *left = 1.0;
         }
         let mut below = 1.0;
-        for (y, share) in column
-            .iter_mut()
-            .enumerate()
-            .take((high + 1) as usize)
-            .skip(low)
-        {
+        for (y, share) in column.iter_mut().enumerate().take((high + 1) as usize).skip(low) {
             let (x, y) = (x as f64, y as f64);
             *share = match (x > 0.0, y > 0.0) {
                 (false, false) => 0.0,
@@ -74,35 +64,9 @@ mod tests {
     #[test]
     fn small_cases_match_counting_by_hand() {
         // n = m = 2: of 6 paths 2 reach distance 1, all reach 1/2
-        assert_eq!(
-            chance_outside(Lattice {
-                n: 2,
-                m: 2,
-                divisor: 2,
-                steps: 1
-            }),
-            1.0
-        );
-        assert!(
-            (chance_outside(Lattice {
-                n: 2,
-                m: 2,
-                divisor: 2,
-                steps: 2
-            }) - 2.0 / 6.0)
-                .abs()
-                < 1e-15
-        );
+        assert_eq!(chance_outside(Lattice { n: 2, m: 2, divisor: 2, steps: 1 }), 1.0);
+        assert!((chance_outside(Lattice { n: 2, m: 2, divisor: 2, steps: 2 }) - 2.0 / 6.0).abs() < 1e-15);
         // n = 3, m = 1: 2 of 4 paths put the single value at an end
-        assert!(
-            (chance_outside(Lattice {
-                n: 3,
-                m: 1,
-                divisor: 1,
-                steps: 3
-            }) - 0.5)
-                .abs()
-                < 1e-15
-        );
+        assert!((chance_outside(Lattice { n: 3, m: 1, divisor: 1, steps: 3 }) - 0.5).abs() < 1e-15);
     }
 }

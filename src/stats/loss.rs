@@ -15,11 +15,7 @@ pub const LOG_LOSS_CLIP: f64 = 1e-15;
 /// ```
 pub fn log_loss(label: bool, probability: f64) -> f64 {
     let probability = answer(label, probability).clamp(LOG_LOSS_CLIP, 1.0 - LOG_LOSS_CLIP);
-    -libm::log(if label {
-        probability
-    } else {
-        1.0 - probability
-    })
+    -libm::log(if label { probability } else { 1.0 - probability })
 }
 
 /// Returns the squared error of one prediction, after clipping to [0, 1]; NaN is as bad as a certain error.
@@ -51,11 +47,7 @@ fn mean(labels: &[bool], probabilities: &[f64], loss: fn(bool, f64) -> f64) -> O
     if labels.is_empty() || labels.len() != probabilities.len() {
         return None;
     }
-    let sum: f64 = labels
-        .iter()
-        .zip(probabilities)
-        .map(|(&label, &probability)| loss(label, probability))
-        .sum();
+    let sum: f64 = labels.iter().zip(probabilities).map(|(&label, &probability)| loss(label, probability)).sum();
     Some(sum / labels.len() as f64)
 }
 
@@ -65,15 +57,7 @@ mod tests {
 
     #[test]
     fn worst_and_strange_predictions_have_finite_losses() {
-        for probability in [
-            0.0,
-            1.0,
-            f64::NAN,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            -3.0,
-            2.0,
-        ] {
+        for probability in [0.0, 1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -3.0, 2.0] {
             for label in [true, false] {
                 let loss = log_loss(label, probability);
                 assert!((0.0..35.0).contains(&loss), "{label} {probability}: {loss}");

@@ -27,13 +27,7 @@ impl Moments {
             return;
         }
         let value = value.clamp(-MAGNITUDE_LIMIT, MAGNITUDE_LIMIT);
-        self.merge(&Self {
-            n: 1,
-            mean: value,
-            squares: 0.0,
-            min: value,
-            max: value,
-        });
+        self.merge(&Self { n: 1, mean: value, squares: 0.0, min: value, max: value });
     }
 
     /// Adds the values of another part.
@@ -95,23 +89,14 @@ mod tests {
     #[test]
     fn too_few_values_have_no_moments() {
         let none = of(&[f64::NAN, f64::INFINITY]);
-        assert_eq!(
-            (none.n(), none.mean(), none.min(), none.max()),
-            (0, None, None, None)
-        );
-        assert_eq!(
-            (of(&[3.0]).mean(), of(&[3.0]).variance()),
-            (Some(3.0), None)
-        );
+        assert_eq!((none.n(), none.mean(), none.min(), none.max()), (0, None, None, None));
+        assert_eq!((of(&[3.0]).mean(), of(&[3.0]).variance()), (Some(3.0), None));
         assert_eq!(of(&[3.0; 9]).variance(), Some(0.0));
     }
 
     #[test]
     fn large_offset_keeps_the_variance() {
-        assert_eq!(
-            of(&[1e9 + 4.0, 1e9 + 7.0, 1e9 + 13.0, 1e9 + 16.0]).variance(),
-            Some(30.0)
-        );
+        assert_eq!(of(&[1e9 + 4.0, 1e9 + 7.0, 1e9 + 13.0, 1e9 + 16.0]).variance(), Some(30.0));
     }
 
     #[test]

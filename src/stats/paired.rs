@@ -37,11 +37,7 @@ pub struct PairedDifference {
 /// let result = paired_difference(&[0.1, 0.3, 0.2, 0.2], &[1, 1, 2, 2], Confidence::P95).unwrap();
 /// assert!((result.mean - 0.2).abs() < 1e-12 && result.blocks == 2);
 /// ```
-pub fn paired_difference(
-    differences: &[f64],
-    blocks: &[u64],
-    confidence: Confidence,
-) -> Option<PairedDifference> {
+pub fn paired_difference(differences: &[f64], blocks: &[u64], confidence: Confidence) -> Option<PairedDifference> {
     if differences.is_empty() || differences.len() != blocks.len() {
         return None;
     }
@@ -79,23 +75,11 @@ mod tests {
     #[test]
     fn one_block_or_strange_differences_have_no_interval() {
         assert_eq!(paired_difference(&[], &[], Confidence::P95), None);
-        assert_eq!(
-            paired_difference(&[1.0, 2.0], &[7, 7], Confidence::P95),
-            None
-        );
+        assert_eq!(paired_difference(&[1.0, 2.0], &[7, 7], Confidence::P95), None);
         assert_eq!(paired_difference(&[1.0], &[7, 8], Confidence::P95), None);
-        assert_eq!(
-            paired_difference(&[1.0, f64::NAN], &[7, 8], Confidence::P95),
-            None
-        );
-        assert_eq!(
-            paired_difference(&[f64::MAX, f64::MAX], &[7, 8], Confidence::P95),
-            None
-        );
-        assert_eq!(
-            paired_difference(&[f64::MAX, -f64::MAX], &[7, 8], Confidence::P95),
-            None
-        );
+        assert_eq!(paired_difference(&[1.0, f64::NAN], &[7, 8], Confidence::P95), None);
+        assert_eq!(paired_difference(&[f64::MAX, f64::MAX], &[7, 8], Confidence::P95), None);
+        assert_eq!(paired_difference(&[f64::MAX, -f64::MAX], &[7, 8], Confidence::P95), None);
     }
 
     #[test]
@@ -128,9 +112,6 @@ mod tests {
             let result = paired_difference(&differences, &blocks, Confidence::P95).unwrap();
             covered += usize::from(result.low <= 0.5 && 0.5 <= result.high);
         }
-        assert!(
-            (458..=492).contains(&covered),
-            "{covered} of 500, 475 expected"
-        );
+        assert!((458..=492).contains(&covered), "{covered} of 500, 475 expected");
     }
 }

@@ -51,11 +51,7 @@ pub struct PsiResult {
 /// assert!((result.psi - 0.1695).abs() < 1e-4); // 0.2 ln(1.4) - 0.2 ln(0.6)
 /// assert!(result.p_value < 0.001);
 /// ```
-pub fn psi(
-    current: &BinCounts,
-    reference: &BinCounts,
-    dispersion: Dispersion,
-) -> Option<PsiResult> {
+pub fn psi(current: &BinCounts, reference: &BinCounts, dispersion: Dispersion) -> Option<PsiResult> {
     let (n, m) = (current.total(), reference.total());
     if n == 0 || m == 0 || current.bins.len() != reference.bins.len() {
         return None;
@@ -81,25 +77,11 @@ pub fn psi(
     let df = occupied.saturating_sub(1) as f64;
     let scaled = chi_square / phi;
     let p_value = match dispersion.df {
-        Some(denominator) => f_tail(
-            scaled / df.max(1.0),
-            FDegrees {
-                numerator: df,
-                denominator,
-            },
-        ),
+        Some(denominator) => f_tail(scaled / df.max(1.0), FDegrees { numerator: df, denominator }),
         None => chi_square_tail(scaled, df),
     };
     let expected = (phi * df * (1.0 / n_values + 1.0 / m_values)).min(f64::MAX);
-    Some(PsiResult {
-        psi: index,
-        excess: index - expected,
-        p_value,
-        chi_square,
-        occupied,
-        n,
-        m,
-    })
+    Some(PsiResult { psi: index, excess: index - expected, p_value, chi_square, occupied, n, m })
 }
 
 #[cfg(test)]
@@ -110,10 +92,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn counts(bins: &[u64], missing: u64) -> BinCounts {
-        BinCounts {
-            bins: bins.to_vec(),
-            missing,
-        }
+        BinCounts { bins: bins.to_vec(), missing }
     }
 
     #[test]
@@ -123,59 +102,22 @@ mod tests {
         let silent = counts(&[0, 0, 0], 40);
         assert_eq!(psi(&empty, &some, Dispersion::INDEPENDENT), None);
         assert_eq!(psi(&some, &empty, Dispersion::INDEPENDENT), None);
-        assert_eq!(
-            psi(&some, &counts(&[1, 1], 0), Dispersion::INDEPENDENT),
-            None
-        );
+        assert_eq!(psi(&some, &counts(&[1, 1], 0), Dispersion::INDEPENDENT), None);
         for pair in [&some, &silent] {
-            let same = psi(
-                pair,
-                pair,
-                Dispersion {
-                    phi: f64::NAN,
-                    df: Some(0.0),
-                },
-            )
-            .unwrap();
+            let same = psi(pair, pair, Dispersion { phi: f64::NAN, df: Some(0.0) }).unwrap();
             assert_eq!((same.psi, same.p_value, same.excess), (0.0, 1.0, 0.0));
         }
-        let gone = psi(
-            &silent,
-            &counts(&[100, 100, 100], 0),
-            Dispersion {
-                phi: 2.0,
-                df: Some(20.0),
-            },
-        )
-        .unwrap();
+        let gone = psi(&silent, &counts(&[100, 100, 100], 0), Dispersion { phi: 2.0, df: Some(20.0) }).unwrap();
         assert!(gone.psi > 1.0 && gone.psi.is_finite() && gone.p_value < 1e-6);
-        let endless = psi(
-            &some,
-            &counts(&[5, 5, 5], 0),
-            Dispersion {
-                phi: f64::INFINITY,
-                df: None,
-            },
-        )
-        .unwrap();
+        let endless = psi(&some, &counts(&[5, 5, 5], 0), Dispersion { phi: f64::INFINITY, df: None }).unwrap();
         assert!(endless.excess.is_finite() && endless.p_value > 0.99);
     }
 
     #[test]
     fn one_event_in_an_unseen_bin_is_no_alarm_but_many_are() {
         let reference = counts(&[2500, 2500, 0], 0);
-        let one = psi(
-            &counts(&[100, 99, 1], 0),
-            &reference,
-            Dispersion::INDEPENDENT,
-        )
-        .unwrap();
-        let many = psi(
-            &counts(&[90, 90, 20], 0),
-            &reference,
-            Dispersion::INDEPENDENT,
-        )
-        .unwrap();
+        let one = psi(&counts(&[100, 99, 1], 0), &reference, Dispersion::INDEPENDENT).unwrap();
+        let many = psi(&counts(&[90, 90, 20], 0), &reference, Dispersion::INDEPENDENT).unwrap();
         assert!(one.psi < 0.1, "{one:?}");
         assert!(many.psi > 0.3 && many.p_value < 1e-20, "{many:?}");
     }
@@ -197,19 +139,14 @@ mod tests {
         for _ in 0..400 {
             let blocks: Vec<BinCounts> = (0..20).map(|_| block(50)).collect();
             let mut reference = BinCounts::new(10);
-            blocks
-                .iter()
-                .for_each(|block| reference.merge(block).unwrap());
+            blocks.iter().for_each(|block| reference.merge(block).unwrap());
             let current = block(50);
             let p = |dispersion| psi(&current, &reference, dispersion).unwrap().p_value;
             naive += usize::from(p(Dispersion::INDEPENDENT) < 0.05);
             clustered += usize::from(p(dispersion(&blocks).unwrap()) < 0.05);
         }
         assert!(naive > 380, "{naive} of 400");
-        assert!(
-            (8..=34).contains(&clustered),
-            "{clustered} of 400, 20 expected"
-        );
+        assert!((8..=34).contains(&clustered), "{clustered} of 400, 20 expected");
     }
 
     /// The mean of `excess` over unchanged windows is zero up to the second order in the bin counts.
@@ -222,14 +159,9 @@ mod tests {
             counts
         };
         let reference = draw(200_000);
-        let excess: f64 = (0..500)
-            .map(|_| {
-                psi(&draw(1000), &reference, Dispersion::INDEPENDENT)
-                    .unwrap()
-                    .excess
-            })
-            .sum::<f64>()
-            / 500.0;
+        let excess: f64 =
+            (0..500).map(|_| psi(&draw(1000), &reference, Dispersion::INDEPENDENT).unwrap().excess).sum::<f64>()
+                / 500.0;
         assert!(excess.abs() < 0.0008, "{excess}");
     }
 

@@ -32,11 +32,7 @@ fn interpolate(below: f64, above: f64, weight: f64) -> f64 {
     if !gap.is_finite() {
         return if weight < 0.5 { below } else { above };
     }
-    if weight < 0.5 {
-        below + gap * weight
-    } else {
-        above - gap * (1.0 - weight)
-    }
+    if weight < 0.5 { below + gap * weight } else { above - gap * (1.0 - weight) }
 }
 
 #[cfg(test)]

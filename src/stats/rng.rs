@@ -91,10 +91,7 @@ mod tests {
         let mut seen = [0_u32; 7];
         (0..70_000).for_each(|_| seen[rng.below(7) as usize] += 1);
         // 10,000 expected each with standard deviation 93
-        assert!(
-            seen.iter().all(|count| (9_600..10_400).contains(count)),
-            "{seen:?}"
-        );
+        assert!(seen.iter().all(|count| (9_600..10_400).contains(count)), "{seen:?}");
         assert_eq!((rng.below(0), rng.below(1)), (0, 0));
         assert!((0..1000).all(|_| rng.below(u64::MAX) < u64::MAX));
         assert!((0..1000).all(|_| (0.0..1.0).contains(&rng.unit())));

@@ -11,11 +11,7 @@ const CELLS_PER_OCTAVE: usize = 32;
 
 /// The cell of a score; ascending scores have ascending cells.
 pub(super) fn cell_of(score: f64) -> usize {
-    if score < 0.5 {
-        half_cell(score.max(0.0))
-    } else {
-        CELLS - 1 - half_cell(1.0 - score.min(1.0))
-    }
+    if score < 0.5 { half_cell(score.max(0.0)) } else { CELLS - 1 - half_cell(1.0 - score.min(1.0)) }
 }
 
 /// The cell, 0 to 255, of a distance in [0, 0.5] from an end: the top five mantissa bits within octaves 2^-8 .. 2^-1, and

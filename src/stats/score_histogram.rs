@@ -30,11 +30,7 @@ pub struct ScoreHistogram {
 
 impl Default for ScoreHistogram {
     fn default() -> Self {
-        Self {
-            cells: vec![Cell::default(); CELLS],
-            log_loss: FixedSum::default(),
-            brier: FixedSum::default(),
-        }
+        Self { cells: vec![Cell::default(); CELLS], log_loss: FixedSum::default(), brier: FixedSum::default() }
     }
 }
 
@@ -87,16 +83,12 @@ impl ScoreHistogram {
 
     /// Scores with a positive label.
     pub fn n_positive(&self) -> u64 {
-        self.cells
-            .iter()
-            .fold(0, |sum, cell| sum.saturating_add(cell.positive))
+        self.cells.iter().fold(0, |sum, cell| sum.saturating_add(cell.positive))
     }
 
     /// Scores with a negative label.
     pub fn n_negative(&self) -> u64 {
-        self.cells
-            .iter()
-            .fold(0, |sum, cell| sum.saturating_add(cell.negative))
+        self.cells.iter().fold(0, |sum, cell| sum.saturating_add(cell.negative))
     }
 
     /// Mean log loss; `None` without scores.
@@ -117,36 +109,22 @@ impl ScoreHistogram {
     /// Area under the ROC curve, scores of one cell being ties, with DeLong's standard error over the cells (see
     /// [`super::auc::auc`] for the fallback). `None` when a class is absent.
     pub fn auc(&self) -> Option<AucResult> {
-        let classes = ClassCounts {
-            positive: self.n_positive(),
-            negative: self.n_negative(),
-        };
+        let classes = ClassCounts { positive: self.n_positive(), negative: self.n_negative() };
         if classes.positive == 0 || classes.negative == 0 {
             return None;
         }
         let p = classes.positive as f64;
         let mut area = 0.0;
-        self.for_each_placement(classes, |cell, of_positive, _| {
-            area += cell.positive as f64 * of_positive / p
-        });
+        self.for_each_placement(classes, |cell, of_positive, _| area += cell.positive as f64 * of_positive / p);
         let area = area.clamp(0.0, 1.0);
         let mut sums = ClassSums::default();
         self.for_each_placement(classes, |cell, of_positive, of_negative| {
-            sums.add(
-                true,
-                cell.positive as f64 * (of_positive - area) * (of_positive - area),
-            );
-            sums.add(
-                false,
-                cell.negative as f64 * (of_negative - area) * (of_negative - area),
-            );
+            sums.add(true, cell.positive as f64 * (of_positive - area) * (of_positive - area));
+            sums.add(false, cell.negative as f64 * (of_negative - area) * (of_negative - area));
         });
         Some(AucResult {
             auc: area,
-            standard_error: sums
-                .variance(classes)
-                .unwrap_or_else(|| hanley_mcneil_variance(area, classes))
-                .sqrt(),
+            standard_error: sums.variance(classes).unwrap_or_else(|| hanley_mcneil_variance(area, classes)).sqrt(),
             n_positive: classes.positive,
             n_negative: classes.negative,
         })
@@ -156,11 +134,7 @@ impl ScoreHistogram {
     fn for_each_placement(&self, classes: ClassCounts, mut visit: impl FnMut(&Cell, f64, f64)) {
         let (p, n) = (classes.positive as f64, classes.negative as f64);
         let (mut positive_below, mut negative_below) = (0.0, 0.0);
-        for cell in self
-            .cells
-            .iter()
-            .filter(|cell| cell.positive > 0 || cell.negative > 0)
-        {
+        for cell in self.cells.iter().filter(|cell| cell.positive > 0 || cell.negative > 0) {
             let (positive, negative) = (cell.positive as f64, cell.negative as f64);
             let of_positive = (negative_below + 0.5 * negative) / n;
             let of_negative = (p - positive_below - 0.5 * positive) / p;
@@ -188,11 +162,7 @@ impl From<ScoreHistogram> for Sparse {
             .filter(|(_, cell)| cell.positive > 0 || cell.negative > 0)
             .map(|(index, cell)| (index, cell.positive, cell.negative))
             .collect();
-        Self {
-            cells,
-            log_loss: histogram.log_loss,
-            brier: histogram.brier,
-        }
+        Self { cells, log_loss: histogram.log_loss, brier: histogram.brier }
     }
 }
 
@@ -200,18 +170,12 @@ impl TryFrom<Sparse> for ScoreHistogram {
     type Error = String;
 
     fn try_from(sparse: Sparse) -> Result<Self, String> {
-        let mut histogram = Self {
-            log_loss: sparse.log_loss,
-            brier: sparse.brier,
-            ..Self::default()
-        };
+        let mut histogram = Self { log_loss: sparse.log_loss, brier: sparse.brier, ..Self::default() };
         for (index, positive, negative) in sparse.cells {
-            let cell = histogram.cells.get_mut(usize::from(index)).ok_or_else(|| {
-                format!(
-                    "score cell `{index}` does not exist; cells are 0 to {}",
-                    CELLS - 1
-                )
-            })?;
+            let cell = histogram
+                .cells
+                .get_mut(usize::from(index))
+                .ok_or_else(|| format!("score cell `{index}` does not exist; cells are 0 to {}", CELLS - 1))?;
             *cell = Cell { positive, negative };
         }
         Ok(histogram)
@@ -237,8 +201,7 @@ mod tests {
 
     fn of(rows: &[(bool, f64)]) -> ScoreHistogram {
         let mut histogram = ScoreHistogram::default();
-        rows.iter()
-            .for_each(|&(label, score)| assert!(histogram.add(label, score)));
+        rows.iter().for_each(|&(label, score)| assert!(histogram.add(label, score)));
         histogram
     }
 
@@ -263,9 +226,7 @@ mod tests {
 
     #[test]
     fn constant_scores_have_auc_one_half() {
-        let result = of(&[(true, 0.2), (false, 0.2), (false, 0.2)])
-            .auc()
-            .unwrap();
+        let result = of(&[(true, 0.2), (false, 0.2), (false, 0.2)]).auc().unwrap();
         assert_eq!(result.auc, 0.5);
         assert!(result.standard_error > 0.0);
     }
@@ -283,10 +244,7 @@ mod tests {
             let (labels, scores): (Vec<bool>, Vec<f64>) = rows.iter().copied().unzip();
             let exact = auc(&labels, &scores).unwrap();
             let binned = of(&rows).auc().unwrap();
-            assert!(
-                (exact.auc - binned.auc).abs() < 1e-3,
-                "{exact:?} {binned:?}"
-            );
+            assert!((exact.auc - binned.auc).abs() < 1e-3, "{exact:?} {binned:?}");
             assert!((exact.standard_error / binned.standard_error - 1.0).abs() < 0.02);
         }
     }
@@ -296,19 +254,9 @@ mod tests {
         let histogram = of(&[(true, 0.7), (false, 0.7), (false, 0.1)]);
         let text = serde_json::to_string(&histogram).unwrap();
         assert!(text.len() < 100, "{text}");
-        assert_eq!(
-            serde_json::from_str::<ScoreHistogram>(&text).unwrap(),
-            histogram
-        );
-        let wrong = serde_json::from_str::<ScoreHistogram>(
-            r#"{"cells":[[512,1,1]],"log_loss":0,"brier":0}"#,
-        );
-        assert!(
-            wrong
-                .unwrap_err()
-                .to_string()
-                .contains("score cell `512` does not exist")
-        );
+        assert_eq!(serde_json::from_str::<ScoreHistogram>(&text).unwrap(), histogram);
+        let wrong = serde_json::from_str::<ScoreHistogram>(r#"{"cells":[[512,1,1]],"log_loss":0,"brier":0}"#);
+        assert!(wrong.unwrap_err().to_string().contains("score cell `512` does not exist"));
     }
 
     proptest! {

@@ -24,11 +24,7 @@ pub fn gamma_upper(a: f64, x: f64) -> f64 {
         return 0.0;
     }
     let scale = libm::exp(a * libm::log(x) - x - libm::lgamma(a));
-    let upper = if x < a + 1.0 {
-        1.0 - scale * gamma_series(a, x)
-    } else {
-        scale * gamma_fraction(a, x)
-    };
+    let upper = if x < a + 1.0 { 1.0 - scale * gamma_series(a, x) } else { scale * gamma_fraction(a, x) };
     probability(upper)
 }
 
@@ -76,20 +72,14 @@ pub struct BetaPoint {
 /// Returns the regularised incomplete beta function I_x(a, b), for `a` > 0 and `b` > 0; other parameters or NaN give 1.
 pub fn beta_lower(a: f64, b: f64, point: BetaPoint) -> f64 {
     let BetaPoint { x, complement } = point;
-    if !(a > 0.0 && b > 0.0)
-        || a.is_infinite()
-        || b.is_infinite()
-        || x.is_nan()
-        || complement <= 0.0
-    {
+    if !(a > 0.0 && b > 0.0) || a.is_infinite() || b.is_infinite() || x.is_nan() || complement <= 0.0 {
         return 1.0;
     }
     if x <= 0.0 {
         return 0.0;
     }
-    let log_scale = libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b)
-        + a * libm::log(x)
-        + b * libm::log(complement);
+    let log_scale =
+        libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * libm::log(x) + b * libm::log(complement);
     let scale = libm::exp(log_scale);
     let lower = if x < (a + 1.0) / (a + b + 2.0) {
         scale * beta_fraction(a, b, x) / a

@@ -135,6 +135,8 @@ pub struct Outgoing<'a> {
 /// What one worker thread owns: group membership, fetching, and a transactional producer.
 pub trait Member {
     /// Takes news for at most `timeout`, returning as soon as there is any; appends to `news` at most `max` records.
+    ///
+    /// What was appended before an error counts: it will not be told again.
     fn poll(&mut self, timeout: Duration, max: usize, news: &mut Vec<News>) -> Result<(), TransportError>;
 
     /// Begins to fetch these partitions from these offsets (replacing an earlier position).
@@ -146,10 +148,13 @@ pub trait Member {
     /// Holds back (`true`) or lets flow (`false`) one input of one partition number.
     fn pause(&mut self, input: usize, partition: i32, paused: bool) -> Result<(), TransportError>;
 
-    /// Acknowledges a revocation: stops fetching and gives the partition numbers back to the group.
+    /// Acknowledges a revocation or a loss: stops fetching and gives the partition numbers back to the group. The group
+    /// waits until everything that was asked back together has been released.
     fn release(&mut self, partitions: &[i32]) -> Result<(), TransportError>;
 
-    /// Offsets committed by the group for all inputs of these partition numbers; `None` where nothing was.
+    /// Offsets committed by the group for all inputs of these partition numbers, in any order; `None` where nothing was.
+    ///
+    /// `Retriable` while a transaction of a dead owner leaves them undecided: try again, or [`Transport::fence`] it.
     fn committed(&mut self, partitions: &[i32]) -> Result<Vec<CommittedOffset>, TransportError>;
 
     /// Opens a transaction.

@@ -66,12 +66,13 @@ impl Membership {
     /// Lets the client run its callbacks and takes the events over; whatever it delivers is discarded.
     fn serve(&mut self) -> Result<(), TransportError> {
         let mut outcome = Ok(());
-        // The client returns after a rebalance event as it does when there is nothing; another look is cheap.
-        for _ in 0..8 {
+        // After a rebalance event the client answers as if there were nothing, so only the second nothing counts.
+        let mut nothing = 0;
+        while nothing < 2 {
             match self.consumer.poll(Duration::ZERO) {
-                Some(Err(error)) => outcome = self.judge(&error),
+                Some(Err(error)) => outcome = outcome.and(self.judge(&error)),
                 Some(Ok(_)) => {}
-                None => break,
+                None => nothing += 1,
             }
         }
         for event in self.consumer.context().take() {

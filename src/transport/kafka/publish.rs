@@ -32,6 +32,8 @@ const FULL_QUEUE_WAIT: Duration = Duration::from_millis(10);
 const DRAIN_STEP: Duration = Duration::from_millis(1);
 /// Delivery reports are collected this often while records are being added.
 const SENDS_PER_SERVE: u32 = 1024;
+/// Events looked at before a transaction begins; the client hands out one per call.
+const IDLE_EVENTS: u32 = 8;
 
 type Client = BaseProducer<Deliveries>;
 
@@ -134,6 +136,10 @@ impl Transactions {
     }
 
     pub(super) fn begin(&mut self) -> Result<(), TransportError> {
+        // What happened to the connection while no transaction was open has not been looked at yet.
+        for _ in 0..IDLE_EVENTS {
+            self.producer.poll(Duration::ZERO);
+        }
         if self.disturbed || self.producer.context().disturbed() {
             tracing::info!(transactional_id = self.transactional_id, "replacing the producer after a disturbance");
             self.producer = connect(&self.settings, &self.transactional_id)?;

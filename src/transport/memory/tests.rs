@@ -1,3 +1,5 @@
+//! The contract of the transport, held against the memory cluster step by step.
+
 use super::*;
 use crate::data::Header;
 use crate::transport::CommittedOffset;

@@ -1,0 +1,195 @@
+//! The monitor as a deterministic machine: summaries and commands in; alerts, performance records, training requests
+//! and promotions out.
+//!
+//! It merges what the shards report, and acts when every shard's watermark has passed a point: then windows up to that
+//! point are whole, so a verdict never depends on which shard reported first. A shard that has read its inputs to the
+//! end is not waited for; one that has not reported at all is.
+
+mod alerts;
+mod drift;
+mod merge;
+mod performance;
+mod promotion;
+mod training;
+
+use std::sync::Arc;
+
+use crate::codec::{read, write};
+use crate::data::params::{DriftParams, PerformanceParams, PromoteParams, RetrainParams};
+use crate::data::{ControlItem, Item, Machine, ModelCommand, Outbox, Sink, Summary, Timestamp};
+use crate::model::Model;
+use crate::rollout::{Effect, Ledger};
+
+use alerts::Alerts;
+use merge::Shards;
+use performance::Windows;
+use training::Trainings;
+
+/// What a monitor is built from.
+#[derive(Clone, Debug)]
+pub struct MonitorParams {
+    /// Number of shards of the score stage that summaries come from.
+    pub shards: i32,
+    /// When a signal counts as drifted.
+    pub drift: DriftParams,
+    /// When performance counts as lost.
+    pub performance: PerformanceParams,
+    /// When a training is asked for.
+    pub retrain: RetrainParams,
+    /// What is promoted.
+    pub promote: PromoteParams,
+}
+
+/// Everything that can be taken back.
+#[derive(Clone, Debug, Default)]
+struct State {
+    shards: Shards,
+    windows: Windows,
+    drift: drift::Counts,
+    alerts: Alerts,
+    trainings: Trainings,
+    ledger: Ledger,
+    champion: Option<Arc<Model>>,
+    tally: Tally,
+}
+
+/// What the runtime counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Summaries taken in.
+    pub summaries: u64,
+    /// Records of the summaries topic that are no summaries.
+    pub unreadable: u64,
+    /// Trainings asked for.
+    pub trainings_asked: u64,
+    /// Candidates promoted.
+    pub promoted: u64,
+    /// Candidates refused.
+    pub refused: u64,
+}
+
+/// The monitor.
+pub struct Monitor {
+    params: Arc<MonitorParams>,
+    state: State,
+    committed: Option<Box<State>>,
+}
+
+/// When and where a machine writes.
+struct Sheet<'a> {
+    now: Timestamp,
+    out: &'a mut Outbox,
+}
+
+impl Sheet<'_> {
+    fn put<T: serde::Serialize>(&mut self, sink: Sink, key: &str, record: &T) {
+        self.out.push(sink, Some(key.as_bytes()), Vec::new(), |bytes| write(record, bytes));
+    }
+}
+
+impl Monitor {
+    /// A monitor that has seen nothing.
+    pub fn new(params: Arc<MonitorParams>) -> Self {
+        Monitor { params, state: State::default(), committed: None }
+    }
+
+    /// Counts since the monitor was made.
+    pub fn tally(&self) -> Tally {
+        self.state.tally
+    }
+
+    /// Signals with an open alert.
+    pub fn open_alerts(&self) -> usize {
+        self.state.alerts.open()
+    }
+
+    /// The version in charge.
+    pub fn model_version(&self) -> u32 {
+        self.state.ledger.champion()
+    }
+
+    fn summary(&mut self, value: Option<&[u8]>, sheet: &mut Sheet<'_>) {
+        let state = &mut self.state;
+        let Ok(summary) = read::<Summary>("summary", value) else {
+            state.tally.unreadable += 1;
+            return;
+        };
+        state.tally.summaries += 1;
+        state.shards.report(&summary);
+        for window in summary.drift {
+            state.drift.report(summary.shard, window, state.ledger.champion());
+        }
+        for window in summary.performance {
+            state.windows.report(summary.shard, window);
+        }
+        if let Some(reached) = state.shards.advance(self.params.shards) {
+            self.evaluate(reached, sheet);
+        }
+    }
+
+    /// Every shard has passed `reached`.
+    fn evaluate(&mut self, reached: Timestamp, sheet: &mut Sheet<'_>) {
+        self.publish_performance(reached, sheet);
+        self.judge_drift(reached, sheet);
+        self.judge_performance(reached, sheet);
+        self.ask_for_training(reached, sheet);
+    }
+
+    fn command(&mut self, item: &ControlItem<Model>, sheet: &mut Sheet<'_>) {
+        let record = &item.record;
+        let before = self.state.ledger.champion();
+        match self.state.ledger.apply(record) {
+            Effect::Void => return,
+            Effect::Switched => {
+                self.state.champion = item.model.clone();
+                self.close_all(before, sheet);
+                self.state.drift.keep_only(record.version);
+            }
+            Effect::Noted => {}
+        }
+        match record.command {
+            ModelCommand::Registered => {
+                self.state.trainings.concluded(record.incident_id.as_deref());
+                self.decide(record, sheet);
+            }
+            ModelCommand::TrainingFailed => self.state.trainings.concluded(record.incident_id.as_deref()),
+            _ => {}
+        }
+    }
+
+    /// Keeps the state as of the last commit aside before the first change.
+    fn keep(&mut self) {
+        if self.committed.is_none() {
+            self.committed = Some(Box::new(self.state.clone()));
+        }
+    }
+}
+
+impl Machine for Monitor {
+    type Model = Model;
+
+    fn handle(&mut self, batch: &[Item<Model>], now: Timestamp, out: &mut Outbox) {
+        if batch.is_empty() {
+            return;
+        }
+        self.keep();
+        let mut sheet = Sheet { now, out };
+        for item in batch {
+            match item {
+                Item::Record { record, .. } => self.summary(record.value.as_deref(), &mut sheet),
+                Item::Command(item) => self.command(item, &mut sheet),
+                Item::Idle => {}
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        self.committed = None;
+    }
+
+    fn rollback(&mut self) {
+        if let Some(state) = self.committed.take() {
+            self.state = *state;
+        }
+    }
+}
