@@ -17,11 +17,16 @@ pub struct Batch<'a> {
 pub fn count(profile: &Profile, batch: Batch<'_>, rows: impl Iterator<Item = usize> + Clone, into: &mut [BinCounts]) {
     let columns = batch.columns.iter().map(Vec::as_slice).take(profile.len().saturating_sub(1)).chain([batch.scores]);
     for ((signal, column), counts) in profile.iter().zip(columns).zip(into) {
-        let edges = signal.edges();
+        let mut missing = 0;
         for row in rows.clone() {
-            let bin = column.get(row).filter(|value| !value.is_nan()).map(|&value| edges.bin(value));
-            counts.add_bin(bin);
+            let x = column.get(row).copied().unwrap_or(f64::NAN);
+            let is_missing = x.is_nan();
+            missing += u64::from(is_missing);
+            if let Some(count) = counts.bins.get_mut(signal.bin(x)) {
+                *count += u64::from(!is_missing);
+            }
         }
+        counts.missing += missing;
     }
 }
 

@@ -11,6 +11,8 @@ use crate::stats::{BinCounts, Dispersion, Edges, dispersion};
 /// The most fine bins of a signal.
 pub const MAX_BINS: usize = 64;
 const FINE_BINS: usize = 50;
+/// From this many edges on a search of six fixed steps beats comparing with every edge.
+const SEARCH_FROM: usize = 24;
 const PSI_BINS: usize = 10;
 
 /// What a signal looked like in training.
@@ -20,6 +22,18 @@ pub struct SignalProfile {
     parts: SignalParts,
     n_psi_bins: usize,
     psi_reference: BinCounts,
+    grid: Grid,
+}
+
+/// The edges once more, filled up with NaN, which no value is above.
+#[derive(Clone, Debug)]
+struct Grid([f64; MAX_BINS]);
+
+/// It follows from the edges.
+impl PartialEq for Grid {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,7 +107,9 @@ impl SignalProfile {
 
     fn complete(parts: SignalParts) -> SignalProfile {
         let n_psi_bins = parts.psi_of.last().map_or(1, |&bin| usize::from(bin) + 1);
-        let mut signal = SignalProfile { n_psi_bins, psi_reference: BinCounts::default(), parts };
+        let mut grid = Grid([f64::NAN; MAX_BINS]);
+        grid.0.iter_mut().zip(parts.edges.as_slice()).for_each(|(slot, &edge)| *slot = edge);
+        let mut signal = SignalProfile { n_psi_bins, psi_reference: BinCounts::default(), grid, parts };
         signal.psi_reference = signal.psi_counts(&signal.parts.reference);
         signal
     }
@@ -106,6 +122,12 @@ impl SignalProfile {
     /// Edges of the fine bins.
     pub fn edges(&self) -> &Edges {
         &self.parts.edges
+    }
+
+    /// The fine bin of a value, as [`Edges::bin`] gives it; 0 for NaN.
+    #[inline]
+    pub fn bin(&self, x: f64) -> usize {
+        if self.parts.edges.as_slice().len() < SEARCH_FROM { self.parts.edges.bin(x) } else { self.grid.bin(x) }
     }
 
     /// Counts of the training rows in the fine bins.
@@ -167,6 +189,19 @@ impl SignalProfile {
             return Err("its importance is out of range");
         }
         Ok(())
+    }
+}
+
+impl Grid {
+    /// How many edges are `<= x`: six steps without a branch.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the index is masked to the length of the array")]
+    fn bin(&self, x: f64) -> usize {
+        let mut below = 0;
+        for step in [32, 16, 8, 4, 2, 1] {
+            below += step * usize::from(self.0[(below + step - 1) & (MAX_BINS - 1)] <= x);
+        }
+        below
     }
 }
 
@@ -233,6 +268,20 @@ mod tests {
             assert_eq!(read, signal);
             assert_eq!(signal.reference().total(), values.len() as u64);
             assert_eq!(signal.dispersion(), Dispersion::INDEPENDENT);
+        }
+    }
+
+    #[test]
+    fn every_value_is_put_where_its_edges_put_it() {
+        let mut rng = crate::stats::SplitMix64::new(5);
+        for n_values in [1, 3, 24, 31, 60, 900] {
+            let values: Vec<f64> = (0..n_values).map(|_| (rng.unit() * 400.0).floor() / 4.0).collect();
+            let signal = build(&values, &[values.len()]);
+            let probes = [f64::INFINITY, f64::NEG_INFINITY, f64::MAX, -0.0].into_iter().chain(values.iter().copied());
+            for x in probes.chain((0..800).map(|_| rng.unit() * 110.0 - 5.0)) {
+                assert_eq!(signal.bin(x), signal.edges().bin(x), "{x} among {n_values}");
+            }
+            assert_eq!(signal.bin(f64::NAN), 0);
         }
     }
 

@@ -369,7 +369,9 @@ mod tests {
         let store = store();
         store.put(&folder_of("fraud.outcomes", 0).unwrap().join("readme.txt"), b"x".to_vec()).unwrap();
         assert_eq!(open(&store, 1).resume_at("fraud.outcomes", 0), None);
-        for name in ["1-0-0123456789abcdef.avro", "0-1-x.avro", "0-1-0123456789abcdef.json", "a-b-0123456789abcdef.avro"] {
+        for name in
+            ["1-0-0123456789abcdef.avro", "0-1-x.avro", "0-1-0123456789abcdef.json", "a-b-0123456789abcdef.avro"]
+        {
             assert_eq!(FileName::parse(name), None, "{name}");
         }
     }
