@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use crate::data::{Span, Timestamp};
 use crate::model::{Layout, Model};
 use crate::registry::ExampleLog;
-use crate::retrain::{Dataset, DatasetParams, FitError, FitPart, FitTask, Step, Training, TrainingInputs, TrainingOutcome, TrainingParams};
+use crate::retrain::{
+    Dataset, DatasetParams, FitError, FitPart, FitTask, Step, Training, TrainingInputs, TrainingOutcome, TrainingParams,
+};
 
 /// What a training is to do.
 pub(super) struct Order {
@@ -51,7 +53,9 @@ impl Job {
         match self.result.try_recv() {
             Ok(outcome) => Some(outcome),
             Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(TrainingOutcome::Failed { why: "the training panicked".to_owned() }),
+            Err(TryRecvError::Disconnected) => {
+                Some(TrainingOutcome::Failed { why: "the training panicked".to_owned() })
+            }
         }
     }
 

@@ -91,7 +91,15 @@ impl<M: Machine<Model = Model>> Restore<M> {
         reader.start(&[Position { at: TopicPartition::new(topic, shard), next: bounds.start }])?;
         let journal = JournalReading { reader, records: VecDeque::new(), high: bounds.high, done: false };
         let machine = context.stage.machine(shard);
-        Ok(Restore { shard, machine, committed, journal, replay: None, ledger: Ledger::default(), since: Instant::now() })
+        Ok(Restore {
+            shard,
+            machine,
+            committed,
+            journal,
+            replay: None,
+            ledger: Ledger::default(),
+            since: Instant::now(),
+        })
     }
 
     /// Goes on for about `budget`; the shard once it is up to date.
@@ -142,7 +150,8 @@ impl<M: Machine<Model = Model>> Restore<M> {
         self.journal.reader.poll(wait, 1_000, &mut news)?;
         for news in news {
             match news {
-                News::Record { record, .. } => match JournalRecord::decode(record.value.as_deref().unwrap_or_default()) {
+                News::Record { record, .. } => match JournalRecord::decode(record.value.as_deref().unwrap_or_default())
+                {
                     Ok(read) => self.journal.records.push_back(read),
                     Err(error) => {
                         let topic = context.stage.journal();

@@ -15,12 +15,15 @@ use super::pace::Pace;
 use super::watch;
 use super::worker::WorkerError;
 use crate::codec::{read, write};
-use crate::config::{Config, Topics};
+use crate::config::Config;
+use crate::config::params::Topics;
 use crate::data::{AlertAction, DriftAlert, ModelCommand, ModelRecord, Outcome, Prediction, Timestamp};
 use crate::model::Layout;
 use crate::registry::{ExampleLog, LogPosition};
 use crate::retrain::{Configured, ExampleRow, LabelRow, TrainingOutcome, TrainingParams};
-use crate::transport::{Member, MemberSpec, News, Outgoing, Position, Reader, TopicPartition, Transport, TransportError};
+use crate::transport::{
+    Member, MemberSpec, News, Outgoing, Position, Reader, TopicPartition, Transport, TransportError,
+};
 
 /// The name of the role.
 pub(super) const RETRAIN: &str = "retrain";
@@ -332,7 +335,13 @@ impl<'a> Role<'a> {
             }
         }
         let result = record.command.name();
-        tracing::info!(incident = request.alert.incident_id, result, version = record.version, why = record.why, "training_ended");
+        tracing::info!(
+            incident = request.alert.incident_id,
+            result,
+            version = record.version,
+            why = record.why,
+            "training_ended"
+        );
         watch::trained(result, took);
         Ok(record)
     }
@@ -372,7 +381,7 @@ impl Tail {
             for (partition, bounds) in all.into_iter().enumerate() {
                 let partition = partition as i32;
                 let next = log.resume_at(topic, partition).unwrap_or(bounds.start).max(bounds.start);
-                starts.push(Position { at: TopicPartition::new(topic.as_str(), partition), next });
+                starts.push(Position { at: TopicPartition::new(topic.clone(), partition), next });
             }
         }
         reader.start(&starts)?;
@@ -399,7 +408,9 @@ impl Tail {
                     match taken {
                         Ok(Ok(())) => {}
                         Ok(Err(error)) => return Err(TransportError::Retriable(error.to_string()).into()),
-                        Err(error) => tracing::error!(topic, partition, offset = record.offset, %error, "example_unreadable"),
+                        Err(error) => {
+                            tracing::error!(topic, partition, offset = record.offset, %error, "example_unreadable")
+                        }
                     }
                     (input, partition, record.offset + 1)
                 }

@@ -1,6 +1,6 @@
 //! What a worker needs to know of the stage it works for.
 
-use crate::config::Topics;
+use crate::config::params::Topics;
 use crate::data::{Machine, Sink};
 use crate::model::Model;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::stage::Stage;
 use super::watch;
-use crate::config::Topics;
+use crate::config::params::Topics;
 use crate::monitor::{Monitor, MonitorParams};
 use crate::pipeline::{self, Pipeline, PipelineParams};
 

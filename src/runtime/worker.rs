@@ -18,7 +18,7 @@ use super::shard::{Shard, Stamp};
 use super::stage::{Stage, target};
 use super::watch;
 use crate::codec::JournalError;
-use crate::config::Topics;
+use crate::config::params::Topics;
 use crate::data::Machine;
 use crate::model::Model;
 use crate::transport::{Member, MemberSpec, News, Outgoing, Position, Transport, TransportError};
@@ -226,8 +226,9 @@ impl<'a, S: Stage> Worker<'a, S> {
             State::Restoring(restore, since) => (*restore, since),
             State::Given => match self.member.committed(&[number]) {
                 Ok(committed) => {
-                    let offsets = (0..shop.stage.inputs().len())
-                        .map(|input| committed.iter().find(|offset| offset.input == input).and_then(|offset| offset.next));
+                    let offsets = (0..shop.stage.inputs().len()).map(|input| {
+                        committed.iter().find(|offset| offset.input == input).and_then(|offset| offset.next)
+                    });
                     (Restore::begin(&context, number, offsets.collect())?, Instant::now())
                 }
                 Err(TransportError::Retriable(why)) => {
@@ -241,7 +242,13 @@ impl<'a, S: Stage> Worker<'a, S> {
         match restore.advance(&context, RESTORE_SLICE)? {
             Progress::Restoring(restore) => Ok(State::Restoring(restore, since)),
             Progress::Restored(mut shard, replayed) => {
-                tracing::info!(worker = self.id, shard = number, transactions = replayed, seconds = since.elapsed().as_secs_f64(), "restored");
+                tracing::info!(
+                    worker = self.id,
+                    shard = number,
+                    transactions = replayed,
+                    seconds = since.elapsed().as_secs_f64(),
+                    "restored"
+                );
                 watch::restored(shop.stage.role(), since.elapsed());
                 let positions: Vec<Position> = shard.positions().collect();
                 self.member.start(&positions)?;
@@ -366,7 +373,11 @@ impl<'a, S: Stage> Worker<'a, S> {
             for input in shard.inputs() {
                 self.shop.board.position(role, &input.at, input.settled());
             }
-            self.shop.board.position(role, self.control.at(), shard.control().max(self.control.settled(shard.control())));
+            self.shop.board.position(
+                role,
+                self.control.at(),
+                shard.control().max(self.control.settled(shard.control())),
+            );
         }
     }
 

@@ -1,0 +1,299 @@
+//! Roles running in this process.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::board::Board;
+use super::control::Models;
+use super::pace::{Pace, Step};
+use super::retrain::{self, RETRAIN, RetrainShop};
+use super::setup::{layout, monitor_params, pipeline_params};
+use super::stage::Stage;
+use super::stages::{MONITOR, MonitorStage, SCORE, ScoreStage};
+use super::worker::{self, Shop, WorkerError};
+use crate::config::Config;
+use crate::data::Timestamp;
+use crate::registry::{ExampleLog, LogSettings, Store};
+use crate::transport::{Position, Transport, TransportError};
+
+/// How long [`App::stop`] waits for a thread.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// Rows of a file of the training log.
+const FILE_ROWS: usize = 50_000;
+
+/// Which roles run in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// The data plane.
+    pub score: bool,
+    /// Merges summaries, opens alerts, asks for trainings, promotes.
+    pub monitor: bool,
+    /// Trains.
+    pub retrain: bool,
+}
+
+impl Roles {
+    /// All of them.
+    pub const ALL: Roles = Roles { score: true, monitor: true, retrain: true };
+}
+
+/// What an application is started with.
+#[derive(Clone)]
+pub struct AppSetup {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The cluster.
+    pub transport: Arc<dyn Transport>,
+    /// Which roles.
+    pub roles: Roles,
+    /// Name of this instance; part of its transactional ids, so it is to be the same after a restart.
+    pub instance: String,
+    /// Inputs are read only as far as [`App::advance`] allows, and `now` is what it says.
+    pub stepped: bool,
+}
+
+/// A role stopped, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{role}: {why}")]
+pub struct RoleError {
+    /// The role.
+    pub role: &'static str,
+    /// The reason, with what to do.
+    pub why: String,
+}
+
+impl RoleError {
+    pub(super) fn new(role: &'static str, why: impl std::fmt::Display) -> Self {
+        RoleError { role, why: why.to_string() }
+    }
+}
+
+/// Roles running in this process.
+pub struct App {
+    pub(super) setup: AppSetup,
+    pub(super) board: Arc<Board>,
+    pub(super) pace: Arc<Pace>,
+    /// Partitions of the events topic.
+    pub(super) shards: i32,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl App {
+    /// Checks the topics, starts the roles, and returns once their threads run.
+    ///
+    /// # Errors
+    /// A cluster that cannot be reached, a missing topic, partition counts that do not match, a store that cannot be
+    /// opened.
+    pub fn start(setup: AppSetup) -> Result<App, RoleError> {
+        let roles = setup.roles;
+        let first = if roles.score {
+            SCORE
+        } else if roles.monitor {
+            MONITOR
+        } else {
+            RETRAIN
+        };
+        let shards = check_topics(&setup).map_err(|error| RoleError::new(first, error))?;
+        let pace = if setup.stepped { Pace::stepped() } else { Pace::Live };
+        let mut app = App {
+            board: Arc::default(),
+            pace: Arc::new(pace),
+            shards,
+            stop: Arc::default(),
+            threads: Vec::new(),
+            setup,
+        };
+        let store = Store::local(&app.setup.config.store.path).map_err(|error| RoleError::new(first, error))?;
+        let models = Arc::new(Models::new(Arc::new(store)));
+        if roles.score {
+            app.start_score(&models)?;
+        }
+        if roles.monitor {
+            app.start_monitor(&models)?;
+        }
+        if roles.retrain {
+            app.start_retrain(&models)?;
+        }
+        Ok(app)
+    }
+
+    fn start_score(&mut self, models: &Arc<Models>) -> Result<(), RoleError> {
+        let config = self.setup.config.clone();
+        let params = pipeline_params(&config).map_err(|error| RoleError::new(SCORE, error))?;
+        let stage = ScoreStage {
+            params: Arc::new(params),
+            topics: config.topics.clone(),
+            config: config.digest(),
+            shown: Mutex::new(BTreeMap::new()),
+        };
+        let shop = Arc::new(self.shop(stage, models));
+        (0..config.score.workers.max(1)).try_for_each(|number| self.spawn_worker(&shop, number))
+    }
+
+    fn start_monitor(&mut self, models: &Arc<Models>) -> Result<(), RoleError> {
+        let config = self.setup.config.clone();
+        let params = Arc::new(monitor_params(&config, self.shards));
+        let stage = MonitorStage { params, topics: config.topics.clone(), config: config.digest() };
+        let shop = Arc::new(self.shop(stage, models));
+        self.spawn_worker(&shop, 0)
+    }
+
+    fn start_retrain(&mut self, models: &Arc<Models>) -> Result<(), RoleError> {
+        let config = self.setup.config.clone();
+        let settings = LogSettings {
+            topics: vec![config.topics.predictions.clone(), config.topics.outcomes.clone()],
+            file_rows: FILE_ROWS,
+        };
+        let log =
+            ExampleLog::open(models.store().clone(), &settings).map_err(|error| RoleError::new(RETRAIN, error))?;
+        let shop = RetrainShop {
+            layout: layout(&config).map_err(|error| RoleError::new(RETRAIN, error))?,
+            transport: self.setup.transport.clone(),
+            models: models.clone(),
+            log: Arc::new(Mutex::new(log)),
+            pace: self.pace.clone(),
+            board: self.board.clone(),
+            stop: self.stop.clone(),
+            config,
+        };
+        let id = self.transactional_id(RETRAIN, 0);
+        self.spawn(RETRAIN, format!("{RETRAIN}-0"), move || retrain::run(&shop, &id))
+    }
+
+    fn shop<S: Stage>(&self, stage: S, models: &Arc<Models>) -> Shop<S> {
+        let config = &self.setup.config;
+        Shop {
+            transport: self.setup.transport.clone(),
+            topics: config.topics.clone(),
+            group: config.group(stage.role()),
+            models: models.clone(),
+            pace: self.pace.clone(),
+            board: self.board.clone(),
+            stop: self.stop.clone(),
+            interval: config.score.transaction.to_std(),
+            max_batch: config.score.max_batch,
+            stage,
+        }
+    }
+
+    fn transactional_id(&self, role: &str, number: usize) -> String {
+        format!("{}.{role}.{}.{number}", self.setup.config.app, self.setup.instance)
+    }
+
+    fn spawn_worker<S: Stage>(&mut self, shop: &Arc<Shop<S>>, number: usize) -> Result<(), RoleError> {
+        let role = shop.stage.role();
+        let id = self.transactional_id(role, number);
+        let shop = shop.clone();
+        self.spawn(role, format!("{role}-{number}"), move || worker::run(&*shop, &id))
+    }
+
+    fn spawn(
+        &mut self,
+        role: &'static str,
+        name: String,
+        work: impl FnOnce() -> Result<(), WorkerError> + Send + 'static,
+    ) -> Result<(), RoleError> {
+        let board = self.board.clone();
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            let error = match worked {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => RoleError::new(role, error),
+                Err(_) => RoleError::new(role, "its thread panicked; the lines above say where"),
+            };
+            tracing::error!(role, why = error.why, "role_failed");
+            board.fail(&error);
+        });
+        self.threads.push(thread.map_err(|error| RoleError::new(role, error))?);
+        Ok(())
+    }
+
+    /// Stepped mode: from now on inputs of the score role may be read up to these ends, and it is `now`.
+    ///
+    /// # Errors
+    /// A control log that cannot be looked at.
+    pub fn advance(&self, now: Timestamp, ends: &[Position]) -> Result<(), RoleError> {
+        let control = self.control_end().map_err(|error| RoleError::new(SCORE, error))?;
+        let ends = ends.iter().map(|end| (end.at.clone(), end.next)).collect();
+        self.pace.advance(|number| Step { number, now, ends, control });
+        Ok(())
+    }
+
+    pub(super) fn control_end(&self) -> Result<i64, TransportError> {
+        let bounds = self.setup.transport.bounds(&self.setup.config.topics.models)?;
+        Ok(bounds.and_then(|all| all.first().map(|bounds| bounds.end)).unwrap_or(0))
+    }
+
+    /// The first role that stopped by itself, if any.
+    pub fn failed(&self) -> Option<RoleError> {
+        self.board.failed()
+    }
+
+    /// What the process still lacks to be ready, in words; nothing when it is.
+    pub fn missing(&self) -> Vec<String> {
+        self.board.missing()
+    }
+
+    /// Looks at readiness from elsewhere.
+    pub fn watcher(&self) -> impl Fn() -> Vec<String> + Send + Sync + 'static {
+        let board = self.board.clone();
+        move || board.missing()
+    }
+
+    /// Commits what is open, leaves the groups and waits for the threads, within a bound.
+    ///
+    /// # Errors
+    /// A role that had stopped by itself, or a thread that does not end.
+    pub fn stop(self) -> Result<(), RoleError> {
+        self.stop.store(true, Ordering::Relaxed);
+        let until = Instant::now() + STOP_LIMIT;
+        for thread in self.threads {
+            while !thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if !thread.is_finished() {
+                return Err(RoleError::new(
+                    "runtime",
+                    format!("a thread did not end within {} s", STOP_LIMIT.as_secs()),
+                ));
+            }
+        }
+        self.board.failed().map_or(Ok(()), Err)
+    }
+}
+
+/// Number of shards; what has to exist does, and co-partitioned topics have equal counts.
+fn check_topics(setup: &AppSetup) -> Result<i32, TransportError> {
+    let topics = &setup.config.topics;
+    let count = |topic: &str| -> Result<usize, TransportError> {
+        let bounds = setup.transport.bounds(topic)?.ok_or_else(|| {
+            TransportError::Configuration(format!("topic `{topic}` does not exist; `driftless topics create` makes it"))
+        })?;
+        Ok(bounds.len())
+    };
+    let shards = count(&topics.events)?;
+    let together = [topics.labels.as_deref(), Some(&topics.predictions), Some(&topics.outcomes)];
+    let written = [Some(topics.dead_letters.as_str()), Some(&topics.journal)];
+    for topic in together.into_iter().chain(written).flatten() {
+        let found = count(topic)?;
+        if found != shards {
+            return Err(TransportError::Configuration(format!(
+                "`{topic}` has {found} partitions and `{}` has {shards}; they must have the same number",
+                topics.events
+            )));
+        }
+    }
+    for topic in [&topics.summaries, &topics.drift_alerts, &topics.performance, &topics.models, &topics.monitor_journal]
+    {
+        let found = count(topic)?;
+        if found != 1 {
+            return Err(TransportError::Configuration(format!("`{topic}` has {found} partitions; it must have one")));
+        }
+    }
+    i32::try_from(shards)
+        .map_err(|_| TransportError::Configuration(format!("`{}` has too many partitions", topics.events)))
+}

@@ -1,0 +1,59 @@
+//! From the configuration to the parameters of the machines.
+
+use crate::config::Config;
+use crate::data::Span;
+use crate::data::params::{KindIndex, KindSpec, LabelParams, LabelSpec, NumberIndex, TimeSource};
+use crate::model::{Layout, LayoutError};
+use crate::monitor::MonitorParams;
+use crate::pipeline::PipelineParams;
+
+/// The parameters of the score stage.
+///
+/// # Errors
+/// A layout without features, or with too many.
+pub fn pipeline_params(config: &Config) -> Result<PipelineParams, LayoutError> {
+    Ok(PipelineParams {
+        events: config.events.clone(),
+        labels: config.labels.clone().unwrap_or_else(no_labels),
+        features: config.features.clone(),
+        layout: layout(config)?.fingerprint().to_owned(),
+        score: config.score.clone(),
+        drift: config.drift.clone(),
+        performance: config.performance.clone(),
+    })
+}
+
+/// The feature layout.
+pub(super) fn layout(config: &Config) -> Result<Layout, LayoutError> {
+    Layout::new(config.features.names.clone())
+}
+
+/// The parameters of the monitor over `shards` shards.
+pub(super) fn monitor_params(config: &Config, shards: i32) -> MonitorParams {
+    MonitorParams {
+        shards,
+        drift: config.drift.clone(),
+        performance: config.performance.clone(),
+        retrain: config.retrain.clone(),
+        promote: config.promote.clone(),
+    }
+}
+
+/// Without a labels topic no follow-up ever comes; what is declared here only names the two decisions.
+fn no_labels() -> LabelParams {
+    LabelParams {
+        topic: String::new(),
+        event_id: "event_id".to_owned(),
+        time: TimeSource::Record,
+        kind: None,
+        kinds: vec![KindSpec { name: "label".to_owned(), fields: Vec::new() }],
+        wait: Span::default(),
+        label: LabelSpec {
+            kind: KindIndex(0),
+            field: NumberIndex(0),
+            positive: "positive".to_owned(),
+            negative: "negative".to_owned(),
+            prior: 0.5,
+        },
+    }
+}
