@@ -12,10 +12,9 @@ impl Pipeline {
     pub(super) fn reject(&mut self, input: InputIndex, record: &Record, reject: &Reject, out: &mut Outbox) {
         let tally = &mut self.clocks.tally;
         *(if input == EVENTS { &mut tally.event_dead_letters } else { &mut tally.follow_up_dead_letters }) += 1;
-        if let Some(count) =
-            RejectCode::ALL.iter().position(|code| *code == reject.code).and_then(|at| tally.rejects.get_mut(at))
-        {
-            *count += 1;
+        let counts = &mut tally.rejects[usize::from(input != EVENTS)];
+        if let Some(at) = RejectCode::ALL.iter().position(|code| *code == reject.code) {
+            counts[at] += 1;
         }
         let topic = if input == EVENTS { &self.params.events.topic } else { &self.params.labels.topic };
         let partition = self.shard.to_string();

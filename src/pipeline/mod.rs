@@ -18,7 +18,7 @@ mod state;
 use std::sync::Arc;
 
 use crate::data::params::{DriftParams, EventParams, FeatureParams, LabelParams, PerformanceParams, ScoreParams};
-use crate::data::{ControlItem, InputIndex, Item, Machine, Outbox, Record, Timestamp};
+use crate::data::{ControlItem, InputIndex, Item, Machine, Outbox, Record, RejectCode, Timestamp};
 use crate::drift::DriftWindows;
 use crate::features::Features;
 use crate::labels::{EarlyFollowUps, Waiting};
@@ -72,8 +72,8 @@ pub struct Tally {
     pub late: u64,
     /// First labels joined.
     pub labels: u64,
-    /// Dead letters by code, in the order of [`crate::data::RejectCode::ALL`].
-    pub rejects: [u64; 15],
+    /// Dead letters by input and code, in the order of [`crate::data::RejectCode::ALL`].
+    pub rejects: [[u64; RejectCode::ALL.len()]; 2],
 }
 
 /// The small part of the state that is copied whole when a transaction begins.

@@ -137,7 +137,8 @@ impl App {
     fn start_monitor(&mut self, models: &Arc<Models>) -> Result<(), RoleError> {
         let config = self.setup.config.clone();
         let params = Arc::new(monitor_params(&config, self.shards));
-        let stage = MonitorStage { params, topics: config.topics.clone(), config: config.digest() };
+        let stage =
+            MonitorStage { params, topics: config.topics.clone(), config: config.digest(), shown: Mutex::default() };
         let shop = Arc::new(self.shop(stage, models));
         self.spawn_worker(&shop, 0)
     }

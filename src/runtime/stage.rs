@@ -28,6 +28,9 @@ pub(super) trait Stage: Send + Sync + 'static {
     /// everything.
     fn is_paced(&self) -> bool;
 
+    /// A machine has been brought up to date: what it has counted so far has been shown before.
+    fn restored(&self, shard: i32, machine: &Self::Machine);
+
     /// Shows the machine's figures after a commit.
     fn observe(&self, shard: i32, machine: &Self::Machine);
 }

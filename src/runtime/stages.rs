@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::stage::Stage;
 use super::watch;
 use crate::config::params::Topics;
-use crate::monitor::{Monitor, MonitorParams};
+use crate::monitor::{self, Monitor, MonitorParams};
 use crate::pipeline::{self, Pipeline, PipelineParams};
 
 /// The data plane.
@@ -50,11 +50,15 @@ impl Stage for ScoreStage {
         true
     }
 
+    fn restored(&self, shard: i32, machine: &Pipeline) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(shard, machine.tally());
+    }
+
     fn observe(&self, shard: i32, machine: &Pipeline) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = machine.tally();
-        let before = shown.insert(shard, now).unwrap_or_default();
-        watch::scored(shard, machine, &before);
+        let before = shown.insert(shard, machine.tally()).unwrap_or_default();
+        watch::scored(SCORE, machine, &before);
+        watch::identity(shown.values().copied());
     }
 }
 
@@ -63,6 +67,8 @@ pub(super) struct MonitorStage {
     pub params: Arc<MonitorParams>,
     pub topics: Topics,
     pub config: String,
+    /// What has been shown so far.
+    pub shown: Mutex<monitor::Tally>,
 }
 
 impl Stage for MonitorStage {
@@ -92,7 +98,13 @@ impl Stage for MonitorStage {
         false
     }
 
+    fn restored(&self, _shard: i32, machine: &Monitor) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = machine.tally();
+    }
+
     fn observe(&self, _shard: i32, machine: &Monitor) {
-        watch::monitored(machine);
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *shown, machine.tally());
+        watch::monitored(MONITOR, machine, &before);
     }
 }

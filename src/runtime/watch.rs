@@ -1,12 +1,78 @@
-//! Figures of the roles, shown once per batch or transaction.
+//! Figures of the roles, shown once per batch or transaction, never per event.
 
 use std::time::Duration;
 
-pub(super) fn rebalanced(_role: &'static str, _kind: &'static str) {}
-pub(super) fn restored(_role: &'static str, _took: Duration) {}
-pub(super) fn batch(_records: usize) {}
-pub(super) fn committed(_role: &'static str, _took: Duration) {}
-pub(super) fn aborted(_role: &'static str) {}
-pub(super) fn scored(_shard: i32, _machine: &crate::pipeline::Pipeline, _before: &crate::pipeline::Tally) {}
-pub(super) fn monitored(_machine: &crate::monitor::Monitor) {}
-pub(super) fn trained(_result: &'static str, _took: Duration) {}
+use crate::data::{ModelCommand, RejectCode};
+use crate::monitor::{self, Monitor};
+use crate::pipeline::{self, Pipeline};
+use crate::telemetry::{Label, Metric, count, gauge, observe};
+
+pub(super) fn rebalanced(kind: &'static str) {
+    count(Metric::Rebalances, &[Label::Kind(kind)], 1);
+}
+
+pub(super) fn restored(took: Duration) {
+    observe(Metric::RestoreSeconds, &[], took.as_secs_f64());
+}
+
+pub(super) fn batch(records: usize) {
+    observe(Metric::BatchRecords, &[], records as f64);
+}
+
+pub(super) fn committed(role: &'static str, took: Duration) {
+    count(Metric::Transactions, &[Label::Role(role), Label::Outcome("committed")], 1);
+    observe(Metric::TransactionSeconds, &[Label::Role(role)], took.as_secs_f64());
+}
+
+pub(super) fn aborted(role: &'static str) {
+    count(Metric::Transactions, &[Label::Role(role), Label::Outcome("aborted")], 1);
+}
+
+pub(super) fn lag(partition: i32, records: i64) {
+    gauge(Metric::Lag, &[Label::Partition(partition)], records.max(0) as f64);
+}
+
+/// A shard after a commit; `before` is what its machine had counted when it was last shown.
+pub(super) fn scored(role: &'static str, machine: &Pipeline, before: &pipeline::Tally) {
+    let now = machine.tally();
+    let shard = machine.shard();
+    let version = machine.model_version();
+    let (events, labels) = (Label::Input("events"), Label::Input("labels"));
+    count(Metric::Consumed, &[events], now.events - before.events);
+    count(Metric::Consumed, &[labels], now.follow_ups - before.follow_ups);
+    count(Metric::Predictions, &[Label::ModelVersion(version)], now.predictions - before.predictions);
+    count(Metric::Late, &[], now.late - before.late);
+    count(Metric::LabelsJoined, &[], now.labels - before.labels);
+    for (input, (now, before)) in [events, labels].into_iter().zip(now.rejects.iter().zip(&before.rejects)) {
+        for (code, (now, before)) in RejectCode::ALL.iter().zip(now.iter().zip(before)) {
+            if now > before {
+                count(Metric::DeadLetters, &[input, Label::Reason(code.name())], now - before);
+            }
+        }
+    }
+    let [groups, waiting, early] = machine.held();
+    gauge(Metric::StateGroups, &[Label::Shard(shard)], groups as f64);
+    gauge(Metric::WaitingPredictions, &[Label::Shard(shard)], waiting as f64);
+    gauge(Metric::EarlyFollowUps, &[Label::Shard(shard)], early as f64);
+    gauge(Metric::ModelVersion, &[Label::Role(role)], f64::from(version));
+}
+
+/// Events consumed less predictions and dead letters, over all shards of the process: zero unless something is wrong.
+pub(super) fn identity(tallies: impl Iterator<Item = pipeline::Tally>) {
+    let difference: i64 =
+        tallies.map(|tally| tally.events as i64 - tally.predictions as i64 - tally.event_dead_letters as i64).sum();
+    gauge(Metric::CountIdentityDifference, &[], difference as f64);
+}
+
+pub(super) fn monitored(role: &'static str, machine: &Monitor, before: &monitor::Tally) {
+    let now = machine.tally();
+    gauge(Metric::AlertsOpen, &[], machine.open_alerts() as f64);
+    gauge(Metric::ModelVersion, &[Label::Role(role)], f64::from(machine.model_version()));
+    count(Metric::Promotions, &[Label::Command(ModelCommand::Promoted.name())], now.promoted - before.promoted);
+    count(Metric::Promotions, &[Label::Command(ModelCommand::Refused.name())], now.refused - before.refused);
+}
+
+pub(super) fn trained(result: &'static str, took: Duration) {
+    count(Metric::Trainings, &[Label::Outcome(result)], 1);
+    observe(Metric::TrainingSeconds, &[], took.as_secs_f64());
+}

@@ -29,6 +29,8 @@ const IDLE_POLL: Duration = Duration::from_millis(5);
 const RESTORE_SLICE: Duration = Duration::from_millis(50);
 /// How often the control log is looked at.
 const CONTROL_PACE: Duration = Duration::from_millis(10);
+/// How often lag is measured.
+const LAG_PACE: Duration = Duration::from_secs(5);
 /// Waits between tries, doubling from the first to the last.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 
@@ -67,6 +69,7 @@ pub(super) struct Worker<'a, S: Stage> {
     control_at: Instant,
     shards: BTreeMap<i32, State<S::Machine>>,
     open: Option<Instant>,
+    lag_at: Instant,
 }
 
 enum State<M> {
@@ -113,6 +116,7 @@ impl<'a, S: Stage> Worker<'a, S> {
             control_at: Instant::now(),
             shards: BTreeMap::new(),
             open: None,
+            lag_at: Instant::now(),
         })
     }
 
@@ -128,6 +132,7 @@ impl<'a, S: Stage> Worker<'a, S> {
             polled?;
             self.follow_control()?;
             busy = self.restore()?;
+            self.show_lag()?;
             match self.handle_and_commit() {
                 Ok(moved) => busy |= moved,
                 Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(&why)?,
@@ -154,7 +159,7 @@ impl<'a, S: Stage> Worker<'a, S> {
             }
             News::Assigned(partitions) => {
                 tracing::info!(worker = self.id, ?partitions, "assigned");
-                watch::rebalanced(self.shop.stage.role(), "assigned");
+                watch::rebalanced("assigned");
                 for partition in partitions {
                     self.shards.insert(partition, State::Given);
                 }
@@ -162,7 +167,7 @@ impl<'a, S: Stage> Worker<'a, S> {
             }
             News::Revoked(partitions) => {
                 tracing::info!(worker = self.id, ?partitions, "revoked");
-                watch::rebalanced(self.shop.stage.role(), "revoked");
+                watch::rebalanced("revoked");
                 if let Err(WorkerError::Transport(TransportError::Aborted(why))) = self.commit() {
                     self.take_back(&why)?;
                 }
@@ -170,7 +175,7 @@ impl<'a, S: Stage> Worker<'a, S> {
             }
             News::Lost(partitions) => {
                 tracing::warn!(worker = self.id, ?partitions, "lost");
-                watch::rebalanced(self.shop.stage.role(), "lost");
+                watch::rebalanced("lost");
                 if self.open.is_some() {
                     self.take_back("partitions were lost")?;
                 }
@@ -249,7 +254,8 @@ impl<'a, S: Stage> Worker<'a, S> {
                     seconds = since.elapsed().as_secs_f64(),
                     "restored"
                 );
-                watch::restored(shop.stage.role(), since.elapsed());
+                watch::restored(since.elapsed());
+                shop.stage.restored(number, &shard.machine);
                 let positions: Vec<Position> = shard.positions().collect();
                 self.member.start(&positions)?;
                 shard.machine.commit();
@@ -379,6 +385,22 @@ impl<'a, S: Stage> Worker<'a, S> {
                 shard.control().max(self.control.settled(shard.control())),
             );
         }
+    }
+
+    /// How far the shards are behind the end of their first input.
+    fn show_lag(&mut self) -> Result<(), WorkerError> {
+        if !self.shop.stage.is_paced() || self.lag_at.elapsed() < LAG_PACE {
+            return Ok(());
+        }
+        self.lag_at = Instant::now();
+        let bounds = self.shop.transport.bounds(&self.shop.topics.events)?.unwrap_or_default();
+        for (number, state) in &mut self.shards {
+            let State::Running(shard) = state else { continue };
+            if let (Some(bounds), Some(input)) = (bounds.get(*number as usize), shard.inputs().first()) {
+                watch::lag(*number, bounds.end - input.settled());
+            }
+        }
+        Ok(())
     }
 
     fn commit_or_take_back(&mut self) -> Result<(), WorkerError> {
