@@ -10,6 +10,8 @@
 mod plan;
 mod slot;
 
+use std::collections::BTreeSet;
+
 use plan::GroupPlan;
 use slot::Slot;
 
@@ -39,7 +41,8 @@ struct Group {
     plan: GroupPlan,
     index: FixedMap<Box<[u8]>, u32>,
     slots: Vec<Entry>,
-    free: Vec<u32>,
+    /// Unused slot numbers; the lowest is given out first, so numbers are a function of what is held.
+    free: BTreeSet<u32>,
     undo: Vec<Undo>,
 }
 
@@ -93,7 +96,7 @@ impl Features {
             plan: GroupPlan::new(params, index, grouping.fields.clone()),
             index: FixedMap::default(),
             slots: Vec::new(),
-            free: Vec::new(),
+            free: BTreeSet::new(),
             undo: Vec::new(),
         });
         Features { fields: params.fields.clone(), width: params.names.len(), groups: groups.collect(), key: Vec::new() }
@@ -160,13 +163,13 @@ impl Features {
                 match undo {
                     Undo::Added(at) => {
                         group.index.remove(&group.slots[at as usize].key);
-                        group.free.push(at);
+                        group.free.insert(at);
                     }
                     Undo::Changed(at, slot) => group.slots[at as usize].slot = *slot,
                     Undo::Removed(at, key, slot) => {
                         group.index.insert(key.clone(), at);
                         group.slots[at as usize] = Entry { key, slot: *slot, saved: true };
-                        group.free.retain(|free| *free != at);
+                        group.free.remove(&at);
                     }
                 }
             }
@@ -232,7 +235,7 @@ impl Group {
             return *at;
         }
         let entry = Entry { key: key.into(), slot: Slot::new(&self.plan), saved: true };
-        let at = match self.free.pop() {
+        let at = match self.free.pop_first() {
             Some(at) => {
                 self.slots[at as usize] = entry;
                 at
@@ -306,7 +309,7 @@ impl Group {
             let entry = &self.slots[at as usize];
             self.index.remove(&entry.key);
             self.undo.push(Undo::Removed(at, entry.key.clone(), Box::new(entry.slot.clone())));
-            self.free.push(at);
+            self.free.insert(at);
         }
     }
 
@@ -334,7 +337,7 @@ impl Group {
     fn fill(&mut self, from: u32, to: u32) {
         for at in from..to {
             self.slots.push(Entry { key: Box::default(), slot: Slot::new(&self.plan), saved: false });
-            self.free.push(at);
+            self.free.insert(at);
         }
     }
 }

@@ -19,6 +19,8 @@ pub const BATCH: usize = 256;
 pub(super) struct Scratch {
     pub rows: Rows,
     decoded: Vec<Decoded>,
+    /// The shard's time once each record is in.
+    clocks: Vec<Timestamp>,
     columns: Columns,
     times: Vec<Timestamp>,
     scores: Vec<f64>,
@@ -37,6 +39,15 @@ enum Step {
 struct EventAt {
     row: usize,
     at: Timestamp,
+    clock: Timestamp,
+}
+
+/// A follow-up at its turn.
+#[derive(Clone, Copy)]
+struct Arrival<'a> {
+    position: usize,
+    record: &'a Record,
+    clock: Timestamp,
 }
 
 #[derive(Clone, Copy)]
@@ -52,6 +63,7 @@ impl Scratch {
         Scratch {
             rows: decoders.rows(),
             decoded: Vec::new(),
+            clocks: Vec::new(),
             columns: Columns::new(width),
             times: Vec::new(),
             scores: Vec::new(),
@@ -65,6 +77,7 @@ impl Pipeline {
     pub(super) fn records(&mut self, items: &[Item<Model>], now: Timestamp, out: &mut Outbox) {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.decoded.clear();
+        scratch.clocks.clear();
         for item in items {
             if let Item::Record { input, record } = item {
                 scratch.decoded.push(self.decoders.take(*input, record, &mut scratch.rows));
@@ -72,15 +85,15 @@ impl Pipeline {
         }
         let mut from = 0;
         for at in 0..scratch.decoded.len() {
-            let (Decoded::Event { at: time, .. } | Decoded::FollowUp { at: time, .. }) = scratch.decoded[at] else {
-                continue;
-            };
-            if let Some(tick) = self.tick_before(time) {
-                self.run(&items[from..at], from, &mut scratch, now, out);
-                from = at;
-                self.tick(tick, now, out);
+            if let Decoded::Event { at: time, .. } | Decoded::FollowUp { at: time, .. } = scratch.decoded[at] {
+                if let Some(tick) = self.tick_before(time) {
+                    self.run(&items[from..at], from, &mut scratch, now, out);
+                    from = at;
+                    self.tick(tick, now, out);
+                }
+                self.clocks.time = self.clocks.time.max(time);
             }
-            self.clocks.time = self.clocks.time.max(time);
+            scratch.clocks.push(self.clocks.time);
         }
         self.run(&items[from..], from, &mut scratch, now, out);
         self.scratch = scratch;
@@ -136,10 +149,14 @@ impl Pipeline {
                 Decoded::Rejected(reject) => {
                     scratch.steps.push(Step::Reject { item: position, reject: reject.clone() });
                 }
-                Decoded::Event { row, at } => self.event(position, record, EventAt { row: *row, at: *at }, scratch),
+                Decoded::Event { row, at } => {
+                    let event = EventAt { row: *row, at: *at, clock: scratch.clocks[first + position] };
+                    self.event(position, record, event, scratch);
+                }
                 Decoded::FollowUp { row, at, kind, label } => {
                     let follow_up = FollowUpAt { row: *row, at: *at, kind: *kind, label: *label };
-                    self.follow_up(position, record, follow_up, scratch);
+                    let clock = scratch.clocks[first + position];
+                    self.follow_up(Arrival { position, record, clock }, follow_up, scratch);
                 }
             }
         }
@@ -147,10 +164,10 @@ impl Pipeline {
     }
 
     fn event(&mut self, position: usize, record: &Record, event: EventAt, scratch: &mut Scratch) {
-        let EventAt { row, at } = event;
+        let EventAt { row, at, clock } = event;
         let key = record.key.as_deref().unwrap_or_default();
         let handles = self.features.event(EventRow { key, at, table: &scratch.rows.events, row }, &mut scratch.columns);
-        let late = at < self.clocks.time.minus(self.params.events.lateness);
+        let late = at < clock.minus(self.params.events.lateness);
         self.clocks.tally.late += u64::from(late);
         self.clocks.first_event = Some(self.clocks.first_event.map_or(at, |first| first.min(at)));
         let id = self.event_id(record, &scratch.rows, row);
@@ -184,12 +201,13 @@ impl Pipeline {
         }
     }
 
-    fn follow_up(&mut self, position: usize, record: &Record, follow_up: FollowUpAt, scratch: &mut Scratch) {
+    fn follow_up(&mut self, arrival: Arrival<'_>, follow_up: FollowUpAt, scratch: &mut Scratch) {
+        let Arrival { position, record, clock } = arrival;
         if self.join(record, follow_up, scratch) {
             return;
         }
         let id = scratch.rows.follow_ups.text(self.decoders.follow_up_id_column(), follow_up.row).unwrap_or_default();
-        let early = Early { since: self.clocks.time, record: record.clone() };
+        let early = Early { since: clock, record: record.clone() };
         if self.early.hold(id, early).is_err() {
             let message = format!("{} follow-ups wait for their events already", EarlyFollowUps::CAPACITY);
             scratch.steps.push(Step::Reject { item: position, reject: Reject::new(RejectCode::WaitFull, message) });
