@@ -4,6 +4,13 @@
 //! random number or the platform's mathematics. That is a property of the imports, so it is held here. Parts under
 //! `#[cfg(test)]` are not looked at.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot read the source has failed"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
-//! Log lines: their look, their level, and the names of those that others may build on.
+//! Log lines: their look, and which of them are written.
 //!
-//! A notable line carries `event`, one of [`LogEvent`], and fields whose names do not change: a line is found by its
-//! event, not by its wording. `docs/logs.md` lists them and a test holds the two against each other. Lines go to stderr;
+//! A line that others may build on has one word for its message (`restored`, `training_started`) and fields whose names
+//! do not change; `docs/logs.md` lists them, and `tests/logs.rs` holds that page against the source. Lines go to stderr;
 //! stdout is for results. Keys, ids and values of records are never fields.
 //!
 //! [`ENVIRONMENT`] narrows or widens what is written without touching the configuration.
@@ -78,103 +78,6 @@ fn filter(level: LogLevel, directives: &str) -> Result<EnvFilter, LogError> {
     EnvFilter::try_new(all.join(",")).map_err(|error| LogError::Directives { value: directives.to_owned(), error })
 }
 
-/// A line that operators and programs may look for, by its field `event`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LogEvent {
-    /// A process begins its work.
-    Started,
-    /// A process ends its work.
-    Stopped,
-    /// A role stopped by itself.
-    RoleFailed,
-    /// A worker was given shards.
-    Assigned,
-    /// A worker gave shards back or lost them.
-    Revoked,
-    /// A shard is where it was.
-    Restored,
-    /// A replay gave other bytes than the journal says.
-    Diverged,
-    /// A transaction was given up and its records are read again.
-    TransactionAborted,
-    /// Records could not be used.
-    DeadLetters,
-    /// A signal left its bounds.
-    AlertOpened,
-    /// A signal is back.
-    AlertRecovered,
-    /// The monitor asked for a training.
-    TrainingRequested,
-    /// A training began.
-    TrainingStarted,
-    /// A training made no candidate.
-    TrainingFailed,
-    /// A candidate is in the store and in the control log.
-    CandidateRegistered,
-    /// The candidate takes charge.
-    Promoted,
-    /// The candidate was not better.
-    Refused,
-    /// An older version takes charge again.
-    RolledBack,
-    /// Promotions stop or go on.
-    Frozen,
-    /// Scoring goes on with another version.
-    ModelSwitched,
-}
-
-impl LogEvent {
-    /// Every event, in the order of `docs/logs.md`.
-    pub const ALL: [LogEvent; 20] = [
-        LogEvent::Started,
-        LogEvent::Stopped,
-        LogEvent::RoleFailed,
-        LogEvent::Assigned,
-        LogEvent::Revoked,
-        LogEvent::Restored,
-        LogEvent::Diverged,
-        LogEvent::TransactionAborted,
-        LogEvent::DeadLetters,
-        LogEvent::AlertOpened,
-        LogEvent::AlertRecovered,
-        LogEvent::TrainingRequested,
-        LogEvent::TrainingStarted,
-        LogEvent::TrainingFailed,
-        LogEvent::CandidateRegistered,
-        LogEvent::Promoted,
-        LogEvent::Refused,
-        LogEvent::RolledBack,
-        LogEvent::Frozen,
-        LogEvent::ModelSwitched,
-    ];
-
-    /// Value of the field `event`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            LogEvent::Started => "started",
-            LogEvent::Stopped => "stopped",
-            LogEvent::RoleFailed => "role_failed",
-            LogEvent::Assigned => "assigned",
-            LogEvent::Revoked => "revoked",
-            LogEvent::Restored => "restored",
-            LogEvent::Diverged => "diverged",
-            LogEvent::TransactionAborted => "transaction_aborted",
-            LogEvent::DeadLetters => "dead_letters",
-            LogEvent::AlertOpened => "alert_opened",
-            LogEvent::AlertRecovered => "alert_recovered",
-            LogEvent::TrainingRequested => "training_requested",
-            LogEvent::TrainingStarted => "training_started",
-            LogEvent::TrainingFailed => "training_failed",
-            LogEvent::CandidateRegistered => "candidate_registered",
-            LogEvent::Promoted => "promoted",
-            LogEvent::Refused => "refused",
-            LogEvent::RolledBack => "rolled_back",
-            LogEvent::Frozen => "frozen",
-            LogEvent::ModelSwitched => "model_switched",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -194,7 +97,7 @@ mod tests {
             .with_span_list(false);
         let filter = filter(level, directives).expect("directives in order");
         tracing::subscriber::with_default(tracing_subscriber::registry().with(filter).with(layer), || {
-            tracing::info!(target: "driftless::runtime", event = LogEvent::Promoted.name(), version = 3, "promoted");
+            tracing::info!(target: "driftless::runtime", version = 3, "promoted");
             tracing::debug!(target: "driftless::runtime", "committed");
             tracing::info!(target: "hyper", "noise");
             tracing::warn!(target: "librdkafka", "broker down");
@@ -228,7 +131,6 @@ mod tests {
     fn a_line_of_json_has_its_fields_at_the_top() {
         let lines = written(LogLevel::Info, "");
         let line: serde_json::Value = serde_json::from_str(&lines[0]).expect("JSON");
-        assert_eq!(line["event"], "promoted");
         assert_eq!(line["version"], 3);
         assert_eq!(line["message"], "promoted");
         assert_eq!(line["level"], "INFO");
@@ -248,19 +150,5 @@ mod tests {
     fn directives_that_cannot_be_read_are_named() {
         let message = filter(LogLevel::Info, "driftless=loud").expect_err("no such level").to_string();
         assert!(message.starts_with("`DRIFTLESS_LOG` is `driftless=loud`: "), "{message}");
-    }
-
-    #[test]
-    fn the_documentation_lists_every_event_in_order() {
-        let page = include_str!("../../docs/logs.md");
-        let (_, table) = page.split_once("| `event` |").expect("a table of events");
-        let documented: Vec<&str> = table
-            .lines()
-            .skip(2)
-            .take_while(|line| line.starts_with('|'))
-            .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name))
-            .collect();
-        let declared: Vec<&str> = LogEvent::ALL.iter().map(|event| event.name()).collect();
-        assert_eq!(documented, declared);
     }
 }

@@ -249,7 +249,7 @@ impl Metric {
                 kind: Counter,
                 unit: Unit::Count,
                 labels: &["result"],
-                help: "Trainings, by how they ended (registered, not_enough_data, failed).",
+                help: "Trainings, by how they ended (registered, training_failed).",
             },
             Metric::TrainingSeconds => Declaration {
                 name: "driftless_training_seconds",

@@ -1,8 +1,9 @@
 //! What an operator sees from outside: metrics to scrape and log lines to read.
 //!
-//! Every metric is one variant of [`Metric`] and every notable log line one of [`LogEvent`], so that what dashboards and
-//! alerts are built on can be read in one place and cannot be misspelt. Labels are bounded by their type: fixed names and
-//! numbers of shards or versions, never a key, an id or any other text of a record. No payload reaches a log line.
+//! Every metric is one variant of [`Metric`], so that what dashboards and alerts are built on can be read in one place
+//! and cannot be misspelt; the log lines to build on are listed in `docs/logs.md`. Labels are bounded by their type: fixed
+//! names and numbers of shards or versions, never a key, an id or any other text of a record. No payload reaches a log
+//! line.
 //!
 //! Nothing is counted per event here: callers report once per transaction, alert or training. Until
 //! [`install_metrics`] has been called the functions do nothing. How the numbers leave the process is `http`.
@@ -14,7 +15,7 @@ mod recorder;
 mod throttle;
 
 pub use label::Label;
-pub use logs::{ENVIRONMENT, LogError, LogEvent, init_logs};
+pub use logs::{ENVIRONMENT, LogError, init_logs};
 pub use metric::{Declaration, Kind, Metric};
 pub use recorder::{TelemetryError, count, gauge, install_metrics, observe, release_shard, render};
 pub use throttle::Throttle;
