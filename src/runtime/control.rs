@@ -52,6 +52,7 @@ pub(super) struct ControlTail {
     waiting: std::collections::VecDeque<(i64, ModelRecord)>,
     next: i64,
     at_end: bool,
+    caught_up: bool,
     retry_at: Option<Instant>,
 }
 
@@ -73,6 +74,7 @@ impl ControlTail {
             waiting: std::collections::VecDeque::new(),
             next: bounds.start,
             at_end: false,
+            caught_up: false,
             retry_at: None,
         })
     }
@@ -101,6 +103,7 @@ impl ControlTail {
             self.retry_at = None;
             self.resolve();
         }
+        self.caught_up |= self.at_end && self.waiting.is_empty();
         Ok(())
     }
 
@@ -127,20 +130,21 @@ impl ControlTail {
         }
     }
 
-    /// Whether the log has been read to its end once, and every record of it is at hand.
+    /// Whether the log has been read to its end once with every record at hand. From then on an artifact that cannot be
+    /// fetched holds up the records from its own on, and nothing else.
     pub fn is_ready(&self) -> bool {
-        self.at_end && self.waiting.is_empty()
+        self.caught_up
     }
 
-    /// Next offset to read; everything before it is at hand once [`ControlTail::is_ready`].
+    /// Every record before this offset is at hand.
     pub fn next(&self) -> i64 {
-        self.next
+        self.waiting.front().map_or(self.next, |(offset, _)| *offset)
     }
 
     /// Next offset of the log for someone who has taken everything before `taken`: past control records of the log
     /// where nothing is left.
     pub fn settled(&self, taken: i64) -> i64 {
-        if self.is_ready() && self.items(taken, None).next().is_none() { self.next } else { taken }
+        if self.at_end && self.items(taken, None).next().is_none() { self.next() } else { taken }
     }
 
     /// The partition that is followed.

@@ -70,11 +70,18 @@ pub(super) struct Start {
 }
 
 impl Input {
+    /// In stepped mode, where this input ends for now.
+    fn end(&self, step: Option<&Step>) -> i64 {
+        step.map_or(i64::MAX, |step| step.ends.get(&self.at).copied().unwrap_or(0))
+    }
+
     fn is_read_out(&self, step: Option<&Step>) -> bool {
-        match step {
-            None => self.at_end,
-            Some(step) => self.fetched >= step.ends.get(&self.at).copied().unwrap_or(0),
-        }
+        if step.is_some() { self.fetched >= self.end(step) } else { self.at_end }
+    }
+
+    /// Whether a record may be taken now.
+    fn has_record(&self, step: Option<&Step>) -> bool {
+        self.queue.front().is_some_and(|head| head.record.offset < self.end(step))
     }
 
     /// Everything before this has been taken and committed; past control records of the log where it is read out.
@@ -167,11 +174,14 @@ impl<M: Machine<Model = Model>> Shard<M> {
 
     /// The input whose first record is next; `None` if one has to be waited for, or nothing is left.
     fn first(&mut self, step: Option<&Step>) -> Option<usize> {
-        if self.inputs.iter().any(|input| input.queue.is_empty() && !input.is_read_out(step)) {
+        if self.inputs.iter().any(|input| !input.has_record(step) && !input.is_read_out(step)) {
             return None;
         }
         let mut first: Option<(Timestamp, usize)> = None;
         for (index, input) in self.inputs.iter_mut().enumerate() {
+            if !input.has_record(step) {
+                continue;
+            }
             let Some(head) = input.queue.front_mut() else { continue };
             let time = match head.time {
                 Some(time) => time,
@@ -198,7 +208,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
 
     /// Tells the machine when everything has been read: once, and again as a heartbeat when live.
     pub fn idle(&mut self, step: Option<&Step>, batch: &mut Vec<Item<Model>>) {
-        if self.inputs.iter().any(|input| !input.queue.is_empty() || !input.is_read_out(step)) {
+        if self.inputs.iter().any(|input| input.has_record(step) || !input.is_read_out(step)) {
             return;
         }
         let due = match step {

@@ -85,7 +85,12 @@ pub(super) fn run<S: Stage>(shop: &Shop<S>, transactional_id: &str) -> Result<()
     while !shop.stop.load(Ordering::Relaxed) {
         shop.board.worker(transactional_id, Phase::Joining);
         let joined = Instant::now();
-        let error = match Worker::join(shop, transactional_id).and_then(|mut worker| worker.work()) {
+        let worked = Worker::join(shop, transactional_id).and_then(|mut worker| {
+            worker.work()?;
+            worker.member.close();
+            Ok(())
+        });
+        let error = match worked {
             Ok(()) => return Ok(()),
             Err(WorkerError::Transport(error)) if !matches!(error, TransportError::Configuration(_)) => error,
             Err(error) => return Err(error),
@@ -139,10 +144,7 @@ impl<'a, S: Stage> Worker<'a, S> {
                 Err(error) => return Err(error),
             }
         }
-        let ended = self.commit();
-        let drained = std::mem::take(&mut self.shards);
-        drop(drained);
-        ended
+        self.commit()
     }
 
     fn take_in(&mut self, news: News) -> Result<(), WorkerError> {

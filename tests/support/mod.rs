@@ -113,6 +113,11 @@ pub fn record(offset: i64, at: i64, key: &str, value: impl Into<Vec<u8>>) -> Rec
 
 /// Events and follow-ups in time order, with a few that are broken, early, late, repeated or corrected.
 pub fn sequence(seed: u64, n: usize) -> Vec<Item<Model>> {
+    disordered(seed, n, true)
+}
+
+/// The same without late events where `late` is false.
+pub fn disordered(seed: u64, n: usize, late: bool) -> Vec<Item<Model>> {
     let mut random = SplitMix64::new(seed);
     let mut timed: Vec<(i64, InputIndex, String, Vec<u8>)> = Vec::new();
     for number in 0..n {
@@ -126,7 +131,7 @@ pub fn sequence(seed: u64, n: usize) -> Vec<Item<Model>> {
             2 => format!("{{\"id\":\"e{number}\",\"at\":{at},\"amount\":\"7\"}}").into_bytes(),
             _ => format!("{{\"id\":\"e{number}\",\"at\":{at},\"amount\":{amount},\"card\":\"c{card}\"}}").into_bytes(),
         };
-        let late = if random.below(30) == 0 { 60_000 } else { 0 };
+        let late = if late && random.below(30) == 0 { 60_000 } else { 0 };
         timed.push((at + late, EVENTS, shop.to_owned(), value));
         let mut follow = |after: i64, body: String| {
             let known = at + after;
