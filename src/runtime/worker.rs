@@ -143,6 +143,9 @@ impl<'a, S: Stage> Worker<'a, S> {
                 Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(&why)?,
                 Err(error) => return Err(error),
             }
+            if self.open.is_none() && self.shop.pace.step().is_some() {
+                self.show_positions();
+            }
         }
         self.commit()
     }
@@ -370,10 +373,10 @@ impl<'a, S: Stage> Worker<'a, S> {
                 }
             }
         }
-        self.show_positions();
         Ok(())
     }
 
+    /// For whoever waits in stepped mode until nothing moves any more.
     fn show_positions(&mut self) {
         let role = self.shop.stage.role();
         for state in self.shards.values_mut() {
