@@ -3,7 +3,7 @@
 //! `DRIFTLESS_TEST_BROKERS=127.0.0.1:9092 cargo test --test kafka_transport -- --ignored`
 //! Every test makes topics and groups of its own, so they run side by side and on a broker that is in use.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,7 +39,7 @@ impl Cluster {
 
     fn create(&self, short: &str, partitions: i32) -> String {
         let spec = TopicSpec { name: self.topic(short), partitions, replication: -1, config: vec![] };
-        assert_eq!(self.kafka.create(std::slice::from_ref(&spec)).unwrap(), [spec.name.clone()]);
+        assert_eq!(self.kafka.create(std::slice::from_ref(&spec)).unwrap(), std::slice::from_ref(&spec.name));
         spec.name
     }
 

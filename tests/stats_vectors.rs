@@ -3,7 +3,7 @@
 //! `tests/fixtures/reference_vectors.json` names, for every case, its inputs, the library and version that computed the
 //! expected values, and the absolute tolerance. Every case of the file is run; a kind nobody checks fails.
 
-#![expect(clippy::unwrap_used, reason = "a broken fixture fails the test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a broken fixture fails the test")]
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ fn every_case_agrees_with_its_library() {
             "chi2_two_sample_counts" => chi_square(case, inputs[0], inputs[1]),
             "binary_metrics" => binary_metrics(case, inputs[0], inputs[1]),
             "roc_auc_one_class" => {
-                assert_eq!(auc(&labels(inputs[0]), inputs[1]), None, "{}", case.id)
+                assert_eq!(auc(&labels(inputs[0]), inputs[1]), None, "{}", case.id);
             }
             "special_functions" => special_functions(case),
             kind => panic!("{}: nothing checks kind `{kind}`", case.id),

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Builds [`FixedHasher`]s without a random seed. Iteration order over such a map is still not part of any output:
+/// Builds hashers without a random seed. Iteration order over such a map is still not part of any output:
 /// what is published from a map is sorted first.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FixedState;

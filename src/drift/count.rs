@@ -14,6 +14,7 @@ pub struct Batch<'a> {
 
 /// Adds the given rows of a batch to `into`, which [`Profile::empty_counts`] made. A row that a column does not have is
 /// missing there, so that every signal's total is the number of rows counted.
+#[expect(clippy::needless_pass_by_value, reason = "a range or the like, walked once per signal")]
 pub fn count(profile: &Profile, batch: Batch<'_>, rows: impl Iterator<Item = usize> + Clone, into: &mut [BinCounts]) {
     let columns = batch.columns.iter().map(Vec::as_slice).take(profile.len().saturating_sub(1)).chain([batch.scores]);
     for ((signal, column), counts) in profile.iter().zip(columns).zip(into) {

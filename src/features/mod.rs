@@ -267,7 +267,7 @@ impl Group {
                     slot.add(index, ring, event.at, |column| event.table.number(column.0, event.row));
                     true
                 }
-                of => {
+                of @ Source::Kind(_) => {
                     let source = plan.sources.iter().position(|source| *source == of);
                     source.and_then(|source| slot.last(source)).is_none_or(|last| last < event.at)
                 }

@@ -71,14 +71,14 @@ pub(super) struct GroupPlan {
 
 impl Ring {
     /// Doubles of one pane.
-    pub fn stride(&self) -> usize {
+    pub(super) fn stride(&self) -> usize {
         PANE_HEAD + PANE_FIELD * self.fields.len()
     }
 }
 
 impl GroupPlan {
     /// Compiles the windows of grouping `index`.
-    pub fn new(params: &FeatureParams, index: usize, key_fields: Vec<TextIndex>) -> Self {
+    pub(super) fn new(params: &FeatureParams, index: usize, key_fields: Vec<TextIndex>) -> Self {
         let mut plan = GroupPlan {
             key_fields,
             rings: Vec::new(),

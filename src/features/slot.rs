@@ -33,7 +33,7 @@ pub(super) struct Reading<'a> {
 }
 
 impl Slot {
-    pub fn new(plan: &GroupPlan) -> Self {
+    pub(super) fn new(plan: &GroupPlan) -> Self {
         Slot {
             doubles: vec![0.0; plan.width].into(),
             heads: vec![NONE; plan.rings.len()].into(),
@@ -45,19 +45,19 @@ impl Slot {
     }
 
     /// The latest time of a source, if any.
-    pub fn last(&self, source: usize) -> Option<Timestamp> {
+    pub(super) fn last(&self, source: usize) -> Option<Timestamp> {
         self.last.get(source).copied().filter(|time| *time != NONE).map(Timestamp::from_millis)
     }
 
     /// Notes a record of a source.
-    pub fn note(&mut self, source: usize, at: Timestamp) {
+    pub(super) fn note(&mut self, source: usize, at: Timestamp) {
         if let Some(last) = self.last.get_mut(source) {
             *last = (*last).max(at.millis());
         }
     }
 
     /// Adds a record to a ring; one older than the ring reaches is left out.
-    pub fn add(&mut self, index: usize, ring: &Ring, at: Timestamp, value: impl Fn(NumberIndex) -> f64) {
+    pub(super) fn add(&mut self, index: usize, ring: &Ring, at: Timestamp, value: impl Fn(NumberIndex) -> f64) {
         let pane = at.interval(ring.pane);
         let count = ring.panes as i64;
         let head = self.heads[index];
@@ -89,7 +89,7 @@ impl Slot {
     }
 
     /// Reads a ring as of `at`; without `newest` the pane that holds `at` is left out.
-    pub fn read(&mut self, index: usize, ring: &Ring, at: Timestamp, newest: bool) -> Reading<'_> {
+    pub(super) fn read(&mut self, index: usize, ring: &Ring, at: Timestamp, newest: bool) -> Reading<'_> {
         let pane = at.interval(ring.pane);
         let head = self.heads[index];
         let cache = ring.cache..ring.cache + ring.stride();
@@ -109,7 +109,7 @@ impl Slot {
         Reading { closed: &self.cache[cache], newest }
     }
 
-    pub fn encode(&self, plan: &GroupPlan, out: &mut Writer) {
+    pub(super) fn encode(&self, plan: &GroupPlan, out: &mut Writer) {
         out.signed(self.touched.millis());
         for time in &self.last {
             out.signed(*time);
@@ -130,7 +130,7 @@ impl Slot {
         }
     }
 
-    pub fn decode(plan: &GroupPlan, reader: &mut Reader<'_>) -> Result<Self, BinaryError> {
+    pub(super) fn decode(plan: &GroupPlan, reader: &mut Reader<'_>) -> Result<Self, BinaryError> {
         let mut slot = Slot::new(plan);
         slot.touched = Timestamp::from_millis(reader.signed()?);
         for time in &mut slot.last {
@@ -187,7 +187,7 @@ impl Reading<'_> {
     }
 
     /// A statistic of the window; NaN where the window holds no value.
-    pub fn statistic(&self, statistic: Statistic) -> f64 {
+    pub(super) fn statistic(&self, statistic: Statistic) -> f64 {
         let (field, known) = match statistic {
             Statistic::Count => return self.sum(0),
             Statistic::Sum(field) | Statistic::Mean(field) | Statistic::Max(field) => {

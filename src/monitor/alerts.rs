@@ -51,30 +51,30 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub fn end(self) -> Timestamp {
+    pub(super) fn end(self) -> Timestamp {
         self.start.plus(self.length)
     }
 }
 
 impl Alerts {
-    pub fn open(&self) -> usize {
+    pub(super) fn open(&self) -> usize {
         self.by_signal.len()
     }
 
-    pub fn is_open(&self, signal: &str) -> bool {
+    pub(super) fn is_open(&self, signal: &str) -> bool {
         self.by_signal.contains_key(signal)
     }
 
-    pub fn incident(&self) -> Option<&Incident> {
+    pub(super) fn incident(&self) -> Option<&Incident> {
         self.incident.as_ref()
     }
 
-    pub fn incident_mut(&mut self) -> Option<&mut Incident> {
+    pub(super) fn incident_mut(&mut self) -> Option<&mut Incident> {
         self.incident.as_mut()
     }
 
     /// Open alerts, drifted features before `performance` and `score`, by signal.
-    pub fn all(&self) -> impl Iterator<Item = &DriftAlert> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &DriftAlert> {
         self.by_signal.values()
     }
 }

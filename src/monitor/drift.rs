@@ -22,7 +22,7 @@ pub(super) struct Counts {
 
 impl Counts {
     /// Takes the counts of a shard in; those of another version than the one in charge have no use.
-    pub fn report(&mut self, shard: i32, window: DriftWindow, champion: u32) {
+    pub(super) fn report(&mut self, shard: i32, window: DriftWindow, champion: u32) {
         let judged = self.judged.is_some_and(|judged| window.start < judged);
         if window.model_version == champion && champion == self.version && !judged {
             self.windows.entry(window.start).or_default().insert(shard, window.signals);
@@ -30,7 +30,7 @@ impl Counts {
     }
 
     /// Another version is in charge.
-    pub fn keep_only(&mut self, version: u32) {
+    pub(super) fn keep_only(&mut self, version: u32) {
         self.version = version;
         self.windows.clear();
         self.judged = None;

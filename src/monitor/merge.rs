@@ -26,7 +26,7 @@ impl Default for Shards {
 }
 
 impl Shards {
-    pub fn report(&mut self, summary: &Summary) {
+    pub(super) fn report(&mut self, summary: &Summary) {
         let shard = Shard {
             watermark: summary.watermark,
             idle: summary.idle,
@@ -39,7 +39,7 @@ impl Shards {
     /// The multiple of `every` that all `expected` shards have passed, if it has moved: by the least watermark of those
     /// that still have something to read, or the greatest if none has. Shards publish at the same multiples, so what
     /// is known at one of them does not depend on the order in which shards report.
-    pub fn advance(&mut self, expected: i32, every: Span) -> Option<Timestamp> {
+    pub(super) fn advance(&mut self, expected: i32, every: Span) -> Option<Timestamp> {
         if (self.by_number.len() as i64) < i64::from(expected) {
             return None;
         }
@@ -54,12 +54,12 @@ impl Shards {
     }
 
     /// Event time of the first event of all.
-    pub fn first_event(&self) -> Option<Timestamp> {
+    pub(super) fn first_event(&self) -> Option<Timestamp> {
         self.by_number.values().filter_map(|shard| shard.first_event).min()
     }
 
     /// Labels joined by all shards.
-    pub fn labels(&self) -> u64 {
+    pub(super) fn labels(&self) -> u64 {
         self.by_number.values().map(|shard| shard.labels).sum()
     }
 }

@@ -31,7 +31,7 @@ struct Merged {
 }
 
 impl Windows {
-    pub fn report(&mut self, shard: i32, window: PerformanceWindow) {
+    pub(super) fn report(&mut self, shard: i32, window: PerformanceWindow) {
         let key = (window.start, window.model_version, window.arm);
         self.windows.entry(key).or_default().shards.insert(shard, window);
         self.changed.insert(key);

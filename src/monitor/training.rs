@@ -26,7 +26,7 @@ struct Asked {
 
 impl Trainings {
     /// A training has ended.
-    pub fn concluded(&mut self, incident_id: Option<&str>) {
+    pub(super) fn concluded(&mut self, incident_id: Option<&str>) {
         if self.running.as_deref() == incident_id {
             self.running = None;
         }

@@ -44,7 +44,7 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Forgets everything; what was decoded ahead is decoded again at its turn.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.events.clear();
         self.follow_ups.clear();
         self.ahead.iter_mut().for_each(VecDeque::clear);
@@ -64,7 +64,7 @@ pub(super) struct Decoders {
 }
 
 impl Decoders {
-    pub fn new(params: &PipelineParams) -> Self {
+    pub(super) fn new(params: &PipelineParams) -> Self {
         let events = EventDecoder::new(&params.events);
         let labels = LabelDecoder::new(&params.labels);
         Decoders {
@@ -80,13 +80,13 @@ impl Decoders {
     }
 
     /// Rows of both inputs, none yet.
-    pub fn rows(&self) -> Rows {
+    pub(super) fn rows(&self) -> Rows {
         Rows { events: self.events.table(), follow_ups: self.labels.table(), ahead: Default::default() }
     }
 
     /// Decodes a record that will be handled soon and returns the time by which it takes its place among the inputs:
     /// event time or known-at time, and for a record that is to be rejected its own timestamp.
-    pub fn ahead(&mut self, input: InputIndex, record: &Record, rows: &mut Rows) -> Timestamp {
+    pub(super) fn ahead(&mut self, input: InputIndex, record: &Record, rows: &mut Rows) -> Timestamp {
         let decoded = self.decode(input, record, rows);
         let time = match decoded {
             Decoded::Event { at, .. } | Decoded::FollowUp { at, .. } => at,
@@ -97,7 +97,7 @@ impl Decoders {
     }
 
     /// The record's row: the one decoded ahead, if it is there, else a new one.
-    pub fn take(&mut self, input: InputIndex, record: &Record, rows: &mut Rows) -> Decoded {
+    pub(super) fn take(&mut self, input: InputIndex, record: &Record, rows: &mut Rows) -> Decoded {
         let ahead = &mut rows.ahead[usize::from(input != EVENTS)];
         match ahead.pop_front_if(|(offset, _)| *offset == record.offset) {
             Some((_, decoded)) => decoded,
@@ -117,17 +117,17 @@ impl Decoders {
     }
 
     /// Text column of the event id among the events.
-    pub fn event_id_column(&self) -> Option<usize> {
+    pub(super) fn event_id_column(&self) -> Option<usize> {
         self.events.id()
     }
 
     /// Text column of the event id among the follow-ups.
-    pub fn follow_up_id_column(&self) -> usize {
+    pub(super) fn follow_up_id_column(&self) -> usize {
         self.labels.event_id()
     }
 
     /// Where the number columns of a kind start.
-    pub fn first_column(&self, kind: KindIndex) -> usize {
+    pub(super) fn first_column(&self, kind: KindIndex) -> usize {
         self.labels.first_column(kind.0)
     }
 
@@ -150,11 +150,11 @@ impl Decoders {
         let row = table.rows();
         self.events.decode(value(record)?, table)?;
         self.event_rules.check(table, row, 0)?;
-        if let Some(field) = self.key_column.and_then(|column| table.text(column, row)) {
-            if field != key {
-                let message = "the record key differs from the field that names it";
-                return Err(Reject::new(RejectCode::KeyMismatch, message));
-            }
+        if let Some(field) = self.key_column.and_then(|column| table.text(column, row))
+            && field != key
+        {
+            let message = "the record key differs from the field that names it";
+            return Err(Reject::new(RejectCode::KeyMismatch, message));
         }
         if self.events.id().is_some_and(|column| table.text(column, row).is_none_or(<[u8]>::is_empty)) {
             return Err(Reject::new(RejectCode::Missing, "the event id is missing"));
@@ -164,7 +164,7 @@ impl Decoders {
     }
 
     /// Decodes and checks a follow-up into a new row of `table`; a rejected one leaves no row.
-    pub fn follow_up(&mut self, record: &Record, table: &mut Table) -> Decoded {
+    pub(super) fn follow_up(&mut self, record: &Record, table: &mut Table) -> Decoded {
         let rows = table.rows();
         match self.try_follow_up(record, table) {
             Ok(decoded) => decoded,
@@ -233,6 +233,7 @@ impl Decoders {
     }
 }
 
+#[derive(Clone, Copy)]
 struct TimeOf {
     row: usize,
     cell: Option<TimeCell>,

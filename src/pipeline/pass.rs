@@ -59,7 +59,7 @@ struct FollowUpAt {
 }
 
 impl Scratch {
-    pub fn new(decoders: &Decoders, width: usize) -> Self {
+    pub(super) fn new(decoders: &Decoders, width: usize) -> Self {
         Scratch {
             rows: decoders.rows(),
             decoded: Vec::new(),
@@ -124,6 +124,7 @@ impl Pipeline {
     }
 
     /// The passes over a run without a tick inside. `first` is the position of its first record in the batch.
+    #[expect(clippy::too_many_arguments, reason = "what a pass borrows apart from the pipeline")]
     fn run(&mut self, items: &[Item<Model>], first: usize, scratch: &mut Scratch, now: Timestamp, out: &mut Outbox) {
         if items.is_empty() {
             return;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    Candidate, Dataset, DatasetParams, ExampleRow, Examples, LabelRow, NotEnough, Step, Training, TrainingInputs,
-    TrainingOutcome, TrainingParams, train,
+    Candidate, Dataset, DatasetParams, ExampleRow, Examples, FitTask, LabelRow, NotEnough, Step, Training,
+    TrainingInputs, TrainingOutcome, TrainingParams, train,
 };
 use crate::data::params::ModelFamily;
 use crate::data::{Arm, Span, Timestamp};
+use crate::drift::SignalProfile;
 use crate::model::{Columns, Layout, Model};
 use crate::stats::SplitMix64;
 
@@ -99,7 +100,7 @@ fn the_same_seed_gives_the_same_bytes_however_tasks_are_run() {
         let second = loop {
             match training.advance(parts) {
                 Step::Run(tasks) => {
-                    let mut by_last: Vec<_> = tasks.iter().rev().map(|task| task.run()).collect();
+                    let mut by_last: Vec<_> = tasks.iter().rev().map(FitTask::run).collect();
                     by_last.reverse();
                     parts = by_last;
                 }
@@ -147,7 +148,7 @@ fn columns_of_nothing_infinity_and_huge_values_do_not_spoil_training() {
 fn a_constant_column_has_no_importance() {
     for family in FAMILIES {
         let model = candidate(inputs(&[family])).model;
-        let importance: Vec<f64> = model.profile().iter().map(|signal| signal.importance()).collect();
+        let importance: Vec<f64> = model.profile().iter().map(SignalProfile::importance).collect();
         assert_eq!(importance[3], 0.0, "{family:?}");
         assert!(importance[0] > importance[2], "{family:?} {importance:?}");
         assert!((importance[..4].iter().sum::<f64>() - 1.0).abs() < 1e-9);

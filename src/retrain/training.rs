@@ -87,7 +87,7 @@ impl Training {
     pub fn advance(&mut self, parts: Vec<Result<FitPart, FitError>>) -> Step {
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Begin => self.begin(),
-            Stage::Choose { split, fittings } => self.choose(split, fittings, parts),
+            Stage::Choose { split, fittings } => self.choose(split, &fittings, parts),
             Stage::Finish { split, fitting, fitted_rows } => {
                 let outcome = match fitting.combine(parts) {
                     Ok(fitted) => self.conclude(&split, fitted, &fitted_rows),
@@ -120,14 +120,14 @@ impl Training {
         Step::Run(tasks)
     }
 
-    fn choose(&mut self, split: Split, fittings: Vec<Fitting>, parts: Vec<Result<FitPart, FitError>>) -> Step {
+    fn choose(&mut self, split: Split, fittings: &[Fitting], parts: Vec<Result<FitPart, FitError>>) -> Step {
         let data = &self.inputs.data;
         let rows = data.rows().range(split.validation.clone());
         let labels = data.labels().get(split.validation.clone()).unwrap_or_default();
         let mut parts = parts.into_iter();
         let mut best = None;
         let mut failure = FitError::Lost;
-        for fitting in &fittings {
+        for fitting in fittings {
             let own = parts.by_ref().take(fitting.tasks().len()).collect();
             let fitted = match fitting.combine(own) {
                 Ok(fitted) => fitted,

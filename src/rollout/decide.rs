@@ -48,7 +48,8 @@ pub fn decide(candidate: &ModelRecord, ledger: &Ledger, params: &PromoteParams) 
         gain.high,
         evidence.n_holdout
     );
-    if !(gain.low > params.min_gain) {
+    let is_surely_above = gain.low > params.min_gain;
+    if !is_surely_above {
         return Decision::Refuse { why: format!("{numbers}: not surely above {}", params.min_gain) };
     }
     if ledger.is_frozen() {

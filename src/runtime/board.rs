@@ -36,46 +36,46 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn worker(&self, name: &str, phase: Phase) {
+    pub(super) fn worker(&self, name: &str, phase: Phase) {
         self.facts().workers.insert(name.to_owned(), phase);
     }
 
-    pub fn position(&self, reader: &'static str, at: &TopicPartition, next: i64) {
+    pub(super) fn position(&self, reader: &'static str, at: &TopicPartition, next: i64) {
         self.facts().positions.insert((reader, at.clone()), next);
     }
 
-    pub fn position_of(&self, reader: &'static str, at: &TopicPartition) -> Option<i64> {
+    pub(super) fn position_of(&self, reader: &'static str, at: &TopicPartition) -> Option<i64> {
         self.facts().positions.get(&(reader, at.clone())).copied()
     }
 
-    pub fn step_done(&self, shard: i32, step: u64) {
+    pub(super) fn step_done(&self, shard: i32, step: u64) {
         self.facts().steps.insert(shard, step);
     }
 
-    pub fn steps_done(&self, shards: i32, step: u64) -> bool {
+    pub(super) fn steps_done(&self, shards: i32, step: u64) -> bool {
         let facts = self.facts();
         (0..shards).all(|shard| facts.steps.get(&shard).is_some_and(|done| *done >= step))
     }
 
-    pub fn trainings(&self, change: isize) {
+    pub(super) fn trainings(&self, change: isize) {
         let mut facts = self.facts();
         facts.trainings = facts.trainings.saturating_add_signed(change);
     }
 
-    pub fn trainings_open(&self) -> usize {
+    pub(super) fn trainings_open(&self) -> usize {
         self.facts().trainings
     }
 
-    pub fn fail(&self, error: &RoleError) {
+    pub(super) fn fail(&self, error: &RoleError) {
         self.facts().failed.get_or_insert_with(|| (error.role, error.why.clone()));
     }
 
-    pub fn failed(&self) -> Option<RoleError> {
+    pub(super) fn failed(&self) -> Option<RoleError> {
         self.facts().failed.as_ref().map(|(role, why)| RoleError { role, why: why.clone() })
     }
 
     /// What is still missing before the process is ready, in words.
-    pub fn missing(&self) -> Vec<String> {
+    pub(super) fn missing(&self) -> Vec<String> {
         let facts = self.facts();
         let mut missing: Vec<String> = facts
             .workers

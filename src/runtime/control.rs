@@ -21,16 +21,16 @@ pub(super) struct Models {
 }
 
 impl Models {
-    pub fn new(store: Arc<Store>) -> Self {
+    pub(super) fn new(store: Arc<Store>) -> Self {
         Models { store, loaded: Mutex::default() }
     }
 
-    pub fn store(&self) -> &Arc<Store> {
+    pub(super) fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
     /// The model of an artifact.
-    pub fn load(&self, artifact: &ArtifactRef) -> Result<Arc<Model>, StoreError> {
+    pub(super) fn load(&self, artifact: &ArtifactRef) -> Result<Arc<Model>, StoreError> {
         let lock = || self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(model) = lock().get(&artifact.sha256) {
             return Ok(model.clone());
@@ -57,7 +57,7 @@ pub(super) struct ControlTail {
 }
 
 impl ControlTail {
-    pub fn open(transport: &dyn Transport, topic: &str, models: Arc<Models>) -> Result<Self, TransportError> {
+    pub(super) fn open(transport: &dyn Transport, topic: &str, models: Arc<Models>) -> Result<Self, TransportError> {
         let mut reader = transport.reader(&[topic.to_owned()])?;
         let at = TopicPartition::new(topic, 0);
         let bounds = transport.bounds(topic)?.and_then(|bounds| bounds.first().copied());
@@ -80,7 +80,7 @@ impl ControlTail {
     }
 
     /// Takes in what has been written since.
-    pub fn poll(&mut self, timeout: Duration) -> Result<(), TransportError> {
+    pub(super) fn poll(&mut self, timeout: Duration) -> Result<(), TransportError> {
         let mut news = Vec::new();
         self.reader.poll(timeout, 1_000, &mut news)?;
         for news in news {
@@ -132,38 +132,38 @@ impl ControlTail {
 
     /// Whether the log has been read to its end once with every record at hand. From then on an artifact that cannot be
     /// fetched holds up the records from its own on, and nothing else.
-    pub fn is_ready(&self) -> bool {
+    pub(super) fn is_ready(&self) -> bool {
         self.caught_up
     }
 
     /// Every record before this offset is at hand.
-    pub fn next(&self) -> i64 {
+    pub(super) fn next(&self) -> i64 {
         self.waiting.front().map_or(self.next, |(offset, _)| *offset)
     }
 
     /// Next offset of the log for someone who has taken everything before `taken`: past control records of the log
     /// where nothing is left.
-    pub fn settled(&self, taken: i64) -> i64 {
+    pub(super) fn settled(&self, taken: i64) -> i64 {
         if self.at_end && self.items(taken, None).next().is_none() { self.next() } else { taken }
     }
 
     /// The partition that is followed.
-    pub fn at(&self) -> &TopicPartition {
+    pub(super) fn at(&self) -> &TopicPartition {
         &self.at
     }
 
     /// The fold of all records at hand.
-    pub fn ledger(&self) -> &Ledger {
+    pub(super) fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
     /// The loaded model of the version in charge; `None` for the base rate.
-    pub fn champion(&self) -> Option<Arc<Model>> {
+    pub(super) fn champion(&self) -> Option<Arc<Model>> {
         self.models.load(self.ledger.artifact(self.ledger.champion())?).ok()
     }
 
     /// Records from `from` on, those before `until` only.
-    pub fn items(&self, from: i64, until: Option<i64>) -> impl Iterator<Item = &Arc<ControlItem<Model>>> {
+    pub(super) fn items(&self, from: i64, until: Option<i64>) -> impl Iterator<Item = &Arc<ControlItem<Model>>> {
         let start = self.items.partition_point(|item| item.offset < from);
         self.items[start..].iter().take_while(move |item| until.is_none_or(|until| item.offset < until))
     }

@@ -31,7 +31,7 @@ pub(super) struct Job {
 
 impl Job {
     /// Starts a training on what `log` holds.
-    pub fn start(order: Order, log: Arc<Mutex<ExampleLog>>) -> std::io::Result<Job> {
+    pub(super) fn start(order: Order, log: Arc<Mutex<ExampleLog>>) -> std::io::Result<Job> {
         let (sender, result) = sync_channel(1);
         let (layout, params) = (order.layout.clone(), order.params.clone());
         let (cutoff, maturity, champion) = (order.cutoff, order.maturity, order.champion_model.clone());
@@ -49,7 +49,7 @@ impl Job {
     }
 
     /// How the training ended, once it has.
-    pub fn finished(&self) -> Option<TrainingOutcome> {
+    pub(super) fn finished(&self) -> Option<TrainingOutcome> {
         match self.result.try_recv() {
             Ok(outcome) => Some(outcome),
             Err(TryRecvError::Empty) => None,
@@ -59,7 +59,7 @@ impl Job {
         }
     }
 
-    pub fn took(&self) -> Duration {
+    pub(super) fn took(&self) -> Duration {
         self.since.elapsed()
     }
 }

@@ -30,11 +30,11 @@ pub(super) enum Pace {
 }
 
 impl Pace {
-    pub fn stepped() -> Self {
+    pub(super) fn stepped() -> Self {
         Pace::Stepped(Mutex::default())
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         match self {
             Pace::Live => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -45,7 +45,7 @@ impl Pace {
     }
 
     /// The step at present; `None` when live.
-    pub fn step(&self) -> Option<Arc<Step>> {
+    pub(super) fn step(&self) -> Option<Arc<Step>> {
         match self {
             Pace::Live => None,
             Pace::Stepped(step) => Some(lock(step).clone()),
@@ -53,7 +53,7 @@ impl Pace {
     }
 
     /// Begins the next step.
-    pub fn advance(&self, next: impl FnOnce(u64) -> Step) {
+    pub(super) fn advance(&self, next: impl FnOnce(u64) -> Step) {
         if let Pace::Stepped(step) = self {
             let mut step = lock(step);
             *step = Arc::new(next(step.number + 1));

@@ -70,9 +70,37 @@ struct Replay {
     replayed: u64,
 }
 
+impl Replay {
+    /// Fetches until the queues hold what `record` took; false if more has to come.
+    fn gather(&mut self, record: &JournalRecord) -> Result<bool, TransportError> {
+        let mut wanted = vec![0u64; self.queues.len()];
+        for step in &record.steps {
+            if let JournalStep::Run { input, records, .. } = step
+                && let Some(count) = wanted.get_mut(usize::from(input.0))
+            {
+                *count += records;
+            }
+        }
+        let lacking = |replay: &Replay| replay.queues.iter().zip(&wanted).any(|(queue, n)| (queue.len() as u64) < *n);
+        if !lacking(self) {
+            return Ok(true);
+        }
+        let mut news = Vec::new();
+        self.reader.poll(Duration::from_millis(20), 10_000, &mut news)?;
+        for news in news {
+            if let News::Record { input, record, .. } = news
+                && let Some(queue) = self.queues.get_mut(input)
+            {
+                queue.push_back(record);
+            }
+        }
+        Ok(!lacking(self))
+    }
+}
+
 impl<M: Machine<Model = Model>> Restore<M> {
     /// Begins; `committed` is what the group has committed for each input.
-    pub fn begin<S: Stage<Machine = M>>(
+    pub(super) fn begin<S: Stage<Machine = M>>(
         context: &Context<'_, S>,
         shard: i32,
         committed: Vec<Option<i64>>,
@@ -103,7 +131,7 @@ impl<M: Machine<Model = Model>> Restore<M> {
     }
 
     /// Goes on for about `budget`; the shard once it is up to date.
-    pub fn advance<S: Stage<Machine = M>>(
+    pub(super) fn advance<S: Stage<Machine = M>>(
         mut self,
         context: &Context<'_, S>,
         budget: Duration,
@@ -121,7 +149,8 @@ impl<M: Machine<Model = Model>> Restore<M> {
             self.replay = Some(self.open(context)?);
         }
         while let Some(record) = self.journal.records.front() {
-            if !self.gather(record.clone())? {
+            let Some(replay) = self.replay.as_mut() else { break };
+            if !replay.gather(record)? {
                 if Instant::now() >= until {
                     return Ok(Progress::Restoring(Box::new(self)));
                 }
@@ -239,33 +268,6 @@ impl<M: Machine<Model = Model>> Restore<M> {
         reader.start(&starts)?;
         let queues = topics.iter().map(|_| VecDeque::new()).collect();
         Ok(Replay { reader, queues, last: None, replayed: 0 })
-    }
-
-    /// Fetches until the queues hold what `record` took; false if more has to come.
-    fn gather(&mut self, record: JournalRecord) -> Result<bool, RestoreError> {
-        let Some(replay) = self.replay.as_mut() else { return Ok(false) };
-        let mut wanted = vec![0u64; replay.queues.len()];
-        for step in &record.steps {
-            if let JournalStep::Run { input, records, .. } = step {
-                if let Some(count) = wanted.get_mut(usize::from(input.0)) {
-                    *count += records;
-                }
-            }
-        }
-        let lacking = |replay: &Replay| replay.queues.iter().zip(&wanted).any(|(queue, n)| (queue.len() as u64) < *n);
-        if !lacking(replay) {
-            return Ok(true);
-        }
-        let mut news = Vec::new();
-        replay.reader.poll(Duration::from_millis(20), 10_000, &mut news)?;
-        for news in news {
-            if let News::Record { input, record, .. } = news {
-                if let Some(queue) = replay.queues.get_mut(input) {
-                    queue.push_back(record);
-                }
-            }
-        }
-        Ok(!lacking(replay))
     }
 
     fn replay<S: Stage<Machine = M>>(

@@ -409,7 +409,7 @@ impl Tail {
                         Ok(Ok(())) => {}
                         Ok(Err(error)) => return Err(TransportError::Retriable(error.to_string()).into()),
                         Err(error) => {
-                            tracing::error!(topic, partition, offset = record.offset, %error, "example_unreadable")
+                            tracing::error!(topic, partition, offset = record.offset, %error, "example_unreadable");
                         }
                     }
                     (input, partition, record.offset + 1)

@@ -85,18 +85,18 @@ impl Input {
     }
 
     /// Everything before this has been taken and committed; past control records of the log where it is read out.
-    pub fn settled(&self) -> i64 {
+    pub(super) fn settled(&self) -> i64 {
         if self.queue.is_empty() && self.at_end && self.committed == self.next { self.fetched } else { self.committed }
     }
 
     /// Records waiting to be taken.
-    pub fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.queue.len()
     }
 }
 
 impl<M: Machine<Model = Model>> Shard<M> {
-    pub fn new(number: i32, machine: M, start: Start) -> Self {
+    pub(super) fn new(number: i32, machine: M, start: Start) -> Self {
         let inputs = start.inputs.into_iter().map(|Position { at, next }| Input {
             at,
             queue: VecDeque::new(),
@@ -118,11 +118,11 @@ impl<M: Machine<Model = Model>> Shard<M> {
         }
     }
 
-    pub fn inputs(&mut self) -> &mut [Input] {
+    pub(super) fn inputs(&mut self) -> &mut [Input] {
         &mut self.inputs
     }
 
-    pub fn fetched(&mut self, input: usize, record: Record) {
+    pub(super) fn fetched(&mut self, input: usize, record: Record) {
         if let Some(input) = self.inputs.get_mut(input) {
             input.fetched = record.offset + 1;
             input.at_end = false;
@@ -130,7 +130,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
         }
     }
 
-    pub fn ended(&mut self, input: usize, next: i64) {
+    pub(super) fn ended(&mut self, input: usize, next: i64) {
         if let Some(input) = self.inputs.get_mut(input) {
             input.fetched = input.fetched.max(next);
             input.at_end = true;
@@ -138,7 +138,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
     }
 
     /// Takes commands in that have not been taken yet; true if there were any.
-    pub fn command<'a>(
+    pub(super) fn command<'a>(
         &mut self,
         commands: impl Iterator<Item = &'a Arc<ControlItem<Model>>>,
         batch: &mut Vec<Item<Model>>,
@@ -155,12 +155,12 @@ impl<M: Machine<Model = Model>> Shard<M> {
     }
 
     /// Next offset of the control log.
-    pub fn control(&self) -> i64 {
+    pub(super) fn control(&self) -> i64 {
         self.control.next
     }
 
     /// Takes at most `max` records in order.
-    pub fn take(&mut self, max: usize, step: Option<&Step>, batch: &mut Vec<Item<Model>>) {
+    pub(super) fn take(&mut self, max: usize, step: Option<&Step>, batch: &mut Vec<Item<Model>>) {
         while batch.len() < max {
             let Some(index) = self.first(step) else { return };
             let Some(Queued { record, .. }) = self.inputs[index].queue.pop_front() else { return };
@@ -196,18 +196,18 @@ impl<M: Machine<Model = Model>> Shard<M> {
     }
 
     fn journal(&mut self, input: InputIndex, offset: i64) {
-        if let Some(JournalStep::Run { input: of, last, records, .. }) = self.steps.last_mut() {
-            if *of == input {
-                *last = offset;
-                *records += 1;
-                return;
-            }
+        if let Some(JournalStep::Run { input: of, last, records, .. }) = self.steps.last_mut()
+            && *of == input
+        {
+            *last = offset;
+            *records += 1;
+            return;
         }
         self.steps.push(JournalStep::Run { input, first: offset, last: offset, records: 1 });
     }
 
     /// Tells the machine when everything has been read: once, and again as a heartbeat when live.
-    pub fn idle(&mut self, step: Option<&Step>, batch: &mut Vec<Item<Model>>) {
+    pub(super) fn idle(&mut self, step: Option<&Step>, batch: &mut Vec<Item<Model>>) {
         if self.inputs.iter().any(|input| input.has_record(step) || !input.is_read_out(step)) {
             return;
         }
@@ -223,17 +223,17 @@ impl<M: Machine<Model = Model>> Shard<M> {
     }
 
     /// The last step that has been read whole.
-    pub fn step_done(&self) -> u64 {
+    pub(super) fn step_done(&self) -> u64 {
         self.idle.step
     }
 
     /// Whether the open transaction holds anything of this shard.
-    pub fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         !self.steps.is_empty()
     }
 
     /// The journal record of the open transaction.
-    pub fn record(&mut self, stamp: Stamp<'_>) -> JournalRecord {
+    pub(super) fn record(&mut self, stamp: Stamp<'_>) -> JournalRecord {
         JournalRecord {
             sequence: self.sequence,
             now: stamp.now,
@@ -247,11 +247,11 @@ impl<M: Machine<Model = Model>> Shard<M> {
     }
 
     /// Where the inputs stand, for the commit.
-    pub fn positions(&self) -> impl Iterator<Item = Position> + '_ {
+    pub(super) fn positions(&self) -> impl Iterator<Item = Position> + '_ {
         self.inputs.iter().map(|input| Position { at: input.at.clone(), next: input.next })
     }
 
-    pub fn commit(&mut self) {
+    pub(super) fn commit(&mut self) {
         self.machine.commit();
         self.outbox.clear();
         self.steps.clear();
@@ -263,7 +263,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
     }
 
     /// Takes the open transaction back; returns where the inputs have to be fetched from again.
-    pub fn rollback(&mut self) -> Vec<Position> {
+    pub(super) fn rollback(&mut self) -> Vec<Position> {
         self.machine.rollback();
         self.outbox.clear();
         self.steps.clear();

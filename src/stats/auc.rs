@@ -34,7 +34,7 @@ impl AucResult {
 ///
 /// `None` when a class is absent, the lengths differ, or a score is NaN. Infinite scores rank as usual. With a single row
 /// in a class, or no spread at all (perfect separation, all scores equal), DeLong's formula has nothing to measure and
-/// [`hanley_mcneil_variance`] stands in, so that the error is never 0.
+/// the variance of Hanley and McNeil (1982) stands in, so that the error is never 0.
 ///
 /// ```
 /// use driftless::stats::auc;

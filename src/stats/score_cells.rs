@@ -5,7 +5,7 @@
 //! apart the small scores of a rare event.
 
 /// Score cells over [0, 1].
-pub const CELLS: usize = 512;
+pub(super) const CELLS: usize = 512;
 /// Cells per octave; also those of the linear part below 2^-8.
 const CELLS_PER_OCTAVE: usize = 32;
 

@@ -5,7 +5,7 @@
 
 /// A word at its place.
 #[derive(Clone, Copy, Debug)]
-pub struct Word<'a> {
+pub(crate) struct Word<'a> {
     pub text: &'a str,
     /// Byte position in the code.
     pub at: usize,
@@ -13,23 +13,23 @@ pub struct Word<'a> {
 
 /// A name that follows a root such as `crate` or `std` in a path or a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Child {
+pub(crate) struct Child {
     pub name: String,
     pub line: usize,
 }
 
 /// The source without comments, texts, characters and `#[cfg(test)]` items.
-pub fn code_only(source: &str) -> String {
+pub(crate) fn code_only(source: &str) -> String {
     blank_tests(&blank_texts(source))
 }
 
 /// Line of a byte position, counted from 1.
-pub fn line_of(code: &str, at: usize) -> usize {
+pub(crate) fn line_of(code: &str, at: usize) -> usize {
     code.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 /// All words: identifiers, keywords and numbers.
-pub fn words(code: &str) -> Vec<Word<'_>> {
+pub(crate) fn words(code: &str) -> Vec<Word<'_>> {
     let mut words = Vec::new();
     let mut start = None;
     for (at, c) in code.char_indices().chain([(code.len(), ' ')]) {
@@ -47,7 +47,7 @@ pub fn words(code: &str) -> Vec<Word<'_>> {
 }
 
 /// The names directly below `root` in every path: `c` and `d` for `a` in `a::{c::X, d}` and `a::d::y()`.
-pub fn children(code: &str, root: &str) -> Vec<Child> {
+pub(crate) fn children(code: &str, root: &str) -> Vec<Child> {
     let mut found = Vec::new();
     for word in words(code) {
         if word.text == root && !code[..word.at].trim_end().ends_with("::") {
@@ -58,7 +58,7 @@ pub fn children(code: &str, root: &str) -> Vec<Child> {
 }
 
 /// The modules at the root of the crate that a file of `module` (`["a", "b"]` for `src/a/b.rs`) names.
-pub fn crate_modules(code: &str, module: &[String]) -> Vec<Child> {
+pub(crate) fn crate_modules(code: &str, module: &[String]) -> Vec<Child> {
     let mut found = children(code, "crate");
     let mut passed = 0;
     for word in words(code) {

@@ -14,7 +14,7 @@ use driftless::model::{Estimator, Layout, Lineage, Linear, LinearParts, Model, M
 use driftless::pipeline::{EVENTS, LABELS, Pipeline};
 use driftless::stats::SplitMix64;
 
-pub const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 app = "shops"
 
 [events]
@@ -93,15 +93,15 @@ history = "4h"
 holdout = "20m"
 "#;
 
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config::parse(CONFIG).unwrap()
 }
 
-pub fn pipeline(shard: i32) -> Pipeline {
+pub(crate) fn pipeline(shard: i32) -> Pipeline {
     Pipeline::new(Arc::new(driftless::runtime::pipeline_params(&config()).unwrap()), shard)
 }
 
-pub fn record(offset: i64, at: i64, key: &str, value: impl Into<Vec<u8>>) -> Record {
+pub(crate) fn record(offset: i64, at: i64, key: &str, value: impl Into<Vec<u8>>) -> Record {
     Record {
         offset,
         timestamp: Timestamp::from_millis(at),
@@ -112,12 +112,12 @@ pub fn record(offset: i64, at: i64, key: &str, value: impl Into<Vec<u8>>) -> Rec
 }
 
 /// Events and follow-ups in time order, with a few that are broken, early, late, repeated or corrected.
-pub fn sequence(seed: u64, n: usize) -> Vec<Item<Model>> {
+pub(crate) fn sequence(seed: u64, n: usize) -> Vec<Item<Model>> {
     disordered(seed, n, true)
 }
 
 /// The same without late events where `late` is false.
-pub fn disordered(seed: u64, n: usize, late: bool) -> Vec<Item<Model>> {
+pub(crate) fn disordered(seed: u64, n: usize, late: bool) -> Vec<Item<Model>> {
     let mut random = SplitMix64::new(seed);
     let mut timed: Vec<(i64, InputIndex, String, Vec<u8>)> = Vec::new();
     for number in 0..n {
@@ -170,7 +170,7 @@ pub fn disordered(seed: u64, n: usize, late: bool) -> Vec<Item<Model>> {
 }
 
 /// A linear model for the layout; versions differ in one coefficient.
-pub fn model(version: u32) -> Arc<Model> {
+pub(crate) fn model(version: u32) -> Arc<Model> {
     let names = config().features.names;
     let width = names.len();
     let mut random = SplitMix64::new(u64::from(version));
@@ -211,7 +211,7 @@ pub fn model(version: u32) -> Arc<Model> {
     Arc::new(Model::new(parts).unwrap())
 }
 
-pub fn evidence(gain: f64) -> Evidence {
+pub(crate) fn evidence(gain: f64) -> Evidence {
     let at = Timestamp::from_millis;
     let gain = Gain { mean: gain, low: gain - 0.05, high: gain + 0.05 };
     Evidence {
@@ -228,7 +228,7 @@ pub fn evidence(gain: f64) -> Evidence {
     }
 }
 
-pub fn command(command: ModelCommand, version: u32, replaces: u32) -> ModelRecord {
+pub(crate) fn command(command: ModelCommand, version: u32, replaces: u32) -> ModelRecord {
     ModelRecord {
         command,
         version,
@@ -256,9 +256,9 @@ fn promotion(version: u32, replaces: u32, offset: i64) -> Item<Model> {
 }
 
 /// An output as owned bytes, to be compared.
-pub type Written = (Sink, Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>);
+pub(crate) type Written = (Sink, Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>);
 
-pub fn written(out: &Outbox) -> Vec<Written> {
+pub(crate) fn written(out: &Outbox) -> Vec<Written> {
     let owned = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
     out.iter()
         .map(|output| {

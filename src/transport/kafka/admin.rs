@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::Quiet;
@@ -115,7 +116,7 @@ fn offsets(
         .iter()
         .map(|partition| {
             let element = answer.find_partition(topic, *partition);
-            if let Some(Err(error)) = element.as_ref().map(|element| element.error()) {
+            if let Some(Err(error)) = element.as_ref().map(TopicPartitionListElem::error) {
                 return Err(failed(&what(), &error));
             }
             match element.map(|element| element.offset()) {

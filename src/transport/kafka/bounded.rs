@@ -5,7 +5,7 @@
 //! no way back from that but the end of the process, which the protocol is made to survive.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl<T: Send + 'static> DerefMut for Bounded<T> {
 impl<T: Send + 'static> Drop for Bounded<T> {
     fn drop(&mut self) {
         let Some(client) = self.client.take() else { return };
-        let (done, finished) = channel();
+        let (done, finished) = sync_channel(1);
         let spawned = thread::Builder::new().name(format!("drop {}", self.what)).spawn(move || {
             drop(client);
             // Nobody listens any more when the limit has passed.
@@ -61,19 +61,20 @@ impl<T: Send + 'static> Drop for Bounded<T> {
 
 /// Ends the process when a guarded call does not return in time.
 pub(super) struct Watchdog {
-    calls: Option<Sender<Call>>,
+    calls: Option<SyncSender<Call>>,
 }
 
 struct Call {
     what: &'static str,
     limit: Duration,
-    returned: std::sync::mpsc::Receiver<()>,
+    returned: Receiver<()>,
 }
 
 impl Watchdog {
     /// Starts the thread that watches.
     pub(super) fn start() -> std::io::Result<Self> {
-        let (calls, guarded) = channel::<Call>();
+        // One thread makes the calls, one after the other.
+        let (calls, guarded) = sync_channel::<Call>(1);
         thread::Builder::new().name("kafka watchdog".to_owned()).spawn(move || {
             for call in guarded {
                 if call.returned.recv_timeout(call.limit) == Err(RecvTimeoutError::Timeout) {
@@ -91,7 +92,7 @@ impl Watchdog {
 
     /// Runs a call that has to return within `limit`.
     pub(super) fn guard<R>(&self, what: &'static str, limit: Duration, call: impl FnOnce() -> R) -> R {
-        let (done, returned) = channel();
+        let (done, returned) = sync_channel(1);
         if let Some(calls) = &self.calls {
             // The watching thread ends only with this sender.
             let _ = calls.send(Call { what, limit, returned });
@@ -122,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_bounded_client_is_dropped_before_the_drop_returns() {
-        let (alive, gone) = channel::<()>();
+        let (alive, gone) = sync_channel::<()>(1);
         drop(Bounded::new("test", alive));
         assert!(gone.recv().is_err());
     }

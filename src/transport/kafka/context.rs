@@ -13,6 +13,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
@@ -174,7 +175,7 @@ impl ClientContext for Rebalances {
 }
 
 fn numbers(list: &TopicPartitionList) -> Vec<i32> {
-    list.elements().iter().map(|element| element.partition()).collect()
+    list.elements().iter().map(TopicPartitionListElem::partition).collect()
 }
 
 /// Accepts an assignment that never delivers: the placeholder offset keeps librdkafka from asking for committed ones

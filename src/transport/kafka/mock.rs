@@ -6,7 +6,7 @@
 //! 5 MiB or 100,000 records per partition and forgets everything with the process.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,14 +38,14 @@ fn locked(groups: &Groups) -> MutexGuard<'_, BTreeMap<String, Group>> {
 struct CreateTopic {
     name: String,
     partitions: i32,
-    answer: Sender<Result<(), String>>,
+    answer: SyncSender<Result<(), String>>,
 }
 
 /// A mock cluster of one broker, and a transport over it.
 pub struct Embedded {
     kafka: Kafka,
     brokers: String,
-    topics: Mutex<Sender<CreateTopic>>,
+    topics: Mutex<SyncSender<CreateTopic>>,
     groups: Arc<Groups>,
     workers: usize,
 }
@@ -56,8 +56,8 @@ impl Embedded {
     /// # Errors
     /// `Retriable` if the broker cannot be started.
     pub fn start(workers: usize) -> Result<Self, TransportError> {
-        let (topics, wanted) = channel();
-        let (started, starting) = channel();
+        let (topics, wanted) = sync_channel(1);
+        let (started, starting) = sync_channel(1);
         // The cluster's handle cannot move between threads, so it lives and dies on one.
         thread::Builder::new()
             .name("embedded broker".to_owned())
@@ -83,7 +83,7 @@ impl Embedded {
     }
 }
 
-fn serve(started: &Sender<Result<String, String>>, wanted: &Receiver<CreateTopic>) {
+fn serve(started: &SyncSender<Result<String, String>>, wanted: &Receiver<CreateTopic>) {
     let cluster = match MockCluster::new(1) {
         Ok(cluster) => cluster,
         Err(error) => {
@@ -151,7 +151,7 @@ impl Transport for Embedded {
             if self.kafka.bounds(&topic.name)?.is_some() {
                 continue;
             }
-            let (answer, answered) = channel();
+            let (answer, answered) = sync_channel(1);
             let wanted = CreateTopic { name: topic.name.clone(), partitions: topic.partitions, answer };
             let sent = self.topics.lock().unwrap_or_else(PoisonError::into_inner).send(wanted);
             let result = sent
