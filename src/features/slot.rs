@@ -2,8 +2,8 @@
 //!
 //! A window of span S in n panes covers, for an event at time t, the pane that holds t and the n-1 before it: between
 //! S - S/n and S of time. Panes are combined from the oldest to the newest, always in that order, so that sums are the
-//! same bit for bit however often they are read. The combination of all panes but the newest is kept until the newest
-//! changes; it can be computed again at any time and is not state.
+//! same bit for bit however often they are read. The combination of all panes but the newest is kept until one
+//! of them changes; it can be computed again at any time and is not state.
 
 use super::plan::{GroupPlan, Ring, Statistic};
 use crate::data::params::NumberIndex;
@@ -71,7 +71,8 @@ impl Slot {
         } else if pane <= head - count {
             return;
         }
-        if pane < self.cached_for[index] {
+        // Of what the cache holds, an older record changes a pane, and a newer one than all before drops panes.
+        if pane < self.cached_for[index] || head < self.heads[index] && pane > self.cached_for[index] {
             self.cached_for[index] = NONE;
         }
         let cells = &mut self.doubles[ring.range(pane)];
