@@ -1,1 +1,36 @@
-fn main() {}
+//! The `driftless` command: arguments in, one command run, an exit code out.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use driftless::cli::{self, check, models, run, topics};
+
+/// Keeps machine-learning models honest on live Kafka streams.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run roles against a Kafka cluster.
+    Run(run::RunArgs),
+    /// Check a configuration and print what it means; needs no broker.
+    Check(check::CheckArgs),
+    /// Create the topics of a configuration, or list them.
+    Topics(topics::TopicsArgs),
+    /// List model versions, promote, roll back, freeze.
+    Models(models::ModelsArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Topics(args) => topics::run(&args),
+        Command::Models(args) => models::run(&args),
+    };
+    cli::exit_code(result)
+}

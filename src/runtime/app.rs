@@ -21,6 +21,9 @@ use crate::transport::{Position, Transport, TransportError};
 
 /// How long [`App::stop`] waits for a thread.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
+/// How long a cluster may take to answer when the application starts.
+const START_LIMIT: Duration = Duration::from_secs(60);
+const START_PAUSE: Duration = Duration::from_millis(500);
 /// Rows of a file of the training log.
 const FILE_ROWS: usize = 50_000;
 
@@ -97,7 +100,7 @@ impl App {
         } else {
             RETRAIN
         };
-        let shards = check_topics(&setup).map_err(|error| RoleError::new(first, error))?;
+        let shards = patiently(|| check_topics(&setup)).map_err(|error| RoleError::new(first, error))?;
         let pace = if setup.stepped { Pace::stepped() } else { Pace::Live };
         let mut app = App {
             board: Arc::default(),
@@ -264,6 +267,20 @@ impl App {
             }
         }
         self.board.failed().map_or(Ok(()), Err)
+    }
+}
+
+/// Asks again while the cluster does not answer: it may be starting, or electing leaders of topics just made.
+fn patiently<T>(mut ask: impl FnMut() -> Result<T, TransportError>) -> Result<T, TransportError> {
+    let until = Instant::now() + START_LIMIT;
+    loop {
+        match ask() {
+            Err(TransportError::Retriable(why)) if Instant::now() < until => {
+                tracing::warn!(why, "cluster_not_ready");
+                std::thread::sleep(START_PAUSE);
+            }
+            answer => return answer,
+        }
     }
 }
 

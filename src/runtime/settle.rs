@@ -23,7 +23,10 @@ impl App {
             if let Some(error) = self.failed() {
                 return Err(error);
             }
-            let (resting, ends) = self.look().map_err(|error| RoleError::new("runtime", error))?;
+            let (resting, ends) = match self.look() {
+                Err(TransportError::Retriable(_)) => (false, Vec::new()),
+                looked => looked.map_err(|error| RoleError::new("runtime", error))?,
+            };
             // Every role consumes what the others write: at rest is when a second look finds the same ends.
             if resting && rested.as_ref() == Some(&ends) {
                 return Ok(());

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up is to fail loudly")]
 
+pub(crate) mod bench;
+
 use std::sync::Arc;
 
 use driftless::config::Config;
@@ -95,6 +97,11 @@ holdout = "20m"
 
 pub(crate) fn config() -> Config {
     Config::parse(CONFIG).unwrap()
+}
+
+/// The same application under another name.
+pub(crate) fn config_of(app: &str) -> Config {
+    Config::parse(&CONFIG.replace("\"shops\"", &format!("\"{app}\""))).unwrap()
 }
 
 pub(crate) fn pipeline(shard: i32) -> Pipeline {

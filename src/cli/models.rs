@@ -1,0 +1,231 @@
+//! `driftless models`: what the control log says, and an operator's records in it.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use serde::Serialize;
+
+use super::connect::{ConfigArgs, kafka};
+use crate::codec::{read, write};
+use crate::config::Config;
+use crate::data::{ModelCommand, ModelRecord, Timestamp};
+use crate::rollout::{Effect, Ledger};
+use crate::transport::{News, Outgoing, Position, TopicPartition, Transport};
+
+/// How long the log may take to be read.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Arguments of `driftless models`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ModelsArgs {
+    #[command(subcommand)]
+    command: ModelsCommand,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum ModelsCommand {
+    /// List the versions: who is in charge, what became of the others, and their numbers.
+    List {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Print the records as JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a registered version in charge.
+    Promote {
+        /// The version, such as `3`.
+        version: u32,
+        #[command(flatten)]
+        note: Note,
+    },
+    /// Put the version in charge again that was before.
+    Rollback {
+        #[command(flatten)]
+        note: Note,
+    },
+    /// Keep the monitor from promoting.
+    Freeze {
+        #[command(flatten)]
+        note: Note,
+    },
+    /// Let the monitor promote again.
+    Unfreeze {
+        #[command(flatten)]
+        note: Note,
+    },
+}
+
+/// Who and why, for the audit.
+#[derive(Clone, Debug, clap::Args)]
+struct Note {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Why, for the audit.
+    #[arg(long)]
+    why: String,
+    /// Who; `$USER` by default.
+    #[arg(long)]
+    by: Option<String>,
+}
+
+/// The control log, read to its end.
+struct Log {
+    records: Vec<(ModelRecord, Effect)>,
+    ledger: Ledger,
+}
+
+/// One version in a listing.
+#[derive(Serialize)]
+struct Listed<'a> {
+    version: u32,
+    state: &'static str,
+    #[serde(flatten)]
+    registered: &'a ModelRecord,
+}
+
+/// Lists, or writes a record and says whether it took effect.
+///
+/// # Errors
+/// A wrong configuration, a cluster that does not answer, a command that makes no sense as things stand.
+pub fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        ModelsCommand::List { config, json } => {
+            let config = config.load()?;
+            let log = follow(&kafka(&config, "models")?, &config)?;
+            list(&log, *json, &mut std::io::stdout().lock())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ModelsCommand::Promote { version, note } => order(note, |ledger| {
+            if *version != 0 && !ledger.versions().contains_key(version) {
+                bail!("v{version} is not registered; `driftless models list` shows what is");
+            }
+            Ok((ModelCommand::Promoted, *version))
+        }),
+        ModelsCommand::Rollback { note } => order(note, |ledger| {
+            let before = ledger.previous().context("no version was in charge before the present one")?;
+            Ok((ModelCommand::RolledBack, before))
+        }),
+        ModelsCommand::Freeze { note } => order(note, |ledger| Ok((ModelCommand::Frozen, ledger.champion()))),
+        ModelsCommand::Unfreeze { note } => order(note, |ledger| Ok((ModelCommand::Unfrozen, ledger.champion()))),
+    }
+}
+
+fn follow(cluster: &dyn Transport, config: &Config) -> anyhow::Result<Log> {
+    let topic = &config.topics.models;
+    let bounds = cluster.bounds(topic)?.and_then(|all| all.first().copied());
+    let bounds =
+        bounds.with_context(|| format!("topic `{topic}` does not exist; `driftless topics create` makes it"))?;
+    let mut reader = cluster.reader(std::slice::from_ref(topic))?;
+    reader.start(&[Position { at: TopicPartition::new(topic.as_str(), 0), next: bounds.start }])?;
+    let mut log = Log { records: Vec::new(), ledger: Ledger::default() };
+    let until = Instant::now() + LIMIT;
+    let mut news = Vec::new();
+    while Instant::now() < until {
+        reader.poll(Duration::from_millis(100), 1_000, &mut news)?;
+        for news in news.drain(..) {
+            match news {
+                News::Record { record, .. } => {
+                    let record: ModelRecord = read("control", record.value.as_deref())?;
+                    let effect = log.ledger.apply(&record);
+                    log.records.push((record, effect));
+                }
+                News::End { .. } => return Ok(log),
+                News::Assigned(_) | News::Revoked(_) | News::Lost(_) => {}
+            }
+        }
+    }
+    bail!("`{topic}` could not be read to its end within {} s", LIMIT.as_secs())
+}
+
+fn list(log: &Log, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    let champion = log.ledger.champion();
+    if !json {
+        let frozen = if log.ledger.is_frozen() { ", promotions are frozen" } else { "" };
+        writeln!(out, "v{champion} is in charge{frozen}")?;
+        if champion == 0 {
+            writeln!(out, "(version 0 is the base rate, which answers before the first model)")?;
+        }
+    }
+    for (version, known) in log.ledger.versions() {
+        let was = log.records.iter().any(|(record, effect)| *effect == Effect::Switched && record.version == *version);
+        let state = match (*version == champion, was, known.refused) {
+            (true, ..) => "in charge",
+            (_, true, _) => "was in charge",
+            (.., true) => "refused",
+            _ => "candidate",
+        };
+        let registered = &known.registered;
+        if json {
+            serde_json::to_writer(&mut *out, &Listed { version: *version, state, registered })?;
+            writeln!(out)?;
+            continue;
+        }
+        let family = registered.family.as_deref().unwrap_or("");
+        write!(out, "v{version:<4} {state:14} {family:8} {}", registered.at)?;
+        if let Some(evidence) = &registered.evidence {
+            let gain = evidence.log_loss_gain;
+            let auc = evidence.candidate.auc.unwrap_or(f64::NAN);
+            write!(
+                out,
+                "  auc {auc:.3}  log loss {:.4}, better by {:+.4} [{:+.4}, {:+.4}] than v{}",
+                evidence.candidate.log_loss, gain.mean, gain.low, gain.high, registered.replaces
+            )?;
+        }
+        writeln!(out, "  {}", registered.why)?;
+    }
+    Ok(())
+}
+
+fn order(note: &Note, choose: impl FnOnce(&Ledger) -> anyhow::Result<(ModelCommand, u32)>) -> anyhow::Result<ExitCode> {
+    let config = note.config.load()?;
+    let cluster = kafka(&config, "models")?;
+    let log = follow(&cluster, &config)?;
+    let (command, version) = choose(&log.ledger)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let record = ModelRecord {
+        command,
+        version,
+        replaces: log.ledger.champion(),
+        at: Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap_or(i64::MAX)),
+        by: note.by.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "operator".to_owned()),
+        why: note.why.clone(),
+        incident_id: None,
+        family: None,
+        feature_layout: None,
+        artifact: None,
+        evidence: None,
+    };
+    let mut value = Vec::new();
+    write(&record, &mut value);
+    let mut publisher = cluster.publisher()?;
+    publisher.send(&Outgoing {
+        topic: &config.topics.models,
+        partition: Some(0),
+        key: Some(format!("v{version}").as_bytes()),
+        value: Some(&value),
+        headers: &[],
+        timestamp: None,
+    })?;
+    publisher.flush()?;
+    let after = follow(&cluster, &config)?;
+    let effect = after.records.iter().rev().find(|(read, _)| *read == record).map(|(_, effect)| *effect);
+    let mut out = std::io::stdout().lock();
+    match effect {
+        Some(Effect::Void) | None => {
+            writeln!(
+                out,
+                "{} v{version}: void, nothing changed; v{} is in charge",
+                command.name(),
+                after.ledger.champion()
+            )?;
+            Ok(ExitCode::FAILURE)
+        }
+        Some(Effect::Switched | Effect::Noted) => {
+            writeln!(out, "{} v{version}; v{} is in charge", command.name(), after.ledger.champion())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

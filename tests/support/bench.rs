@@ -1,0 +1,195 @@
+//! An application over any transport, stepped through a sequence, and what it has published.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up is to fail loudly")]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use driftless::config::Config;
+use driftless::data::{Item, Prediction, Timestamp};
+use driftless::runtime::{App, AppSetup, Roles};
+use driftless::transport::{News, Outgoing, Position, TopicPartition, TopicSpec, Transport};
+
+use super::disordered;
+
+const PARTITIONS: i32 = 2;
+const STEP_MS: i64 = 600_000;
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// An application with its topics and store.
+pub struct Bench {
+    pub transport: Arc<dyn Transport>,
+    pub config: Arc<Config>,
+    pub store: tempfile::TempDir,
+}
+
+/// What is published for good, partition by partition.
+#[derive(Debug, PartialEq)]
+pub struct Published {
+    pub predictions: Vec<Vec<Vec<u8>>>,
+    pub outcomes: Vec<Vec<Vec<u8>>>,
+    pub dead_letters: Vec<Vec<Vec<u8>>>,
+    pub performance: Vec<Vec<Vec<u8>>>,
+    pub alerts: Vec<Vec<Vec<u8>>>,
+}
+
+impl Bench {
+    /// Creates the topics of `config` with a store of their own.
+    pub fn new(transport: Arc<dyn Transport>, mut config: Config) -> Self {
+        let store = tempfile::tempdir().unwrap();
+        config.store.path = store.path().to_owned();
+        let specs: Vec<TopicSpec> = config
+            .topics
+            .named()
+            .into_iter()
+            .map(|topic| TopicSpec {
+                name: topic.name.to_owned(),
+                partitions: match topic.key.rsplit('.').next() {
+                    Some("drift-alerts" | "performance" | "summaries" | "models" | "monitor-journal") => 1,
+                    _ => PARTITIONS,
+                },
+                replication: -1,
+                config: Vec::new(),
+            })
+            .collect();
+        transport.create(&specs).unwrap();
+        Bench { transport, config: Arc::new(config), store }
+    }
+
+    pub fn start(&self) -> App {
+        App::start(AppSetup {
+            config: self.config.clone(),
+            transport: self.transport.clone(),
+            roles: Roles::ALL,
+            instance: "a".into(),
+            stepped: true,
+        })
+        .unwrap()
+    }
+
+    /// Publishes the records of the sequence in steps; `between` is called before every step and may restart the app.
+    pub fn run(&self, seed: u64, n: usize, mut between: impl FnMut(usize, App) -> App) {
+        let mut publisher = self.transport.publisher().unwrap();
+        let topics = &self.config.topics;
+        let names = [topics.events.clone(), topics.labels.clone().unwrap()];
+        let mut app = self.start();
+        let mut step = 0;
+        let mut now = STEP_MS;
+        // No late events: a late one changes a window whose verdict may be out, by how far the other shard is.
+        for item in disordered(seed, n, false) {
+            let Item::Record { input, record } = item else { continue };
+            while record.timestamp.millis() >= now {
+                publisher.flush().unwrap();
+                app = between(step, app);
+                self.step(&app, now);
+                (step, now) = (step + 1, now + STEP_MS);
+            }
+            publisher
+                .send(&Outgoing {
+                    topic: &names[usize::from(input.0)],
+                    partition: None,
+                    key: record.key.as_deref(),
+                    value: record.value.as_deref(),
+                    headers: &[],
+                    timestamp: Some(record.timestamp),
+                })
+                .unwrap();
+        }
+        publisher.flush().unwrap();
+        self.step(&app, now);
+        app.stop().unwrap();
+    }
+
+    pub fn step(&self, app: &App, now: i64) {
+        let topics = &self.config.topics;
+        let mut ends = Vec::new();
+        for topic in [&topics.events, topics.labels.as_ref().unwrap()] {
+            for (partition, bounds) in self.transport.bounds(topic).unwrap().unwrap().into_iter().enumerate() {
+                ends.push(Position { at: TopicPartition::new(topic.as_str(), partition as i32), next: bounds.end });
+            }
+        }
+        app.advance(Timestamp::from_millis(now), &ends).unwrap();
+        app.settle(LIMIT).unwrap();
+    }
+
+    /// All committed values of a topic, partition by partition.
+    pub fn values(&self, topic: &str) -> Vec<Vec<Vec<u8>>> {
+        let bounds = self.transport.bounds(topic).unwrap().unwrap();
+        let mut reader = self.transport.reader(&[topic.to_owned()]).unwrap();
+        let starts: Vec<Position> = bounds
+            .iter()
+            .enumerate()
+            .map(|(partition, bounds)| Position {
+                at: TopicPartition::new(topic, partition as i32),
+                next: bounds.start,
+            })
+            .collect();
+        reader.start(&starts).unwrap();
+        let mut values = vec![Vec::new(); bounds.len()];
+        let mut ended = BTreeSet::new();
+        let until = Instant::now() + LIMIT;
+        while ended.len() < bounds.len() {
+            assert!(Instant::now() < until, "`{topic}` cannot be read to its end");
+            let mut news = Vec::new();
+            reader.poll(Duration::from_millis(100), 10_000, &mut news).unwrap();
+            for news in news {
+                match news {
+                    News::Record { partition, record, .. } => {
+                        values[partition as usize].push(record.value.unwrap_or_default().into_vec());
+                    }
+                    News::End { partition, .. } => {
+                        ended.insert(partition);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        values
+    }
+
+    pub fn published(&self) -> Published {
+        let topics = &self.config.topics;
+        Published {
+            predictions: self.values(&topics.predictions),
+            outcomes: self.values(&topics.outcomes),
+            dead_letters: self.values(&topics.dead_letters),
+            performance: self.values(&topics.performance),
+            alerts: self.values(&topics.drift_alerts),
+        }
+    }
+}
+
+/// Which topics differ and where first; a comparison of whole topics would print megabytes.
+pub fn differences(one: &Published, other: &Published) -> Vec<String> {
+    let topics = [
+        ("predictions", &one.predictions, &other.predictions),
+        ("outcomes", &one.outcomes, &other.outcomes),
+        ("dead letters", &one.dead_letters, &other.dead_letters),
+        ("performance", &one.performance, &other.performance),
+        ("alerts", &one.alerts, &other.alerts),
+    ];
+    let mut found = Vec::new();
+    for (topic, one, other) in topics {
+        for (partition, (one, other)) in one.iter().zip(other).enumerate() {
+            if let Some(at) = (0..one.len().max(other.len())).find(|at| one.get(*at) != other.get(*at)) {
+                let text = |values: &[Vec<u8>]| values.get(at).map(|value| String::from_utf8_lossy(value).into_owned());
+                found.push(format!("{topic} {partition} at {at}: {:?} / {:?}", text(one), text(other)));
+            }
+        }
+    }
+    found
+}
+
+/// No event has two predictions, and there are results at all.
+pub fn assert_whole(published: &Published) {
+    let ids: Vec<String> = published
+        .predictions
+        .iter()
+        .flatten()
+        .map(|value| serde_json::from_slice::<Prediction>(value).unwrap().event_id)
+        .collect();
+    let distinct: BTreeSet<&String> = ids.iter().collect();
+    assert_eq!(distinct.len(), ids.len(), "an event was predicted twice");
+    assert!(ids.len() > 100 && !published.performance[0].is_empty());
+}
