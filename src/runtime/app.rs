@@ -1,6 +1,5 @@
 //! Roles running in this process.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -131,7 +130,7 @@ impl App {
             params: Arc::new(params),
             topics: config.topics.clone(),
             config: config.digest(),
-            shown: Mutex::new(BTreeMap::new()),
+            shown: Mutex::default(),
         };
         let shop = Arc::new(self.shop(stage, models));
         (0..config.score.workers.max(1)).try_for_each(|number| self.spawn_worker(&shop, number))

@@ -1,6 +1,6 @@
 //! The control log, followed: records in log order, each with the artifact of the version it names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::codec::read;
 use crate::data::{ArtifactRef, ControlItem, ModelRecord};
 use crate::model::Model;
 use crate::registry::{Store, StoreError};
-use crate::rollout::Ledger;
+use crate::rollout::{Effect, Ledger};
 use crate::transport::{News, Position, Reader, TopicPartition, Transport, TransportError};
 
 /// How long to wait before an artifact that could not be fetched is tried again.
@@ -48,6 +48,8 @@ pub(super) struct ControlTail {
     models: Arc<Models>,
     ledger: Ledger,
     items: Vec<Arc<ControlItem<Model>>>,
+    /// Offsets of records without effect at their place in the log.
+    void: BTreeSet<i64>,
     /// Records whose artifact has not been fetched yet, the first one first.
     waiting: std::collections::VecDeque<(i64, ModelRecord)>,
     next: i64,
@@ -71,6 +73,7 @@ impl ControlTail {
             models,
             ledger: Ledger::default(),
             items: Vec::new(),
+            void: BTreeSet::new(),
             waiting: std::collections::VecDeque::new(),
             next: bounds.start,
             at_end: false,
@@ -124,7 +127,9 @@ impl ControlTail {
                 }
             };
             if let Some((offset, record)) = self.waiting.pop_front() {
-                self.ledger.apply(&record);
+                if self.ledger.apply(&record) == Effect::Void {
+                    self.void.insert(offset);
+                }
                 self.items.push(Arc::new(ControlItem { offset, record, model }));
             }
         }
@@ -150,6 +155,11 @@ impl ControlTail {
     /// The partition that is followed.
     pub(super) fn at(&self) -> &TopicPartition {
         &self.at
+    }
+
+    /// Whether the record at this offset has no effect: stale, or senseless at its place.
+    pub(super) fn is_void(&self, offset: i64) -> bool {
+        self.void.contains(&offset)
     }
 
     /// The fold of all records at hand.

@@ -8,7 +8,9 @@
 mod app;
 mod board;
 mod control;
+mod decisions;
 mod job;
+mod letters;
 mod pace;
 mod restore;
 mod retrain;

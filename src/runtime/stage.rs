@@ -28,6 +28,9 @@ pub(super) trait Stage: Send + Sync + 'static {
     /// everything.
     fn is_paced(&self) -> bool;
 
+    /// Whether the commands it takes in are told as log lines: one stage does, so that each is told once.
+    fn tells_decisions(&self) -> bool;
+
     /// A machine has been brought up to date: what it has counted so far has been shown before.
     fn restored(&self, shard: i32, machine: &Self::Machine);
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
+use super::letters::DeadLetters;
 use super::stage::Stage;
 use super::watch;
 use crate::config::params::Topics;
@@ -14,8 +16,27 @@ pub(super) struct ScoreStage {
     pub params: Arc<PipelineParams>,
     pub topics: Topics,
     pub config: String,
-    /// What has been shown of each shard so far.
-    pub shown: Mutex<BTreeMap<i32, pipeline::Tally>>,
+    /// What has been shown so far.
+    pub shown: Mutex<Shown>,
+}
+
+/// What has been shown of the shards of this process.
+#[derive(Default)]
+pub(super) struct Shown {
+    shards: BTreeMap<i32, ShownShard>,
+    dead_letters: DeadLetters,
+}
+
+#[derive(Clone, Copy, Default)]
+struct ShownShard {
+    tally: pipeline::Tally,
+    version: u32,
+}
+
+impl ShownShard {
+    fn of(machine: &Pipeline) -> Self {
+        ShownShard { tally: machine.tally(), version: machine.model_version() }
+    }
 }
 
 /// The name of the score role.
@@ -50,15 +71,25 @@ impl Stage for ScoreStage {
         true
     }
 
+    fn tells_decisions(&self) -> bool {
+        false
+    }
+
     fn restored(&self, shard: i32, machine: &Pipeline) {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(shard, machine.tally());
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.shards.insert(shard, ShownShard::of(machine));
     }
 
     fn observe(&self, shard: i32, machine: &Pipeline) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = shown.insert(shard, machine.tally()).unwrap_or_default();
-        watch::scored(SCORE, machine, &before);
-        watch::identity(shown.values().copied());
+        let now = ShownShard::of(machine);
+        let before = shown.shards.insert(shard, now).unwrap_or_default();
+        watch::scored(SCORE, machine, &before.tally);
+        watch::identity(shown.shards.values().map(|shard| shard.tally));
+        shown.dead_letters.add(&now.tally, &before.tally, Instant::now());
+        if now.version != before.version {
+            tracing::info!(shard, version = now.version, replaced = before.version, "model_switched");
+        }
     }
 }
 
@@ -97,6 +128,10 @@ impl Stage for MonitorStage {
 
     fn is_paced(&self) -> bool {
         false
+    }
+
+    fn tells_decisions(&self) -> bool {
+        true
     }
 
     fn restored(&self, _shard: i32, machine: &Monitor) {

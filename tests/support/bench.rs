@@ -18,7 +18,7 @@ const STEP_MS: i64 = 600_000;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// An application with its topics and store.
-pub struct Bench {
+pub(crate) struct Bench {
     pub transport: Arc<dyn Transport>,
     pub config: Arc<Config>,
     pub store: tempfile::TempDir,
@@ -26,7 +26,7 @@ pub struct Bench {
 
 /// What is published for good, partition by partition.
 #[derive(Debug, PartialEq)]
-pub struct Published {
+pub(crate) struct Published {
     pub predictions: Vec<Vec<Vec<u8>>>,
     pub outcomes: Vec<Vec<Vec<u8>>>,
     pub dead_letters: Vec<Vec<Vec<u8>>>,
@@ -36,7 +36,7 @@ pub struct Published {
 
 impl Bench {
     /// Creates the topics of `config` with a store of their own.
-    pub fn new(transport: Arc<dyn Transport>, mut config: Config) -> Self {
+    pub(crate) fn new(transport: Arc<dyn Transport>, mut config: Config) -> Self {
         let store = tempfile::tempdir().unwrap();
         config.store.path = store.path().to_owned();
         let specs: Vec<TopicSpec> = config
@@ -57,7 +57,7 @@ impl Bench {
         Bench { transport, config: Arc::new(config), store }
     }
 
-    pub fn start(&self) -> App {
+    pub(crate) fn start(&self) -> App {
         App::start(AppSetup {
             config: self.config.clone(),
             transport: self.transport.clone(),
@@ -69,7 +69,7 @@ impl Bench {
     }
 
     /// Publishes the records of the sequence in steps; `between` is called before every step and may restart the app.
-    pub fn run(&self, seed: u64, n: usize, mut between: impl FnMut(usize, App) -> App) {
+    pub(crate) fn run(&self, seed: u64, n: usize, mut between: impl FnMut(usize, App) -> App) {
         let mut publisher = self.transport.publisher().unwrap();
         let topics = &self.config.topics;
         let names = [topics.events.clone(), topics.labels.clone().unwrap()];
@@ -101,7 +101,7 @@ impl Bench {
         app.stop().unwrap();
     }
 
-    pub fn step(&self, app: &App, now: i64) {
+    pub(crate) fn step(&self, app: &App, now: i64) {
         let topics = &self.config.topics;
         let mut ends = Vec::new();
         for topic in [&topics.events, topics.labels.as_ref().unwrap()] {
@@ -114,7 +114,7 @@ impl Bench {
     }
 
     /// All committed values of a topic, partition by partition.
-    pub fn values(&self, topic: &str) -> Vec<Vec<Vec<u8>>> {
+    pub(crate) fn values(&self, topic: &str) -> Vec<Vec<Vec<u8>>> {
         let bounds = self.transport.bounds(topic).unwrap().unwrap();
         let mut reader = self.transport.reader(&[topic.to_owned()]).unwrap();
         let starts: Vec<Position> = bounds
@@ -148,7 +148,7 @@ impl Bench {
         values
     }
 
-    pub fn published(&self) -> Published {
+    pub(crate) fn published(&self) -> Published {
         let topics = &self.config.topics;
         Published {
             predictions: self.values(&topics.predictions),
@@ -161,7 +161,7 @@ impl Bench {
 }
 
 /// Which topics differ and where first; a comparison of whole topics would print megabytes.
-pub fn differences(one: &Published, other: &Published) -> Vec<String> {
+pub(crate) fn differences(one: &Published, other: &Published) -> Vec<String> {
     let topics = [
         ("predictions", &one.predictions, &other.predictions),
         ("outcomes", &one.outcomes, &other.outcomes),
@@ -182,7 +182,7 @@ pub fn differences(one: &Published, other: &Published) -> Vec<String> {
 }
 
 /// No event has two predictions, and there are results at all.
-pub fn assert_whole(published: &Published) {
+pub(crate) fn assert_whole(published: &Published) {
     let ids: Vec<String> = published
         .predictions
         .iter()

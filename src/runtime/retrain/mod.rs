@@ -237,7 +237,7 @@ impl<'a> Role<'a> {
             tracing::info!(
                 incident = alert.incident_id,
                 reason = alert.reason.map_or("", |reason| reason.name()),
-                "training_requested"
+                "training_taken_up"
             );
             self.shop.board.trainings(1);
             let ends = self.ends()?;

@@ -1,0 +1,99 @@
+//! What the monitor decided and what became of it, as log lines.
+//!
+//! Decisions are made by pure machines, which do not log. Here their outputs, and the commands they take in, are noted
+//! while a transaction is open and written as lines once it is committed: what is taken back is never told, and what is
+//! replayed is not told again. When the answer to a commit is lost, so are its lines; the topics have it all.
+
+use crate::codec::read;
+use crate::data::{AlertAction, DriftAlert, Item, ModelCommand, ModelRecord, Output, Phase, Sink, TrainingReason};
+use crate::model::Model;
+
+use super::control::ControlTail;
+
+/// Decisions of the open transaction, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Decisions {
+    noted: Vec<Decision>,
+}
+
+#[derive(Debug)]
+enum Decision {
+    Alert(Box<DriftAlert>),
+    Command(Box<ModelRecord>),
+}
+
+impl Decisions {
+    /// Notes an output, if it is an alert.
+    pub(super) fn output(&mut self, output: &Output<'_>) {
+        if output.sink == Sink::DriftAlerts
+            && let Ok(alert) = read::<DriftAlert>("alert", output.value)
+        {
+            self.noted.push(Decision::Alert(Box::new(alert)));
+        }
+    }
+
+    /// Notes the commands that are taken in, but those that are void.
+    pub(super) fn commands(&mut self, control: &ControlTail, batch: &[Item<Model>]) {
+        for item in batch {
+            if let Item::Command(item) = item
+                && !control.is_void(item.offset)
+            {
+                self.noted.push(Decision::Command(Box::new(item.record.clone())));
+            }
+        }
+    }
+
+    /// The transaction was given up.
+    pub(super) fn taken_back(&mut self) {
+        self.noted.clear();
+    }
+
+    /// The transaction is committed: writes a line for each.
+    pub(super) fn committed(&mut self) {
+        for decision in self.noted.drain(..) {
+            match decision {
+                Decision::Alert(alert) => tell_alert(&alert),
+                Decision::Command(record) => tell_command(&record),
+            }
+        }
+    }
+}
+
+fn tell_alert(alert: &DriftAlert) {
+    let (signal, segment, incident) = (&alert.signal, &alert.segment, &alert.incident_id);
+    if alert.action == Some(AlertAction::Retrain) {
+        let reason = alert.reason.map_or("", TrainingReason::name);
+        let cutoff = alert.cutoff.map(tracing::field::display);
+        tracing::info!(incident, reason, cutoff, "training_requested");
+        return;
+    }
+    match alert.phase {
+        Phase::Opened => tracing::warn!(
+            signal,
+            segment,
+            statistic = alert.statistic,
+            effect = alert.effect,
+            threshold = alert.threshold,
+            version = alert.model_version,
+            incident,
+            "alert_opened"
+        ),
+        Phase::Recovered => {
+            tracing::info!(signal, segment, version = alert.model_version, incident, "alert_recovered");
+        }
+        Phase::Ongoing => {}
+    }
+}
+
+fn tell_command(record: &ModelRecord) {
+    let ModelRecord { version, replaces, by, why, .. } = record;
+    match record.command {
+        ModelCommand::Promoted => tracing::info!(version, replaces, by, why, "promoted"),
+        ModelCommand::Refused => tracing::info!(version, by, why, "refused"),
+        ModelCommand::RolledBack => tracing::warn!(version, replaces, by, why, "rolled_back"),
+        ModelCommand::Frozen => tracing::info!(version, by, why, "frozen"),
+        ModelCommand::Unfrozen => tracing::info!(version, by, why, "unfrozen"),
+        // The retrain role tells how a training ended.
+        ModelCommand::Registered | ModelCommand::TrainingFailed => {}
+    }
+}

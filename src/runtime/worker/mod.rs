@@ -1,0 +1,262 @@
+//! One worker: a thread with its group membership, its transactional producer, and the shards it was given.
+//!
+//! One pass of the loop polls, brings shards up to date or lets them take what has come, and commits when the
+//! transaction is old enough: outputs, journal and offsets together. A transaction is opened when there is something to
+//! write and never while a shard of it restores. What cannot be committed is taken back and done again; a producer that
+//! is finished is replaced, and the shards restore.
+
+mod restoring;
+mod transaction;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::board::{Board, Phase};
+use super::control::{ControlTail, Models};
+use super::decisions::Decisions;
+use super::pace::Pace;
+use super::restore::{Restore, RestoreError};
+use super::shard::Shard;
+use super::stage::Stage;
+use super::watch;
+use crate::codec::JournalError;
+use crate::config::params::Topics;
+use crate::telemetry::release_shard;
+use crate::transport::{Member, MemberSpec, News, Transport, TransportError};
+
+use transaction::Open;
+
+/// How long a poll may block when there is nothing to do.
+const IDLE_POLL: Duration = Duration::from_millis(5);
+/// How often the control log is looked at.
+const CONTROL_PACE: Duration = Duration::from_millis(10);
+/// How often lag is measured.
+const LAG_PACE: Duration = Duration::from_secs(5);
+/// Waits between tries, doubling from the first to the last.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+
+/// What a worker works with; shared by all workers of a stage.
+pub(super) struct Shop<S> {
+    pub stage: S,
+    pub transport: Arc<dyn Transport>,
+    pub topics: Topics,
+    pub group: String,
+    pub models: Arc<Models>,
+    pub pace: Arc<Pace>,
+    pub board: Arc<Board>,
+    pub stop: Arc<AtomicBool>,
+    /// Age at which a transaction is committed.
+    pub interval: Duration,
+    pub max_batch: usize,
+}
+
+/// Why a worker ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WorkerError {
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error(transparent)]
+    Restore(RestoreError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl From<RestoreError> for WorkerError {
+    /// A cluster that does not answer is no different while a shard restores: the worker joins anew.
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::Transport(error) => WorkerError::Transport(error),
+            refused @ RestoreError::Refused { .. } => WorkerError::Restore(refused),
+        }
+    }
+}
+
+/// A worker between joining and leaving.
+pub(super) struct Worker<'a, S: Stage> {
+    shop: &'a Shop<S>,
+    id: String,
+    member: Box<dyn Member>,
+    control: ControlTail,
+    control_at: Instant,
+    shards: BTreeMap<i32, State<S::Machine>>,
+    open: Option<Open>,
+    decisions: Decisions,
+    lag_at: Instant,
+}
+
+enum State<M> {
+    /// Given by the group, nothing known yet.
+    Given,
+    Restoring(Box<Restore<M>>, Instant),
+    Running(Box<Shard<M>>),
+}
+
+/// Runs until told to stop or until something needs an operator; joins anew whenever the client is finished.
+pub(super) fn run<S: Stage>(shop: &Shop<S>, transactional_id: &str) -> Result<(), WorkerError> {
+    let mut backoff = BACKOFF[0];
+    while !shop.stop.load(Ordering::Relaxed) {
+        shop.board.worker(transactional_id, Phase::Joining);
+        let joined = Instant::now();
+        let worked = Worker::join(shop, transactional_id).and_then(|mut worker| {
+            worker.work()?;
+            worker.member.close();
+            Ok(())
+        });
+        let error = match worked {
+            Ok(()) => return Ok(()),
+            Err(WorkerError::Transport(error)) if !matches!(error, TransportError::Configuration(_)) => error,
+            Err(error) => return Err(error),
+        };
+        tracing::warn!(worker = transactional_id, %error, "worker_rejoins");
+        if joined.elapsed() > Duration::from_secs(60) {
+            backoff = BACKOFF[0];
+        }
+        std::thread::sleep(backoff);
+        backoff = (backoff * 2).min(BACKOFF[1]);
+    }
+    Ok(())
+}
+
+impl<'a, S: Stage> Worker<'a, S> {
+    fn join(shop: &'a Shop<S>, transactional_id: &str) -> Result<Self, WorkerError> {
+        let control = ControlTail::open(&*shop.transport, &shop.topics.models, shop.models.clone())?;
+        let spec = MemberSpec {
+            group: shop.group.clone(),
+            transactional_id: transactional_id.to_owned(),
+            inputs: shop.stage.inputs(),
+        };
+        Ok(Worker {
+            shop,
+            id: transactional_id.to_owned(),
+            member: shop.transport.join(&spec)?,
+            control,
+            control_at: Instant::now(),
+            shards: BTreeMap::new(),
+            open: None,
+            decisions: Decisions::default(),
+            lag_at: Instant::now(),
+        })
+    }
+
+    fn work(&mut self) -> Result<(), WorkerError> {
+        let mut news = Vec::new();
+        let mut busy = false;
+        while !self.shop.stop.load(Ordering::Relaxed) {
+            let wait = if busy { Duration::ZERO } else { IDLE_POLL };
+            let polled = self.member.poll(wait, self.shop.max_batch, &mut news);
+            for news in news.drain(..) {
+                self.take_in(news)?;
+            }
+            polled?;
+            self.follow_control()?;
+            busy = self.restore()?;
+            self.show_lag()?;
+            match self.handle_and_commit() {
+                Ok(moved) => busy |= moved,
+                Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(&why)?,
+                Err(error) => return Err(error),
+            }
+            if self.open.is_none() && self.shop.pace.step().is_some() {
+                self.show_positions();
+            }
+        }
+        self.commit()
+    }
+
+    fn take_in(&mut self, news: News) -> Result<(), WorkerError> {
+        match news {
+            News::Record { input, partition, record } => {
+                if let Some(State::Running(shard)) = self.shards.get_mut(&partition) {
+                    shard.fetched(input, record);
+                }
+            }
+            News::End { input, partition, next } => {
+                if let Some(State::Running(shard)) = self.shards.get_mut(&partition) {
+                    shard.ended(input, next);
+                }
+            }
+            News::Assigned(partitions) => {
+                tracing::info!(worker = self.id, ?partitions, "assigned");
+                watch::rebalanced("assigned");
+                for partition in partitions {
+                    self.shards.insert(partition, State::Given);
+                }
+                self.show();
+            }
+            News::Revoked(partitions) => {
+                tracing::info!(worker = self.id, ?partitions, "revoked");
+                watch::rebalanced("revoked");
+                // Any other failure ends the worker: what is open must not outlive the shards it was made for.
+                self.commit_or_take_back()?;
+                self.give_up(&partitions)?;
+            }
+            News::Lost(partitions) => {
+                tracing::warn!(worker = self.id, ?partitions, "lost");
+                watch::rebalanced("lost");
+                if self.open.is_some() {
+                    self.take_back("partitions were lost")?;
+                }
+                self.give_up(&partitions)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self, partitions: &[i32]) -> Result<(), WorkerError> {
+        for partition in partitions {
+            self.shards.remove(partition);
+            if self.shop.stage.is_paced() {
+                release_shard(*partition);
+            }
+        }
+        self.show();
+        Ok(self.member.release(partitions)?)
+    }
+
+    fn show(&self) {
+        let restoring = self.shards.values().filter(|state| !matches!(state, State::Running(_))).count();
+        self.shop.board.worker(&self.id, Phase::Running { restoring });
+    }
+
+    fn follow_control(&mut self) -> Result<(), WorkerError> {
+        if self.control_at.elapsed() >= CONTROL_PACE || !self.control.is_ready() {
+            self.control.poll(Duration::ZERO)?;
+            self.control_at = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// For whoever waits in stepped mode until nothing moves any more.
+    fn show_positions(&mut self) {
+        let role = self.shop.stage.role();
+        for state in self.shards.values_mut() {
+            let State::Running(shard) = state else { continue };
+            for input in shard.inputs() {
+                self.shop.board.position(role, &input.at, input.settled());
+            }
+            self.shop.board.position(
+                role,
+                self.control.at(),
+                shard.control().max(self.control.settled(shard.control())),
+            );
+        }
+    }
+
+    /// How far the shards are behind the end of their first input.
+    fn show_lag(&mut self) -> Result<(), WorkerError> {
+        if !self.shop.stage.is_paced() || self.lag_at.elapsed() < LAG_PACE {
+            return Ok(());
+        }
+        self.lag_at = Instant::now();
+        let bounds = self.shop.transport.bounds(&self.shop.topics.events)?.unwrap_or_default();
+        for (number, state) in &mut self.shards {
+            let State::Running(shard) = state else { continue };
+            if let (Some(bounds), Some(input)) = (bounds.get(*number as usize), shard.inputs().first()) {
+                watch::lag(*number, bounds.end - input.settled());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! A worker bringing the shards it was given up to date.
+//!
+//! Offsets first, then the journal, then the replay, one slice per shard between two polls. Nothing is open meanwhile, so
+//! that a transaction does not grow old. Shards that are up to date go on working between the slices.
+
+use std::time::{Duration, Instant};
+
+use super::{State, Worker, WorkerError};
+use crate::data::Machine;
+use crate::runtime::restore::{Context, Progress, Restore, last_writer};
+use crate::runtime::stage::Stage;
+use crate::runtime::watch;
+use crate::transport::{Position, TransportError};
+
+/// How long a restore may keep the worker from polling.
+const RESTORE_SLICE: Duration = Duration::from_millis(50);
+
+impl<S: Stage> Worker<'_, S> {
+    /// Brings shards up to date, one slice at a time; true if there is more to do.
+    pub(super) fn restore(&mut self) -> Result<bool, WorkerError> {
+        if self.shards.values().all(|state| matches!(state, State::Running(_))) {
+            return Ok(false);
+        }
+        // The open transaction must not grow old while a shard restores.
+        self.commit_or_take_back()?;
+        let numbers: Vec<i32> = self.shards.keys().copied().collect();
+        for number in numbers {
+            let Some(state) = self.shards.remove(&number) else { continue };
+            let state = self.restore_one(number, state)?;
+            self.shards.insert(number, state);
+        }
+        self.show();
+        Ok(true)
+    }
+
+    fn restore_one(&mut self, number: i32, state: State<S::Machine>) -> Result<State<S::Machine>, WorkerError> {
+        let shop = self.shop;
+        let context = Context { stage: &shop.stage, transport: &*shop.transport, models: &shop.models };
+        let (restore, since) = match state {
+            State::Running(shard) => return Ok(State::Running(shard)),
+            State::Restoring(restore, since) => (*restore, since),
+            State::Given => match self.member.committed(&[number]) {
+                Ok(committed) => {
+                    let offsets = (0..shop.stage.inputs().len()).map(|input| {
+                        committed.iter().find(|offset| offset.input == input).and_then(|offset| offset.next)
+                    });
+                    (Restore::begin(&context, number, offsets.collect())?, Instant::now())
+                }
+                Err(TransportError::Retriable(why)) => {
+                    tracing::warn!(worker = self.id, shard = number, why, "offsets_undecided");
+                    self.fence_last_writer(number)?;
+                    return Ok(State::Given);
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        match restore.advance(&context, RESTORE_SLICE)? {
+            Progress::Restoring(restore) => Ok(State::Restoring(restore, since)),
+            Progress::Restored(mut shard, replayed) => {
+                tracing::info!(
+                    worker = self.id,
+                    shard = number,
+                    transactions = replayed,
+                    seconds = since.elapsed().as_secs_f64(),
+                    "restored"
+                );
+                watch::restored(since.elapsed());
+                shop.stage.restored(number, &shard.machine);
+                let positions: Vec<Position> = shard.positions().collect();
+                self.member.start(&positions)?;
+                shard.machine.commit();
+                Ok(State::Running(shard))
+            }
+        }
+    }
+
+    /// A dead owner has left a transaction open that holds offsets of this shard: end it instead of waiting for it.
+    fn fence_last_writer(&mut self, number: i32) -> Result<(), WorkerError> {
+        let writer = last_writer(&*self.shop.transport, self.shop.stage.journal(), number)?;
+        if let Some(writer) = writer.filter(|writer| *writer != self.id) {
+            tracing::warn!(worker = self.id, shard = number, writer, "fenced");
+            self.shop.transport.fence(&writer)?;
+        }
+        Ok(())
+    }
+}

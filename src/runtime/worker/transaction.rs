@@ -1,0 +1,176 @@
+//! A worker's transaction: opened by the first shard that takes something, committed when it is old enough, taken back
+//! when it cannot be.
+//!
+//! Invariant: what a shard has taken, what came of it, its journal record and its offsets become visible together or not
+//! at all. All that a transaction handles has one `now`, the one its journal records carry, so that a replay computes
+//! the same.
+
+use std::time::Instant;
+
+use super::{BACKOFF, State, Worker, WorkerError};
+use crate::data::{Machine, Timestamp};
+use crate::model::Model;
+use crate::runtime::pace::Step;
+use crate::runtime::shard::{Shard, Stamp};
+use crate::runtime::stage::{Stage, target};
+use crate::runtime::watch;
+use crate::transport::{Member, Outgoing, TransportError};
+
+/// The open transaction.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    pub(super) since: Instant,
+    /// What time it is for everything that is handled in it.
+    now: Timestamp,
+}
+
+impl<S: Stage> Worker<'_, S> {
+    /// Lets every shard take what has come; true if anything moved.
+    pub(super) fn handle_and_commit(&mut self) -> Result<bool, WorkerError> {
+        let step = if self.shop.stage.is_paced() { self.shop.pace.step() } else { None };
+        let may_take = match &step {
+            None => self.control.is_ready(),
+            Some(step) => step.number > 0 && self.control.is_ready() && self.control.next() >= step.control,
+        };
+        let mut moved = false;
+        if may_take {
+            let numbers: Vec<i32> = self.shards.keys().copied().collect();
+            for number in numbers {
+                moved |= self.take(number, step.as_deref())?;
+            }
+        }
+        let due = self.open.is_some_and(|open| open.since.elapsed() >= self.shop.interval);
+        let settled = self.shop.pace.step().is_some() && !moved;
+        if due || (settled && self.open.is_some()) {
+            self.commit()?;
+            moved = true;
+        }
+        Ok(moved)
+    }
+
+    /// Lets one shard take a batch and hands its outputs to the producer.
+    fn take(&mut self, number: i32, step: Option<&Step>) -> Result<bool, WorkerError> {
+        let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(false) };
+        let mut batch = Vec::new();
+        let until = step.map(|step| step.control);
+        shard.command(self.control.items(shard.control(), until), &mut batch);
+        if self.shop.stage.tells_decisions() {
+            self.decisions.commands(&self.control, &batch);
+        }
+        shard.take(self.shop.max_batch, step, &mut batch);
+        // Also where nothing could be taken: one input waits for the other, and its queue must not grow meanwhile.
+        hold_back(&mut *self.member, shard, self.shop.max_batch)?;
+        if batch.is_empty() && self.shop.stage.is_paced() {
+            shard.idle(step, &mut batch);
+        }
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        let open = match self.open {
+            Some(open) => open,
+            None => {
+                self.member.begin()?;
+                *self.open.insert(Open { since: Instant::now(), now: self.shop.pace.now() })
+            }
+        };
+        shard.machine.handle(&batch, open.now, &mut shard.outbox);
+        for output in shard.outbox.iter() {
+            self.decisions.output(&output);
+            let to = target(&self.shop.topics, output.sink, number);
+            self.member.send(&Outgoing {
+                topic: to.topic,
+                partition: Some(to.partition),
+                key: output.key,
+                value: output.value,
+                headers: output.headers,
+                timestamp: None,
+            })?;
+        }
+        shard.outbox.drain();
+        watch::batch(batch.len());
+        Ok(true)
+    }
+
+    /// Commits the open transaction, if any: journal records, then offsets and everything.
+    pub(super) fn commit(&mut self) -> Result<(), WorkerError> {
+        let Some(open) = self.open else { return Ok(()) };
+        let shop = self.shop;
+        let mut positions = Vec::new();
+        let mut taken = Vec::new();
+        for (number, state) in &mut self.shards {
+            let State::Running(shard) = state else { continue };
+            if !shard.is_open() {
+                continue;
+            }
+            let stamp = Stamp { now: open.now, config: shop.stage.config(), transactional_id: &self.id };
+            let record = shard.record(stamp).encode()?;
+            self.member.send(&Outgoing {
+                topic: shop.stage.journal(),
+                partition: Some(*number),
+                key: None,
+                value: Some(&record),
+                headers: &[],
+                timestamp: None,
+            })?;
+            positions.extend(shard.positions());
+            taken.push(*number);
+        }
+        self.member.commit(&positions)?;
+        self.open = None;
+        watch::committed(shop.stage.role(), open.since.elapsed());
+        self.decisions.committed();
+        for number in taken {
+            if let Some(State::Running(shard)) = self.shards.get_mut(&number) {
+                shard.commit();
+                shop.stage.observe(number, &shard.machine);
+                if shop.stage.is_paced() {
+                    shop.board.step_done(number, shard.step_done());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn commit_or_take_back(&mut self) -> Result<(), WorkerError> {
+        match self.commit() {
+            Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(&why),
+            other => other,
+        }
+    }
+
+    /// Gives the open transaction up; its records are fetched and handled again.
+    pub(super) fn take_back(&mut self, why: &str) -> Result<(), WorkerError> {
+        tracing::warn!(worker = self.id, why, "transaction_aborted");
+        watch::aborted(self.shop.stage.role());
+        self.decisions.taken_back();
+        if self.open.take().is_some() {
+            self.member.abort()?;
+        }
+        let mut positions = Vec::new();
+        for state in self.shards.values_mut() {
+            if let State::Running(shard) = state {
+                positions.extend(shard.rollback());
+            }
+        }
+        self.member.start(&positions)?;
+        std::thread::sleep(BACKOFF[0]);
+        Ok(())
+    }
+}
+
+/// Holds inputs back whose queues are long, and lets them flow again once they are short.
+fn hold_back<M: Machine<Model = Model>>(
+    member: &mut dyn Member,
+    shard: &mut Shard<M>,
+    max_batch: usize,
+) -> Result<(), TransportError> {
+    let number = shard.number;
+    for (index, input) in shard.inputs().iter_mut().enumerate() {
+        let wanted = if input.paused { input.waiting() > max_batch / 2 } else { input.waiting() > 4 * max_batch };
+        if wanted != input.paused {
+            member.pause(index, number, wanted)?;
+            input.paused = wanted;
+        }
+    }
+    Ok(())
+}
