@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use driftless::data::{Prediction, Span};
 use driftless::transport::memory::{Cue, Fault, Memory};
 use support::bench::{Bench, Published, assert_whole, differences};
 use support::config;
@@ -64,4 +66,45 @@ fn a_process_that_dies_and_starts_again_goes_on_where_its_journal_ends() {
     let published = bench.published();
     assert_whole(&published);
     assert_eq!(differences(&published, &expected), Vec::<String>::new());
+}
+
+fn distinct(predictions: &[Prediction]) -> usize {
+    predictions.iter().map(|prediction| prediction.event_id.as_str()).collect::<BTreeSet<_>>().len()
+}
+
+#[test]
+fn a_live_run_is_restored_though_its_batches_were_handled_at_different_times() {
+    let (_, bench) = bench();
+    let app = bench.start_live("a");
+    bench.publish_slowly(0, 60);
+    bench.until(&app, || bench.predicted().len() == 60);
+    app.stop().unwrap();
+    let again = bench.start_live("a");
+    bench.publish_slowly(60, 1);
+    bench.until(&again, || bench.predicted().len() == 61);
+    again.stop().unwrap();
+    assert_eq!(distinct(&bench.predicted()), 61);
+}
+
+#[test]
+fn a_commit_lost_while_shards_are_revoked_publishes_nothing_twice() {
+    const N: usize = 40;
+    let memory = Memory::new();
+    let mut config = config();
+    // Nothing is committed but for a rebalance or a stop.
+    config.score.transaction = Span::from_millis(3_600_000);
+    let mut bench = Bench::new(Arc::new(memory.clone()), config);
+    let one = bench.start_live("a");
+    bench.publish_slowly(0, N);
+    bench.until(&one, || bench.written() >= N as i64);
+    memory.plan(Cue { transactional_id: "shops.score.a.0".into(), nth: 1, fault: Fault::LoseCommit });
+    let other = bench.start_live("b");
+    bench.until(&other, || other.missing().is_empty() && bench.written() >= 3 * N as i64 / 2);
+    one.stop().unwrap();
+    other.stop().unwrap();
+    Arc::make_mut(&mut bench.config).score.transaction = Span::from_millis(20);
+    let last = bench.start_live("c");
+    bench.until(&last, || distinct(&bench.predicted()) == N);
+    last.stop().unwrap();
+    assert_eq!(bench.predicted().len(), N, "an event was predicted twice");
 }

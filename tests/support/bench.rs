@@ -58,14 +58,69 @@ impl Bench {
     }
 
     pub(crate) fn start(&self) -> App {
+        self.start_as("a", Roles::ALL, true)
+    }
+
+    /// The score role as it runs in production, on the machine's clock.
+    pub(crate) fn start_live(&self, instance: &str) -> App {
+        self.start_as(instance, Roles { score: true, monitor: false, retrain: false }, false)
+    }
+
+    fn start_as(&self, instance: &str, roles: Roles, stepped: bool) -> App {
         App::start(AppSetup {
             config: self.config.clone(),
             transport: self.transport.clone(),
-            roles: Roles::ALL,
-            instance: "a".into(),
-            stepped: true,
+            roles,
+            instance: instance.into(),
+            stepped,
         })
         .unwrap()
+    }
+
+    /// Publishes `n` events from number `from` on, a millisecond or more apart.
+    pub(crate) fn publish_slowly(&self, from: usize, n: usize) {
+        let mut publisher = self.transport.publisher().unwrap();
+        for number in from..from + n {
+            let shop = ["north", "south", "east", "west"][number % 4];
+            let value = format!("{{\"id\":\"e{number}\",\"at\":{},\"amount\":1,\"card\":\"c\"}}", number * 1_000);
+            publisher
+                .send(&Outgoing {
+                    topic: &self.config.topics.events,
+                    partition: None,
+                    key: Some(shop.as_bytes()),
+                    value: Some(value.as_bytes()),
+                    headers: &[],
+                    timestamp: Some(Timestamp::from_millis(number as i64 * 1_000)),
+                })
+                .unwrap();
+            let sent = Instant::now();
+            while sent.elapsed() < Duration::from_millis(1) {
+                std::hint::spin_loop();
+            }
+        }
+        publisher.flush().unwrap();
+    }
+
+    /// Waits until `reached`.
+    pub(crate) fn until(&self, app: &App, mut reached: impl FnMut() -> bool) {
+        let until = Instant::now() + LIMIT;
+        while !reached() {
+            assert!(app.failed().is_none(), "{:?}", app.failed());
+            assert!(Instant::now() < until, "not reached; missing: {:?}", app.missing());
+            std::thread::yield_now();
+        }
+    }
+
+    /// Committed predictions.
+    pub(crate) fn predicted(&self) -> Vec<Prediction> {
+        let values = self.values(&self.config.topics.predictions).into_iter().flatten();
+        values.map(|value| serde_json::from_slice(&value).unwrap()).collect()
+    }
+
+    /// Records written to the predictions topic, those of open transactions included.
+    pub(crate) fn written(&self) -> i64 {
+        let bounds = self.transport.bounds(&self.config.topics.predictions).unwrap().unwrap();
+        bounds.iter().map(|bounds| bounds.high).sum()
     }
 
     /// Publishes the records of the sequence in steps; `between` is called before every step and may restart the app.

@@ -260,3 +260,14 @@ impl<'a, S: Stage> Worker<'a, S> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_does_not_answer_during_a_restore_is_no_reason_to_stop_the_role() {
+        let error = RestoreError::from(TransportError::Retriable("away".to_owned()));
+        assert!(matches!(WorkerError::from(error), WorkerError::Transport(TransportError::Retriable(_))));
+    }
+}
