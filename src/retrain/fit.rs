@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use ndarray::{Array2, ArrayView1, ShapeBuilder};
 use serde::Deserialize;
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
 use smartcore::linalg::basic::matrix::DenseMatrix;
@@ -63,15 +64,17 @@ enum Piece {
 /// Rows as the library wants them: nothing missing, for a linear model standardised.
 #[derive(Debug)]
 struct FitRows {
-    /// By column.
-    values: Vec<f64>,
-    width: usize,
+    /// A row per example, a column per feature; columns are contiguous.
+    design: Array2<f64>,
     labels: Vec<bool>,
 }
 
 impl FitRows {
+    /// What the forest wants: its trees cannot be read from a fit over an `ndarray`.
     fn matrix(&self) -> Result<DenseMatrix<f64>, String> {
-        DenseMatrix::new(self.labels.len(), self.width, self.values.clone(), true).map_err(|error| error.to_string())
+        let by_column = self.design.t().iter().copied().collect();
+        let (n_rows, width) = self.design.dim();
+        DenseMatrix::new(n_rows, width, by_column, true).map_err(|error| error.to_string())
     }
 }
 
@@ -99,30 +102,28 @@ impl Fitting {
     pub(super) fn new(data: &Dataset, rows: &[usize], family: ModelFamily, params: &TrainingParams, seed: u64) -> Self {
         let mut imputation = Vec::with_capacity(data.rows().width());
         let mut scale = Vec::with_capacity(data.rows().width());
-        let mut values = Vec::with_capacity(data.rows().width() * rows.len());
-        for column in data.rows().columns() {
-            let start = values.len();
-            values.extend(rows.iter().map(|&row| {
-                let value = column.get(row).copied().unwrap_or(f64::NAN);
-                if value.is_finite() { value.clamp(-LARGEST, LARGEST) } else { f64::NAN }
-            }));
-            let column = values.get_mut(start..).unwrap_or_default();
+        let mut design = Array2::from_elem((rows.len(), data.rows().width()).f(), f64::NAN);
+        for (mut column, source) in design.columns_mut().into_iter().zip(data.rows().columns()) {
+            for (value, row) in column.iter_mut().zip(rows) {
+                let found = source.get(*row).copied().filter(|found| found.is_finite());
+                *value = found.map_or(f64::NAN, |found| found.clamp(-LARGEST, LARGEST));
+            }
             let (fill, spread) = match family {
-                ModelFamily::Linear => centre(column),
-                ModelFamily::Forest => (below(column), 1.0),
+                ModelFamily::Linear => centre(column.view()),
+                ModelFamily::Forest => (below(column.view()), 1.0),
             };
-            for value in column {
-                let present = if value.is_nan() { fill } else { *value };
-                *value = match family {
+            column.mapv_inplace(|value| {
+                let present = if value.is_nan() { fill } else { value };
+                match family {
                     ModelFamily::Linear => ((present - fill) / spread).clamp(-CLIP, CLIP),
                     ModelFamily::Forest => present,
-                };
-            }
+                }
+            });
             imputation.push(fill);
             scale.push(spread);
         }
         let labels = rows.iter().map(|&row| data.labels().get(row).copied().unwrap_or_default()).collect();
-        let rows = Arc::new(FitRows { values, width: imputation.len(), labels });
+        let rows = Arc::new(FitRows { design, labels });
         Fitting { family, rows, imputation, scale, params: params.clone(), seed }
     }
 
@@ -212,8 +213,7 @@ fn fit_linear(rows: &FitRows, ridge: f64) -> Result<Piece, FitError> {
     let failed = |what: String| FitError::Failed { family: "linear", what };
     let labels: Vec<i32> = rows.labels.iter().map(|&label| i32::from(label)).collect();
     let params = LogisticRegressionParameters { solver: LogisticRegressionSolverName::LBFGS, alpha: ridge };
-    let x = rows.matrix().map_err(failed)?;
-    let fitted = LogisticRegression::fit(&x, &labels, params).map_err(|error| failed(error.to_string()))?;
+    let fitted = LogisticRegression::fit(&rows.design, &labels, params).map_err(|error| failed(error.to_string()))?;
     let coefficients: Vec<f64> = fitted.coefficients().iterator(0).copied().collect();
     let intercept = fitted.intercept().iterator(0).copied().next().unwrap_or(f64::NAN);
     Ok(Piece::Linear { coefficients, intercept })
@@ -282,7 +282,7 @@ fn linked(node: &StoredNode) -> LinkedNode {
 }
 
 /// Mean and standard deviation of the present values; 0 and 1 where there are none, spread 1 for a constant.
-fn centre(values: &[f64]) -> (f64, f64) {
+fn centre(values: ArrayView1<'_, f64>) -> (f64, f64) {
     let mut moments = Moments::default();
     values.iter().filter(|value| !value.is_nan()).for_each(|&value| moments.add(value));
     let spread = moments.variance().map_or(1.0, f64::sqrt);
@@ -290,7 +290,7 @@ fn centre(values: &[f64]) -> (f64, f64) {
 }
 
 /// A number below all present values; 0 where there are none.
-fn below(values: &[f64]) -> f64 {
+fn below(values: ArrayView1<'_, f64>) -> f64 {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if least.is_finite() { (least - 0.5 * (most - least) - 1.0).max(-2.0 * LARGEST) } else { 0.0 }
@@ -310,6 +310,7 @@ fn shares(mut weights: Vec<f64>) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::model::Columns;
+    use ndarray::aview1;
     use proptest::prelude::*;
 
     fn rows(n: usize, width: usize, seed: u64) -> FitRows {
@@ -321,7 +322,7 @@ mod tests {
         let values: Vec<f64> = (0..n * width).map(value).collect();
         let mut rng = SplitMix64::new(seed ^ 1);
         let labels = (0..n).map(|row| values[row] + 0.3 * rng.unit() > 0.7).collect();
-        FitRows { values, width, labels }
+        FitRows { design: Array2::from_shape_vec((n, width).f(), values).unwrap(), labels }
     }
 
     fn params(n_trees: usize, depth: u16, leaf: usize, seed: u64) -> RandomForestRegressorParameters {
@@ -349,7 +350,7 @@ mod tests {
             let ours = Forest::new(vec![0.0; 5], &trees_of(&theirs).unwrap()).unwrap();
             let mut rng = SplitMix64::new(!seed);
             let mut probes: Vec<Vec<f64>> = (0..n_probes).map(|_| (0..5).map(|_| rng.unit() * 9.0 - 1.0).collect()).collect();
-            probes.extend((0..40).map(|row| rows.values.iter().skip(row).step_by(400).copied().collect::<Vec<_>>()));
+            probes.extend((0..40).map(|row| rows.design.row(row).to_vec()));
             let mut columns = Columns::new(5);
             probes.iter().for_each(|probe| columns.push_row(probe));
             let expected = theirs.predict(&DenseMatrix::from_2d_vec(&probes).unwrap()).unwrap();
@@ -365,16 +366,17 @@ mod tests {
     fn the_number_below_is_below_and_finite() {
         for values in [vec![1.0, 5.0], vec![-3.0], vec![-LARGEST, LARGEST], vec![f64::NAN, 2.0]] {
             let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-            assert!(below(&values) < least && below(&values).is_finite(), "{values:?}");
+            let below = below(aview1(&values));
+            assert!(below < least && below.is_finite(), "{values:?}");
         }
-        assert_eq!(below(&[f64::NAN]), 0.0);
+        assert_eq!(below(aview1(&[f64::NAN])), 0.0);
     }
 
     #[test]
     fn a_constant_and_an_empty_column_have_a_centre() {
-        assert_eq!(centre(&[4.0; 9]), (4.0, 1.0));
-        assert_eq!(centre(&[f64::NAN; 9]), (0.0, 1.0));
-        assert!(centre(&[LARGEST, -LARGEST]).1.is_finite());
+        assert_eq!(centre(aview1(&[4.0; 9])), (4.0, 1.0));
+        assert_eq!(centre(aview1(&[f64::NAN; 9])), (0.0, 1.0));
+        assert!(centre(aview1(&[LARGEST, -LARGEST])).1.is_finite());
     }
 
     #[test]
