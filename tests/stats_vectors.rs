@@ -176,3 +176,67 @@ fn special_functions(case: &Case) {
 fn labels(truth: &[f64]) -> Vec<bool> {
     truth.iter().map(|&label| label == 1.0).collect()
 }
+
+/// A second oracle, over a grid instead of chosen points: statrs, whose upper tails (`sf`) are computed independently of
+/// ours and of scipy's. Its incomplete beta and gamma functions stop at about 1e-12 of their value, which the tolerance
+/// leaves room for; below 1e-100 it loses digits and is not asked.
+mod against_statrs {
+    use driftless::stats::distribution::{FDegrees, chi_square_tail, f_tail, normal_tail, student_tail};
+    use statrs::distribution::{ChiSquared, ContinuousCDF, FisherSnedecor, Normal, StudentsT};
+
+    const TOLERANCE: f64 = 1e-9;
+    const LEAST: f64 = 1e-100;
+    const DEGREES: [f64; 8] = [1.0, 2.0, 4.5, 9.0, 30.0, 100.0, 365.0, 2_000.0];
+
+    fn agree(what: &str, ours: f64, theirs: f64) {
+        if theirs > LEAST {
+            let error = (ours / theirs - 1.0).abs();
+            assert!(error < TOLERANCE, "{what}: {ours:e} is not {theirs:e} (off by {error:e})");
+        }
+    }
+
+    #[test]
+    fn normal_tails_agree() {
+        let normal = Normal::standard();
+        for step in -60..=120 {
+            let z = f64::from(step) / 10.0;
+            agree(&format!("normal {z}"), normal_tail(z), normal.sf(z));
+        }
+    }
+
+    #[test]
+    fn student_tails_agree() {
+        for df in DEGREES {
+            let student = StudentsT::new(0.0, 1.0, df).unwrap();
+            for step in -40..=80 {
+                let t = f64::from(step) / 10.0;
+                agree(&format!("t {t} df {df}"), student_tail(t, df), student.sf(t));
+            }
+        }
+    }
+
+    #[test]
+    fn chi_square_tails_agree() {
+        for df in DEGREES {
+            let chi_square = ChiSquared::new(df).unwrap();
+            for step in 1..=60 {
+                let x = df * f64::from(step) / 20.0;
+                agree(&format!("chi square {x} df {df}"), chi_square_tail(x, df), chi_square.sf(x));
+            }
+        }
+    }
+
+    #[test]
+    fn f_tails_agree() {
+        for numerator in DEGREES {
+            for denominator in DEGREES {
+                let f = FisherSnedecor::new(numerator, denominator).unwrap();
+                for step in 1..=60 {
+                    let x = f64::from(step) / 15.0;
+                    let df = FDegrees { numerator, denominator };
+                    agree(&format!("F {x} df {numerator}, {denominator}"), f_tail(x, df), f.sf(x));
+                }
+            }
+        }
+    }
+}
