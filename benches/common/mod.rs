@@ -17,7 +17,8 @@ impl Spread {
     pub fn of(mut values: Vec<f64>) -> Spread {
         values.sort_unstable_by(f64::total_cmp);
         let at = |index: usize| values.get(index).copied().unwrap_or(0.0);
-        Spread { min: at(0), median: at(values.len() / 2) }
+        let median = (at(values.len().saturating_sub(1) / 2) + at(values.len() / 2)) / 2.0;
+        Spread { min: at(0), median }
     }
 }
 
