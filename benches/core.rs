@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use common::flights::{self, Sent};
 use common::models::{self, Rows};
 use common::{Spread, count_from_env, machine};
-use driftless::codec::{EventDecoder, FeatureRow, LabelDecoder, PredictionView, write};
+use driftless::codec::{EventDecoder, FeatureRow, LabelDecoder, PredictionView};
 use driftless::config::Config;
 use driftless::data::params::KindIndex;
 use driftless::data::{Arm, Columns, Item, Machine, Outbox, Sink, Table, Timestamp};
@@ -330,7 +330,7 @@ impl<'a> Parts<'a> {
                 source_partition: 0,
                 source_offset: row as i64,
             };
-            out.push(Sink::Predictions, Some(&sent.key), Vec::new(), |bytes| write(&view, bytes));
+            out.push(Sink::Predictions, Some(&sent.key), Vec::new(), |bytes| view.write(bytes));
         }
     }
 }

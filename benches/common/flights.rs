@@ -19,23 +19,23 @@ const MINUTE_MS: i64 = 60_000;
 const AGAIN_AFTER_MS: i64 = 53 * 7 * 24 * 60 * MINUTE_MS;
 
 /// The project's folder.
-pub fn project() -> &'static Path {
+pub(crate) fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// One record with its place in time.
-pub struct Sent {
-    pub input: InputIndex,
+pub(crate) struct Sent {
+    pub(crate) input: InputIndex,
     /// Number of the departure it is about.
-    pub flight: usize,
-    pub at: Timestamp,
-    pub key: Box<[u8]>,
-    pub value: Box<[u8]>,
+    pub(crate) flight: usize,
+    pub(crate) at: Timestamp,
+    pub(crate) key: Box<[u8]>,
+    pub(crate) value: Box<[u8]>,
 }
 
 impl Sent {
     /// As the runtime hands it to a pipeline.
-    pub fn item(&self, offset: i64) -> Item<Model> {
+    pub(crate) fn item(&self, offset: i64) -> Item<Model> {
         let (key, value) = (Some(self.key.clone()), Some(self.value.clone()));
         let record = Record { offset, timestamp: self.at, key, value, headers: Vec::new() };
         Item::Record { input: self.input, record }
@@ -43,14 +43,14 @@ impl Sent {
 }
 
 /// Events at their scheduled time.
-pub fn events(n: usize) -> Result<Vec<Sent>> {
+pub(crate) fn events(n: usize) -> Result<Vec<Sent>> {
     let mut sent = read(n)?;
     sent.retain(|sent| sent.input == EVENTS);
     Ok(sent)
 }
 
 /// Events and everything that becomes known of them while they last, in the order of time.
-pub fn events_and_follow_ups(n: usize) -> Result<Vec<Sent>> {
+pub(crate) fn events_and_follow_ups(n: usize) -> Result<Vec<Sent>> {
     let mut sent = read(n)?;
     sent.sort_by_key(|sent| (sent.at, sent.input));
     Ok(sent)

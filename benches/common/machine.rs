@@ -1,7 +1,7 @@
 //! What the numbers were measured on, and what the process has used of it.
 
 /// One line: processor, cores, system.
-pub fn describe() -> String {
+pub(crate) fn describe() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");
     let model =
@@ -20,7 +20,7 @@ pub fn describe() -> String {
 }
 
 /// Processor seconds of all threads of this process so far, in user and system mode; zero where there is no `/proc`.
-pub fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     /// What Linux counts `/proc/PID/stat` in, on every architecture Rust supports.
     const TICKS_PER_SECOND: f64 = 100.0;
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();

@@ -1,20 +1,20 @@
 //! What both benchmarks share: the bundled flights as records, models to score them with, and the machine's name.
-#![allow(dead_code, reason = "each benchmark uses its part")]
+#![expect(dead_code, reason = "each benchmark uses its part")]
 
-pub mod flights;
-pub mod machine;
-pub mod models;
+pub(crate) mod flights;
+pub(crate) mod machine;
+pub(crate) mod models;
 
 /// Smallest and middle value of some measurements.
 #[derive(Clone, Copy, Debug)]
-pub struct Spread {
-    pub min: f64,
-    pub median: f64,
+pub(crate) struct Spread {
+    pub(crate) min: f64,
+    pub(crate) median: f64,
 }
 
 impl Spread {
     /// Zeros for nothing.
-    pub fn of(mut values: Vec<f64>) -> Spread {
+    pub(crate) fn of(mut values: Vec<f64>) -> Spread {
         values.sort_unstable_by(f64::total_cmp);
         let at = |index: usize| values.get(index).copied().unwrap_or(0.0);
         let median = (at(values.len().saturating_sub(1) / 2) + at(values.len() / 2)) / 2.0;
@@ -23,6 +23,6 @@ impl Spread {
 }
 
 /// A count from the environment, or the default.
-pub fn count_from_env(name: &str, default: usize) -> usize {
+pub(crate) fn count_from_env(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }

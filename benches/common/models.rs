@@ -15,14 +15,14 @@ const TREES: usize = 100;
 const DEPTH: u32 = 6;
 
 /// Rows to measure profiles on.
-pub struct Rows<'a> {
-    pub names: &'a [String],
-    pub columns: &'a Columns,
-    pub times: &'a [Timestamp],
+pub(crate) struct Rows<'a> {
+    pub(crate) names: &'a [String],
+    pub(crate) columns: &'a Columns,
+    pub(crate) times: &'a [Timestamp],
 }
 
 /// Logistic regression.
-pub fn linear(rows: &Rows<'_>) -> Result<Model> {
+pub(crate) fn linear(rows: &Rows<'_>) -> Result<Model> {
     let mut random = SplitMix64::new(1);
     let moments: Vec<(f64, f64)> = (0..rows.columns.width()).map(|at| moments(rows.columns.column(at))).collect();
     let parts = LinearParts {
@@ -35,7 +35,7 @@ pub fn linear(rows: &Rows<'_>) -> Result<Model> {
 }
 
 /// A hundred full trees of depth six, split at values that occur.
-pub fn forest(rows: &Rows<'_>) -> Result<Model> {
+pub(crate) fn forest(rows: &Rows<'_>) -> Result<Model> {
     let mut random = SplitMix64::new(2);
     let width = rows.columns.width();
     let tree = |random: &mut SplitMix64| {
@@ -100,7 +100,7 @@ fn moments(column: &[f64]) -> (f64, f64) {
 }
 
 /// The two control records that put version 1 in charge.
-pub fn promotion(artifact: &ArtifactRef) -> [ModelRecord; 2] {
+pub(crate) fn promotion(artifact: &ArtifactRef) -> [ModelRecord; 2] {
     [(ModelCommand::Registered, Some(artifact.clone())), (ModelCommand::Promoted, None)].map(|(command, artifact)| {
         ModelRecord {
             command,
@@ -119,7 +119,7 @@ pub fn promotion(artifact: &ArtifactRef) -> [ModelRecord; 2] {
 }
 
 /// The same as the control items of a pipeline.
-pub fn promotion_items(model: &Arc<Model>) -> [Arc<ControlItem<Model>>; 2] {
+pub(crate) fn promotion_items(model: &Arc<Model>) -> [Arc<ControlItem<Model>>; 2] {
     let artifact = ArtifactRef { sha256: "0".repeat(64), bytes: 0 };
     promotion(&artifact).map(|record| Arc::new(ControlItem { offset: 0, record, model: Some(model.clone()) }))
 }
