@@ -21,6 +21,11 @@ impl Hasher for FixedHasher {
     fn write(&mut self, bytes: &[u8]) {
         self.0 = xxh3_64_with_seed(bytes, self.0);
     }
+
+    /// Lengths and variants come before or after the bytes that matter, which spread them.
+    fn write_usize(&mut self, number: usize) {
+        self.0 = self.0.rotate_left(32) ^ number as u64;
+    }
 }
 
 impl BuildHasher for FixedState {

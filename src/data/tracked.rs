@@ -1,105 +1,121 @@
 //! A map whose changes can be taken back until they are committed.
 //!
-//! The first change to a key since the last commit keeps the old value aside. What is kept aside is at the same time
-//! the set of keys that changed: what a checkpoint has to write.
+//! The first change to a key since the last commit is logged with the old value. The log, played backwards, restores the
+//! map; its keys are at the same time the set of keys that changed: what a checkpoint has to write.
 
+use std::borrow::Borrow;
 use std::hash::Hash;
+
+use hashbrown::hash_map::Entry;
 
 use super::FixedMap;
 
 /// A hash map with undo. Reads cost what a hash map's do; the first write to a key since the last commit costs a clone
-/// of its value.
+/// of key and value.
 #[derive(Clone, Debug)]
 pub struct Tracked<K, V> {
-    current: FixedMap<K, V>,
-    before: FixedMap<K, Option<V>>,
+    current: FixedMap<K, Held<V>>,
+    /// Keys with the value they had, `None` for none; oldest change first. A key that was removed and added again since
+    /// the last commit stands here more than once.
+    log: Vec<(K, Option<V>)>,
+    /// Number of the transaction that is open.
+    transaction: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Held<V> {
+    value: V,
+    /// The last transaction that logged a change of this key.
+    logged: u64,
 }
 
 impl<K, V> Default for Tracked<K, V> {
     fn default() -> Self {
-        Tracked { current: FixedMap::default(), before: FixedMap::default() }
-    }
-}
-
-/// Lookups by borrowed bytes, so that a key is only allocated when it is new or changed.
-impl<V: Clone> Tracked<Box<[u8]>, V> {
-    /// The value of a key.
-    pub fn get_by(&self, key: &[u8]) -> Option<&V> {
-        self.current.get(key)
-    }
-
-    /// The value of a key, to be changed.
-    pub fn get_mut_by(&mut self, key: &[u8]) -> Option<&mut V> {
-        let value = self.current.get_mut(key)?;
-        if !self.before.contains_key(key) {
-            self.before.insert(key.into(), Some(value.clone()));
-        }
-        Some(value)
-    }
-
-    /// Removes a key.
-    pub fn remove_by(&mut self, key: &[u8]) -> Option<V> {
-        let old = self.current.remove(key)?;
-        if !self.before.contains_key(key) {
-            self.before.insert(key.into(), Some(old.clone()));
-        }
-        Some(old)
+        Tracked { current: FixedMap::default(), log: Vec::new(), transaction: 1 }
     }
 }
 
 impl<K: Hash + Eq + Ord + Clone, V: Clone> Tracked<K, V> {
     /// The value of a key.
-    pub fn get(&self, key: &K) -> Option<&V> {
-        self.current.get(key)
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        self.current.get(key).map(|held| &held.value)
     }
 
     /// The value of a key, to be changed.
-    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let value = self.current.get_mut(key)?;
-        if !self.before.contains_key(key) {
-            self.before.insert(key.clone(), Some(value.clone()));
+    pub fn get_mut<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let (key, held) = self.current.get_key_value_mut(key)?;
+        if held.logged != self.transaction {
+            held.logged = self.transaction;
+            self.log.push((key.clone(), Some(held.value.clone())));
         }
-        Some(value)
+        Some(&mut held.value)
     }
 
     /// The value of a key, made by `make` if there is none, to be changed.
     pub fn entry(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
-        if !self.before.contains_key(&key) {
-            self.before.insert(key.clone(), self.current.get(&key).cloned());
+        match self.current.entry(key) {
+            Entry::Occupied(entry) => {
+                if entry.get().logged != self.transaction {
+                    self.log.push((entry.key().clone(), Some(entry.get().value.clone())));
+                }
+                let held = entry.into_mut();
+                held.logged = self.transaction;
+                &mut held.value
+            }
+            Entry::Vacant(entry) => {
+                self.log.push((entry.key().clone(), None));
+                &mut entry.insert(Held { value: make(), logged: self.transaction }).value
+            }
         }
-        self.current.entry(key).or_insert_with(make)
     }
 
     /// Sets the value of a key.
     pub fn insert(&mut self, key: K, value: V) {
-        let old = self.current.insert(key.clone(), value);
-        self.before.entry(key).or_insert(old);
+        let new = Held { value, logged: self.transaction };
+        match self.current.entry(key) {
+            Entry::Occupied(mut entry) => {
+                let old = entry.insert(new);
+                if old.logged != self.transaction {
+                    self.log.push((entry.key().clone(), Some(old.value)));
+                }
+            }
+            Entry::Vacant(entry) => {
+                self.log.push((entry.key().clone(), None));
+                entry.insert(new);
+            }
+        }
     }
 
     /// Removes a key.
-    pub fn remove(&mut self, key: &K) -> Option<V> {
-        let old = self.current.remove(key)?;
-        if !self.before.contains_key(key) {
-            self.before.insert(key.clone(), Some(old.clone()));
+    pub fn remove<Q: Hash + Eq + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let (key, old) = self.current.remove_entry(key)?;
+        if old.logged != self.transaction {
+            self.log.push((key, Some(old.value.clone())));
         }
-        Some(old)
+        Some(old.value)
     }
 
     /// Removes the keys for which `keep` says no.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
-        let before = &mut self.before;
-        self.current.retain(|key, value| {
-            let kept = keep(key, value);
-            if !kept && !before.contains_key(key) {
-                before.insert(key.clone(), Some(value.clone()));
+        for (key, old) in self.current.extract_if(|key, held| !keep(key, &held.value)) {
+            if old.logged != self.transaction {
+                self.log.push((key, Some(old.value)));
             }
-            kept
-        });
+        }
     }
 
     /// Keys and values in key order: the order in which anything published from the map has to be.
     pub fn sorted(&self) -> Vec<(&K, &V)> {
-        let mut all: Vec<_> = self.current.iter().collect();
+        let mut all: Vec<_> = self.current.iter().map(|(key, held)| (key, &held.value)).collect();
         all.sort_unstable_by(|a, b| a.0.cmp(b.0));
         all
     }
@@ -116,28 +132,31 @@ impl<K: Hash + Eq + Ord + Clone, V: Clone> Tracked<K, V> {
 
     /// Keys changed since the last commit, in order.
     pub fn dirty(&self) -> Vec<&K> {
-        let mut keys: Vec<_> = self.before.keys().collect();
+        let mut keys: Vec<_> = self.log.iter().map(|(key, _)| key).collect();
         keys.sort_unstable();
+        keys.dedup();
         keys
     }
 
     /// Makes all changes final.
     pub fn commit(&mut self) {
-        self.before.clear();
+        self.log.clear();
+        self.transaction += 1;
     }
 
     /// Takes all changes since the last commit back.
     pub fn rollback(&mut self) {
-        for (key, old) in self.before.drain() {
+        while let Some((key, old)) = self.log.pop() {
             match old {
                 Some(value) => {
-                    self.current.insert(key, value);
+                    self.current.insert(key, Held { value, logged: 0 });
                 }
                 None => {
                     self.current.remove(&key);
                 }
             }
         }
+        self.transaction += 1;
     }
 }
 

@@ -58,7 +58,7 @@ impl EarlyFollowUps {
         if self.held.now == 0 {
             return Vec::new();
         }
-        let taken = self.by_id.remove_by(id).unwrap_or_default();
+        let taken = self.by_id.remove(id).unwrap_or_default();
         self.held.now -= taken.len();
         taken
     }

@@ -8,4 +8,4 @@ mod early;
 mod waiting;
 
 pub use early::{Early, EarlyFollowUps};
-pub use waiting::{Join, Waiting, WaitingPrediction};
+pub use waiting::{EventId, Join, Waiting, WaitingPrediction};

@@ -1,9 +1,14 @@
 //! Predictions that wait for their labels.
 
+use std::sync::Arc;
+
 use crate::data::{Arm, BinaryError, Reader, Span, Timestamp, Tracked, Writer};
 
 /// Format of the encoded state.
 const STATE_VERSION: u64 = 1;
+
+/// The id of an event, shared by everyone who holds it.
+pub type EventId = Arc<[u8]>;
 
 /// What is kept of a prediction until its label can no longer come.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +59,7 @@ pub enum Join {
 /// Waiting predictions of one shard, by event id.
 #[derive(Clone, Debug, Default)]
 pub struct Waiting {
-    by_id: Tracked<Box<[u8]>, WaitingPrediction>,
+    by_id: Tracked<EventId, WaitingPrediction>,
 }
 
 impl Waiting {
@@ -70,17 +75,17 @@ impl Waiting {
 
     /// The prediction of an event.
     pub fn get(&self, id: &[u8]) -> Option<&WaitingPrediction> {
-        self.by_id.get_by(id)
+        self.by_id.get(id)
     }
 
     /// Holds a prediction. An event id that comes again replaces the one before.
-    pub fn hold(&mut self, id: &[u8], prediction: WaitingPrediction) {
-        self.by_id.insert(id.into(), prediction);
+    pub fn hold(&mut self, id: EventId, prediction: WaitingPrediction) {
+        self.by_id.insert(id, prediction);
     }
 
     /// Sets the score of a prediction that is held, once the batch has been scored.
     pub fn scored(&mut self, id: &[u8], score: f64, positive: bool) {
-        if let Some(waiting) = self.by_id.get_mut_by(id) {
+        if let Some(waiting) = self.by_id.get_mut(id) {
             waiting.score = score;
             waiting.positive = positive;
         }
@@ -88,7 +93,7 @@ impl Waiting {
 
     /// Joins a label; `None` if no prediction waits under this id.
     pub fn join(&mut self, id: &[u8], positive: bool, known_at: Timestamp) -> Option<Join> {
-        let waiting = self.by_id.get_mut_by(id)?;
+        let waiting = self.by_id.get_mut(id)?;
         let (join, revision) = match waiting.label {
             Some(label) if label.positive == positive => return Some(Join::Repeated),
             Some(before) => (Join::Corrected { before, revision: before.revision + 1 }, before.revision + 1),
@@ -157,7 +162,7 @@ impl Waiting {
             };
             let handles = (0..reader.count()?).map(|_| reader.small()).collect::<Result<_, _>>()?;
             let prediction = WaitingPrediction { event_time, model_version, arm, score, positive, label, handles };
-            waiting.hold(id, prediction);
+            waiting.hold(id.into(), prediction);
         }
         waiting.commit();
         Ok(waiting)
@@ -188,7 +193,7 @@ mod tests {
     fn a_label_counts_once_and_a_correction_has_the_next_revision() {
         let mut waiting = Waiting::default();
         assert_eq!(waiting.join(b"a", true, at(20)), None);
-        waiting.hold(b"a", prediction());
+        waiting.hold(b"a"[..].into(), prediction());
         assert_eq!(waiting.join(b"a", true, at(20)), Some(Join::First));
         assert_eq!(waiting.join(b"a", true, at(25)), Some(Join::Repeated));
         let before = Labelled { positive: true, revision: 0, known_at: at(20) };
@@ -198,7 +203,7 @@ mod tests {
     #[test]
     fn a_prediction_is_held_as_long_as_its_wait() {
         let mut waiting = Waiting::default();
-        waiting.hold(b"a", prediction());
+        waiting.hold(b"a"[..].into(), prediction());
         waiting.expire(at(110), Span::from_millis(100));
         assert_eq!(waiting.len(), 1);
         waiting.expire(at(111), Span::from_millis(100));
@@ -210,8 +215,8 @@ mod tests {
     #[test]
     fn the_state_survives_encoding() -> Result<(), BinaryError> {
         let mut waiting = Waiting::default();
-        waiting.hold(b"a", prediction());
-        waiting.hold(b"b", prediction());
+        waiting.hold(b"a"[..].into(), prediction());
+        waiting.hold(b"b"[..].into(), prediction());
         waiting.join(b"b", true, at(12));
         let mut out = Writer::default();
         waiting.encode(&mut out);

@@ -7,7 +7,7 @@ use crate::data::params::KindIndex;
 use crate::data::{Arm, Columns, Item, Outbox, Record, Reject, RejectCode, Span, Timestamp};
 use crate::drift::{Batch, Reference};
 use crate::features::{EventRow, FollowUpRow};
-use crate::labels::{Early, EarlyFollowUps, Join, WaitingPrediction};
+use crate::labels::{Early, EarlyFollowUps, EventId, Join, WaitingPrediction};
 use crate::model::Model;
 use crate::performance::{KnownLabel, LabelChange, Scored};
 
@@ -29,8 +29,8 @@ pub(super) struct Scratch {
 
 /// What a record became, in the order in which outputs are written.
 enum Step {
-    Predict { item: usize, id: Box<[u8]>, row: usize, late: bool },
-    Join { id: Box<[u8]>, entity: Box<[u8]>, revision: u32, label: LabelChange },
+    Predict { item: usize, id: EventId, row: usize, late: bool },
+    Join { id: EventId, entity: Box<[u8]>, revision: u32, label: LabelChange },
     Reject { item: usize, reject: Reject },
     RejectEarly { early: Early, reject: Reject },
 }
@@ -181,7 +181,7 @@ impl Pipeline {
             label: None,
             handles,
         };
-        self.waiting.hold(&id, waiting);
+        self.waiting.hold(id.clone(), waiting);
         let output_row = scratch.times.len();
         scratch.times.push(at);
         scratch.scores.push(self.clocks.base_rate.score());
@@ -300,7 +300,7 @@ impl Pipeline {
     }
 
     /// The configured id, else `topic:partition:offset`.
-    fn event_id(&self, record: &Record, rows: &Rows, row: usize) -> Box<[u8]> {
+    fn event_id(&self, record: &Record, rows: &Rows, row: usize) -> EventId {
         match self.decoders.event_id_column().and_then(|column| rows.events.text(column, row)) {
             Some(id) => id.into(),
             None => format!("{}:{}:{}", self.params.events.topic, self.shard, record.offset).into_bytes().into(),
