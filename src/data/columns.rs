@@ -93,18 +93,6 @@ impl Columns {
         Columns { n_rows: rows.len(), columns }
     }
 
-    /// Adds a row of missing values.
-    pub fn begin_row(&mut self) {
-        self.resize(self.n_rows + 1);
-    }
-
-    /// Sets a value of the last row; a column that does not exist is left alone.
-    pub fn set_last(&mut self, position: usize, value: f64) {
-        if let Some(last) = self.columns.get_mut(position).and_then(|column| column.last_mut()) {
-            *last = value;
-        }
-    }
-
     /// Forgets the rows and keeps the memory.
     pub fn clear(&mut self) {
         self.resize(0);

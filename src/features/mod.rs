@@ -33,7 +33,9 @@ pub struct Features {
     fields: Vec<NumberIndex>,
     width: usize,
     groups: Vec<Group>,
+    /// Memory that is used again for every event.
     key: Vec<u8>,
+    row: Vec<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +46,8 @@ struct Group {
     /// Unused slot numbers; the lowest is given out first, so numbers are a function of what is held.
     free: BTreeSet<u32>,
     undo: Vec<Undo>,
+    /// Memory of slots that were kept aside, used again for the next ones.
+    spare: Vec<Box<Slot>>,
 }
 
 #[derive(Clone, Debug)]
@@ -98,8 +102,15 @@ impl Features {
             slots: Vec::new(),
             free: BTreeSet::new(),
             undo: Vec::new(),
+            spare: Vec::new(),
         });
-        Features { fields: params.fields.clone(), width: params.names.len(), groups: groups.collect(), key: Vec::new() }
+        Features {
+            fields: params.fields.clone(),
+            width: params.names.len(),
+            groups: groups.collect(),
+            key: Vec::new(),
+            row: Vec::new(),
+        }
     }
 
     /// Number of features.
@@ -114,15 +125,15 @@ impl Features {
 
     /// Takes an event in and appends its features to `columns` as a row, in layout order; NaN for missing.
     pub fn event(&mut self, event: EventRow<'_>, columns: &mut Columns) -> Handles {
-        columns.begin_row();
-        for (feature, column) in self.fields.iter().enumerate() {
-            columns.set_last(feature, event.table.number(column.0, event.row));
-        }
+        self.row.clear();
+        self.row.extend(self.fields.iter().map(|column| event.table.number(column.0, event.row)));
+        self.row.resize(self.width, f64::NAN);
         let mut handles = Vec::with_capacity(self.groups.len());
         for group in &mut self.groups {
             group_key(&mut self.key, &group.plan, &event);
-            handles.push(group.event(&self.key, &event, columns));
+            handles.push(group.event(&self.key, &event, &mut self.row));
         }
+        columns.push_row(&self.row);
         handles.into()
     }
 
@@ -149,9 +160,12 @@ impl Features {
     /// Makes all changes final.
     pub fn commit(&mut self) {
         for group in &mut self.groups {
-            for undo in std::mem::take(&mut group.undo) {
+            for undo in group.undo.drain(..) {
                 let (Undo::Added(at) | Undo::Changed(at, _) | Undo::Removed(at, ..)) = undo;
                 group.slots[at as usize].saved = false;
+                if let Undo::Changed(_, slot) | Undo::Removed(_, _, slot) = undo {
+                    group.spare.push(slot);
+                }
             }
         }
     }
@@ -221,11 +235,14 @@ fn group_key(key: &mut Vec<u8>, plan: &GroupPlan, event: &EventRow<'_>) {
 }
 
 impl Group {
+    /// The slot, to be changed; as it was at the last commit it is kept aside.
     fn touch(&mut self, at: u32) -> &mut Slot {
         let entry = &mut self.slots[at as usize];
         if !entry.saved {
             entry.saved = true;
-            self.undo.push(Undo::Changed(at, Box::new(entry.slot.clone())));
+            let mut kept = self.spare.pop().unwrap_or_else(|| Box::new(Slot::new(&self.plan)));
+            kept.copy_from(&entry.slot);
+            self.undo.push(Undo::Changed(at, kept));
         }
         &mut entry.slot
     }
@@ -250,7 +267,7 @@ impl Group {
         at
     }
 
-    fn event(&mut self, key: &[u8], event: &EventRow<'_>, columns: &mut Columns) -> u32 {
+    fn event(&mut self, key: &[u8], event: &EventRow<'_>, row: &mut [f64]) -> u32 {
         let at = self.find_or_add(key);
         self.touch(at);
         let (plan, slot) = (&self.plan, &mut self.slots[at as usize].slot);
@@ -259,7 +276,7 @@ impl Group {
             let elapsed = slot.last(since.source).map(|last| event.at.since(last));
             let strict = !matches!(plan.sources.get(since.source), Some(Source::Events));
             let seen = |ms: &i64| *ms <= plan.reach.millis() && (if strict { *ms > 0 } else { *ms >= 0 });
-            columns.set_last(since.feature, elapsed.filter(seen).map_or(f64::NAN, |ms| ms as f64 / 1000.0));
+            row[since.feature] = elapsed.filter(seen).map_or(f64::NAN, |ms| ms as f64 / 1000.0);
         }
         for (index, ring) in plan.rings.iter().enumerate() {
             let whole = match ring.source {
@@ -267,14 +284,11 @@ impl Group {
                     slot.add(index, ring, event.at, |column| event.table.number(column.0, event.row));
                     true
                 }
-                of @ Source::Kind(_) => {
-                    let source = plan.sources.iter().position(|source| *source == of);
-                    source.and_then(|source| slot.last(source)).is_none_or(|last| last < event.at)
-                }
+                Source::Kind(_) => slot.last(ring.last).is_none_or(|last| last < event.at),
             };
             let reading = slot.read(index, ring, event.at, whole);
             for output in &ring.outputs {
-                columns.set_last(output.feature, reading.statistic(output.statistic));
+                row[output.feature] = reading.statistic(output.statistic);
             }
         }
         if let Some(source) = plan.sources.iter().position(|source| *source == Source::Events) {

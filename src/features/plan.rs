@@ -15,6 +15,8 @@ const PANE_FIELD: usize = 3;
 #[derive(Clone, Debug)]
 pub(super) struct Ring {
     pub source: Source,
+    /// Position of the source among the grouping's sources.
+    pub last: usize,
     pub pane: Span,
     pub panes: usize,
     /// Number columns of the source that are aggregated.
@@ -97,7 +99,7 @@ impl GroupPlan {
                 plan.since_last.push(SinceLast { feature, source });
                 continue;
             }
-            let ring = plan.ring(window.of, window.pane(), window.panes as usize);
+            let ring = plan.ring(source, window.pane(), window.panes as usize);
             let statistic = match window.aggregate {
                 Aggregate::Count | Aggregate::SinceLast => Statistic::Count,
                 Aggregate::Sum(field) => Statistic::Sum(ring.field(field)),
@@ -123,14 +125,15 @@ impl GroupPlan {
         self.sources.len() - 1
     }
 
-    fn ring(&mut self, source: Source, pane: Span, panes: usize) -> &mut Ring {
+    fn ring(&mut self, last: usize, pane: Span, panes: usize) -> &mut Ring {
         let found = self
             .rings
             .iter()
-            .position(|ring| ring.source == source && ring.pane == pane && ring.panes == panes)
+            .position(|ring| ring.last == last && ring.pane == pane && ring.panes == panes)
             .unwrap_or_else(|| {
                 self.rings.push(Ring {
-                    source,
+                    source: self.sources[last],
+                    last,
                     pane,
                     panes,
                     fields: Vec::new(),

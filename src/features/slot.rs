@@ -44,6 +44,15 @@ impl Slot {
         }
     }
 
+    /// Takes over another slot of the same plan; what is cached there is computed again when it is read.
+    pub fn copy_from(&mut self, other: &Slot) {
+        self.doubles.copy_from_slice(&other.doubles);
+        self.heads.copy_from_slice(&other.heads);
+        self.last.copy_from_slice(&other.last);
+        self.cached_for.fill(NONE);
+        self.touched = other.touched;
+    }
+
     /// The latest time of a source, if any.
     pub(super) fn last(&self, source: usize) -> Option<Timestamp> {
         self.last.get(source).copied().filter(|time| *time != NONE).map(Timestamp::from_millis)
