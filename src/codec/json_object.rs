@@ -1,8 +1,8 @@
 //! Reads the declared fields of a JSON object straight into columns.
 //!
 //! Parsing is serde_json's; what is ours is that nothing is built on the way: each declared field is written into its
-//! cell, everything else is skipped. Fields usually come in the same order, so the next one is guessed before names
-//! are compared. Types are not coerced: `"12"` is not a number and `1` is not a boolean.
+//! cell, everything else is skipped. Fields usually come in the same order, so the one that followed last time is tried
+//! before names are compared. Types are not coerced: `"12"` is not a number and `1` is not a boolean.
 
 use std::fmt;
 
@@ -31,6 +31,8 @@ pub struct ObjectReader {
     fields: Vec<Field>,
     seen: Vec<u64>,
     row: u64,
+    /// The field that followed each field last time; the last entry is the field that came first.
+    followers: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,7 +56,8 @@ impl ObjectReader {
             }
         }
         let seen = vec![0; fields.len()];
-        ObjectReader { fields, seen, row: 0 }
+        let followers = (1..=fields.len()).chain([0]).collect();
+        ObjectReader { fields, seen, row: 0, followers }
     }
 
     /// Reads an object into a new row of `table`; on a rejection the table is as it was.
@@ -67,6 +70,7 @@ impl ObjectReader {
             fields: &self.fields,
             seen: &mut self.seen,
             row: self.row,
+            followers: &mut self.followers,
             table: &mut *table,
             issue: &mut issue,
         };
@@ -99,6 +103,7 @@ struct ObjectVisitor<'r> {
     fields: &'r [Field],
     seen: &'r mut [u64],
     row: u64,
+    followers: &'r mut [usize],
     table: &'r mut Table,
     issue: &'r mut Option<Reject>,
 }
@@ -111,12 +116,18 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut guess = 0;
-        while let Some(index) = map.next_key_seed(NameSeed { fields: self.fields, guess })? {
+        let mut before = self.fields.len();
+        loop {
+            let guess = self.followers.get(before).copied().unwrap_or_default();
+            let Some(index) = map.next_key_seed(NameSeed { fields: self.fields, guess })? else { break };
             let Some(index) = index else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             };
+            if let Some(follower) = self.followers.get_mut(before).filter(|_| index != guess) {
+                *follower = index;
+            }
+            before = index;
             let (Some(field), Some(seen)) = (self.fields.get(index), self.seen.get_mut(index)) else {
                 return Err(A::Error::custom("field index out of range"));
             };
@@ -127,7 +138,6 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
             }
             *seen = self.row;
             map.next_value_seed(CellSeed { field, table: self.table, issue: self.issue })?;
-            guess = index + 1;
         }
         Ok(())
     }

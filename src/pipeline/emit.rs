@@ -48,7 +48,7 @@ impl Pipeline {
             source_partition: self.shard,
             source_offset: record.offset,
         };
-        out.push(Sink::Predictions, Some(key), record.headers.clone(), |bytes| write(&view, bytes));
+        out.push(Sink::Predictions, Some(key), record.headers.clone(), |bytes| view.write(bytes));
         self.clocks.tally.predictions += 1;
     }
 
