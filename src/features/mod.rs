@@ -278,15 +278,15 @@ impl Group {
             let seen = |ms: &i64| *ms <= plan.reach.millis() && (if strict { *ms > 0 } else { *ms >= 0 });
             row[since.feature] = elapsed.filter(seen).map_or(f64::NAN, |ms| ms as f64 / 1000.0);
         }
-        for (index, ring) in plan.rings.iter().enumerate() {
+        for ring in &plan.rings {
             let whole = match ring.source {
                 Source::Events => {
-                    slot.add(index, ring, event.at, |column| event.table.number(column.0, event.row));
+                    slot.add(ring, event.at, |column| event.table.number(column.0, event.row));
                     true
                 }
                 Source::Kind(_) => slot.last(ring.last).is_none_or(|last| last < event.at),
             };
-            let reading = slot.read(index, ring, event.at, whole);
+            let reading = slot.read(ring, event.at, whole);
             for output in &ring.outputs {
                 row[output.feature] = reading.statistic(output.statistic);
             }
@@ -302,8 +302,8 @@ impl Group {
         let Some(source) = self.plan.sources.iter().position(|source| *source == of) else { return };
         self.touch(at);
         let slot = &mut self.slots[at as usize].slot;
-        for (index, ring) in self.plan.rings.iter().enumerate().filter(|(_, ring)| ring.source == of) {
-            slot.add(index, ring, follow_up.at, |column| {
+        for ring in self.plan.rings.iter().filter(|ring| ring.source == of) {
+            slot.add(ring, follow_up.at, |column| {
                 follow_up.table.number(follow_up.first_column + column.0, follow_up.row)
             });
         }

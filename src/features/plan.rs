@@ -21,10 +21,12 @@ pub(super) struct Ring {
     pub panes: usize,
     /// Number columns of the source that are aggregated.
     pub fields: Vec<NumberIndex>,
-    /// Where the panes start in the slot's doubles.
+    /// Where the panes start in the slot's doubles; the kept combination of closed panes follows them.
     pub start: usize,
-    /// Where the cached combination of closed panes starts in the slot's cache.
-    pub cache: usize,
+    /// Position of the newest pane's number among the slot's marks.
+    pub head: usize,
+    /// Position of the number of the pane for which the combination was made.
+    pub cached_for: usize,
     /// What is read from it.
     pub outputs: Vec<RingOutput>,
 }
@@ -65,8 +67,8 @@ pub(super) struct GroupPlan {
     pub sources: Vec<Source>,
     /// Doubles of a slot.
     pub width: usize,
-    /// Doubles of a slot's cache.
-    pub cache_width: usize,
+    /// Marks of a slot: one per source, two per ring.
+    pub marks: usize,
     /// How long a value can matter: the longest span of the grouping.
     pub reach: Span,
 }
@@ -75,6 +77,11 @@ impl Ring {
     /// Doubles of one pane.
     pub(super) fn stride(&self) -> usize {
         PANE_HEAD + PANE_FIELD * self.fields.len()
+    }
+
+    /// Where the panes end in the slot's doubles.
+    pub fn end(&self) -> usize {
+        self.start + self.panes * self.stride()
     }
 }
 
@@ -87,7 +94,7 @@ impl GroupPlan {
             since_last: Vec::new(),
             sources: Vec::new(),
             width: 0,
-            cache_width: 0,
+            marks: 0,
             reach: Span::default(),
         };
         let first_window = params.fields.len();
@@ -108,11 +115,12 @@ impl GroupPlan {
             };
             ring.outputs.push(RingOutput { feature, statistic });
         }
+        plan.marks = plan.sources.len();
         for ring in &mut plan.rings {
             ring.start = plan.width;
-            ring.cache = plan.cache_width;
-            plan.width += ring.stride() * ring.panes;
-            plan.cache_width += ring.stride();
+            plan.width = ring.end() + ring.stride();
+            (ring.head, ring.cached_for) = (plan.marks, plan.marks + 1);
+            plan.marks += 2;
         }
         plan
     }
@@ -138,7 +146,8 @@ impl GroupPlan {
                     panes,
                     fields: Vec::new(),
                     start: 0,
-                    cache: 0,
+                    head: 0,
+                    cached_for: 0,
                     outputs: Vec::new(),
                 });
                 self.rings.len() - 1

@@ -4,6 +4,10 @@
 //! S - S/n and S of time. Panes are combined from the oldest to the newest, always in that order, so that sums are the
 //! same bit for bit however often they are read. The combination of all panes but the newest is kept until one
 //! of them changes; it can be computed again at any time and is not state.
+//!
+//! A slot is two pieces of memory, because most events find theirs cold: numbers (for each ring its panes and the kept
+//! combination) and marks (the last time of each source, then for each ring its newest pane and the pane for which the
+//! combination was made).
 
 use super::plan::{GroupPlan, Ring, Statistic};
 use crate::data::params::NumberIndex;
@@ -15,15 +19,9 @@ const NONE: i64 = i64::MIN;
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
     doubles: Box<[f64]>,
-    /// Newest pane of each ring.
-    heads: Box<[i64]>,
-    /// Latest time of each source.
-    last: Box<[i64]>,
-    cache: Box<[f64]>,
-    /// The pane for which each ring's cache holds all panes before it.
-    cached_for: Box<[i64]>,
+    marks: Box<[i64]>,
     /// Latest event time of the group: expiry counts from here.
-    pub touched: Timestamp,
+    pub(super) touched: Timestamp,
 }
 
 /// A reading of one ring at one point in time.
@@ -34,55 +32,46 @@ pub(super) struct Reading<'a> {
 
 impl Slot {
     pub(super) fn new(plan: &GroupPlan) -> Self {
-        Slot {
-            doubles: vec![0.0; plan.width].into(),
-            heads: vec![NONE; plan.rings.len()].into(),
-            last: vec![NONE; plan.sources.len()].into(),
-            cache: vec![0.0; plan.cache_width].into(),
-            cached_for: vec![NONE; plan.rings.len()].into(),
-            touched: Timestamp::MIN,
-        }
+        Slot { doubles: vec![0.0; plan.width].into(), marks: vec![NONE; plan.marks].into(), touched: Timestamp::MIN }
     }
 
-    /// Takes over another slot of the same plan; what is cached there is computed again when it is read.
-    pub fn copy_from(&mut self, other: &Slot) {
+    /// Takes over another slot of the same plan.
+    pub(super) fn copy_from(&mut self, other: &Slot) {
         self.doubles.copy_from_slice(&other.doubles);
-        self.heads.copy_from_slice(&other.heads);
-        self.last.copy_from_slice(&other.last);
-        self.cached_for.fill(NONE);
+        self.marks.copy_from_slice(&other.marks);
         self.touched = other.touched;
     }
 
     /// The latest time of a source, if any.
     pub(super) fn last(&self, source: usize) -> Option<Timestamp> {
-        self.last.get(source).copied().filter(|time| *time != NONE).map(Timestamp::from_millis)
+        self.marks.get(source).copied().filter(|time| *time != NONE).map(Timestamp::from_millis)
     }
 
     /// Notes a record of a source.
     pub(super) fn note(&mut self, source: usize, at: Timestamp) {
-        if let Some(last) = self.last.get_mut(source) {
+        if let Some(last) = self.marks.get_mut(source) {
             *last = (*last).max(at.millis());
         }
     }
 
     /// Adds a record to a ring; one older than the ring reaches is left out.
-    pub(super) fn add(&mut self, index: usize, ring: &Ring, at: Timestamp, value: impl Fn(NumberIndex) -> f64) {
+    pub(super) fn add(&mut self, ring: &Ring, at: Timestamp, value: impl Fn(NumberIndex) -> f64) {
         let pane = at.interval(ring.pane);
         let count = ring.panes as i64;
-        let head = self.heads[index];
+        let head = self.marks[ring.head];
         if head == NONE || pane > head {
             let from = if head == NONE { pane - count + 1 } else { (head + 1).max(pane - count + 1) };
-            for stale in from..=pane {
-                let range = ring.range(stale);
-                ring.clear(&mut self.doubles[range]);
+            for stale in ring.ranges(from, pane) {
+                ring.clear(&mut self.doubles[stale]);
             }
-            self.heads[index] = pane;
+            self.marks[ring.head] = pane;
         } else if pane <= head - count {
             return;
         }
         // Of what the cache holds, an older record changes a pane, and a newer one than all before drops panes.
-        if pane < self.cached_for[index] || head < self.heads[index] && pane > self.cached_for[index] {
-            self.cached_for[index] = NONE;
+        let cached_for = self.marks[ring.cached_for];
+        if pane < cached_for || head < self.marks[ring.head] && pane > cached_for {
+            self.marks[ring.cached_for] = NONE;
         }
         let cells = &mut self.doubles[ring.range(pane)];
         cells[0] += 1.0;
@@ -99,33 +88,34 @@ impl Slot {
     }
 
     /// Reads a ring as of `at`; without `newest` the pane that holds `at` is left out.
-    pub(super) fn read(&mut self, index: usize, ring: &Ring, at: Timestamp, newest: bool) -> Reading<'_> {
+    pub(super) fn read(&mut self, ring: &Ring, at: Timestamp, newest: bool) -> Reading<'_> {
         let pane = at.interval(ring.pane);
-        let head = self.heads[index];
-        let cache = ring.cache..ring.cache + ring.stride();
-        if self.cached_for[index] != pane {
-            let closed = &mut self.cache[cache.clone()];
+        let head = self.marks[ring.head];
+        let (panes, after) = self.doubles.split_at_mut(ring.end());
+        let closed = &mut after[..ring.stride()];
+        if self.marks[ring.cached_for] != pane {
             ring.clear(closed);
             if head != NONE {
                 let count = ring.panes as i64;
-                for older in (pane - count + 1).max(head - count + 1)..=(pane - 1).min(head) {
-                    ring.merge(closed, &self.doubles[ring.range(older)]);
+                let oldest = (pane - count + 1).max(head - count + 1);
+                for older in ring.ranges(oldest, (pane - 1).min(head)) {
+                    ring.merge(closed, &panes[older]);
                 }
             }
-            self.cached_for[index] = pane;
+            self.marks[ring.cached_for] = pane;
         }
         let held = head != NONE && pane <= head && pane > head - ring.panes as i64;
-        let newest = if newest && held { Some(&self.doubles[ring.range(pane)]) } else { None };
-        Reading { closed: &self.cache[cache], newest }
+        let newest = if newest && held { Some(&panes[ring.range(pane)]) } else { None };
+        Reading { closed, newest }
     }
 
     pub(super) fn encode(&self, plan: &GroupPlan, out: &mut Writer) {
         out.signed(self.touched.millis());
-        for time in &self.last {
+        for time in &self.marks[..plan.sources.len()] {
             out.signed(*time);
         }
-        for (index, ring) in plan.rings.iter().enumerate() {
-            let head = self.heads[index];
+        for ring in &plan.rings {
+            let head = self.marks[ring.head];
             out.signed(head);
             if head == NONE {
                 continue;
@@ -143,12 +133,12 @@ impl Slot {
     pub(super) fn decode(plan: &GroupPlan, reader: &mut Reader<'_>) -> Result<Self, BinaryError> {
         let mut slot = Slot::new(plan);
         slot.touched = Timestamp::from_millis(reader.signed()?);
-        for time in &mut slot.last {
+        for time in &mut slot.marks[..plan.sources.len()] {
             *time = reader.signed()?;
         }
-        for (index, ring) in plan.rings.iter().enumerate() {
+        for ring in &plan.rings {
             let head = reader.signed()?;
-            slot.heads[index] = head;
+            slot.marks[ring.head] = head;
             if head == NONE {
                 continue;
             }
@@ -172,6 +162,17 @@ impl Ring {
     fn range(&self, pane: i64) -> std::ops::Range<usize> {
         let start = self.start + pane.rem_euclid(self.panes as i64) as usize * self.stride();
         start..start + self.stride()
+    }
+
+    /// Where the panes `from` to `to` are, in order; nothing if `to` comes first. Needs one division in all.
+    fn ranges(&self, from: i64, to: i64) -> impl Iterator<Item = std::ops::Range<usize>> + use<> {
+        let (stride, begin, end) = (self.stride(), self.start, self.end());
+        let mut next = self.range(from).start;
+        (from..=to).map(move |_| {
+            let start = next;
+            next = if start + stride == end { begin } else { start + stride };
+            start..start + stride
+        })
     }
 
     fn clear(&self, cells: &mut [f64]) {
