@@ -339,6 +339,24 @@ mod tests {
     }
 
     #[test]
+    fn what_one_record_taught_about_the_order_of_fields_never_misleads_the_next() -> Result<(), Reject> {
+        let mut reader = reader();
+        let mut table = Table::new(2, 2);
+        let orders = [
+            r#"{"city":"x","amount":1,"night":true,"id":"a"}"#,
+            r#"{"amount":1,"id":"a","city":"x","night":true}"#,
+            r#"{"city":"x","new":0,"amount":1,"night":true,"id":"a"}"#,
+            r#"{"id":"a","amount":1,"night":true,"city":"x"}"#,
+        ];
+        for (row, text) in orders.iter().cycle().take(12).enumerate() {
+            reader.read(text.as_bytes(), &mut table)?;
+            assert_eq!((table.number(0, row), table.number(1, row)), (1.0, 1.0));
+            assert_eq!((table.text(0, row), table.text(1, row)), (Some(b"a".as_slice()), Some(b"x".as_slice())));
+        }
+        Ok(())
+    }
+
+    #[test]
     fn null_and_absent_are_missing() -> Result<(), Reject> {
         let table = read(r#"{"amount":null}"#)?;
         assert!(table.number(0, 0).is_nan() && table.text(0, 0).is_none());

@@ -273,7 +273,7 @@ impl Pipeline {
 
     /// Outputs in the order of the records.
     fn write(&mut self, items: &[Item<Model>], scratch: &mut Scratch, now: Timestamp, out: &mut Outbox) {
-        for step in std::mem::take(&mut scratch.steps) {
+        for step in scratch.steps.drain(..) {
             match step {
                 Step::Predict { item, id, row, late } => {
                     let Some(Item::Record { record, .. }) = items.get(item) else { continue };
