@@ -51,6 +51,8 @@ struct Role<'a> {
     waiting: VecDeque<Record>,
     request: Option<Request>,
     next: i64,
+    /// Where the topic ended when it was last read out.
+    ended: i64,
 }
 
 /// Runs until told to stop or until something needs an operator.
@@ -94,6 +96,7 @@ impl<'a> Role<'a> {
             waiting: VecDeque::new(),
             request: None,
             next: 0,
+            ended: 0,
         })
     }
 
@@ -147,10 +150,8 @@ impl<'a> Role<'a> {
             }
             News::Record { record, .. } => self.waiting.push_back(record),
             News::End { next, .. } => {
-                if self.waiting.is_empty() && self.request.is_none() {
-                    self.next = self.next.max(next);
-                    self.show();
-                }
+                self.ended = next;
+                self.show();
             }
         }
         Ok(())
@@ -163,8 +164,10 @@ impl<'a> Role<'a> {
         }
     }
 
+    /// Shows how far requests have been answered; where none is left, that is the end of the topic.
     fn show(&self) {
         let at = TopicPartition::new(self.shop.config.topics.drift_alerts.as_str(), 0);
-        self.shop.board.position(RETRAIN, &at, self.next);
+        let done = self.waiting.is_empty() && self.request.is_none();
+        self.shop.board.position(RETRAIN, &at, if done { self.next.max(self.ended) } else { self.next });
     }
 }
