@@ -109,8 +109,8 @@ impl Fitting {
                 *value = found.map_or(f64::NAN, |found| found.clamp(-LARGEST, LARGEST));
             }
             let (fill, spread) = match family {
-                ModelFamily::Linear => centre(column.view()),
-                ModelFamily::Forest => (below(column.view()), 1.0),
+                ModelFamily::Linear => centre(&column.view()),
+                ModelFamily::Forest => (below(&column.view()), 1.0),
             };
             column.mapv_inplace(|value| {
                 let present = if value.is_nan() { fill } else { value };
@@ -282,7 +282,7 @@ fn linked(node: &StoredNode) -> LinkedNode {
 }
 
 /// Mean and standard deviation of the present values; 0 and 1 where there are none, spread 1 for a constant.
-fn centre(values: ArrayView1<'_, f64>) -> (f64, f64) {
+fn centre(values: &ArrayView1<'_, f64>) -> (f64, f64) {
     let mut moments = Moments::default();
     values.iter().filter(|value| !value.is_nan()).for_each(|&value| moments.add(value));
     let spread = moments.variance().map_or(1.0, f64::sqrt);
@@ -290,7 +290,7 @@ fn centre(values: ArrayView1<'_, f64>) -> (f64, f64) {
 }
 
 /// A number below all present values; 0 where there are none.
-fn below(values: ArrayView1<'_, f64>) -> f64 {
+fn below(values: &ArrayView1<'_, f64>) -> f64 {
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if least.is_finite() { (least - 0.5 * (most - least) - 1.0).max(-2.0 * LARGEST) } else { 0.0 }
@@ -366,17 +366,17 @@ mod tests {
     fn the_number_below_is_below_and_finite() {
         for values in [vec![1.0, 5.0], vec![-3.0], vec![-LARGEST, LARGEST], vec![f64::NAN, 2.0]] {
             let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-            let below = below(aview1(&values));
+            let below = below(&aview1(&values));
             assert!(below < least && below.is_finite(), "{values:?}");
         }
-        assert_eq!(below(aview1(&[f64::NAN])), 0.0);
+        assert_eq!(below(&aview1(&[f64::NAN])), 0.0);
     }
 
     #[test]
     fn a_constant_and_an_empty_column_have_a_centre() {
-        assert_eq!(centre(aview1(&[4.0; 9])), (4.0, 1.0));
-        assert_eq!(centre(aview1(&[f64::NAN; 9])), (0.0, 1.0));
-        assert!(centre(aview1(&[LARGEST, -LARGEST])).1.is_finite());
+        assert_eq!(centre(&aview1(&[4.0; 9])), (4.0, 1.0));
+        assert_eq!(centre(&aview1(&[f64::NAN; 9])), (0.0, 1.0));
+        assert!(centre(&aview1(&[LARGEST, -LARGEST])).1.is_finite());
     }
 
     #[test]

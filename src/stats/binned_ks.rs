@@ -19,7 +19,7 @@ pub struct KsResult {
 
 /// Compares counts over the same edges; missing values take no part (`psi` sees them).
 ///
-/// `phi` is the design effect of clustered data, as found by [`super::dispersion`]: how many times as much counts vary
+/// `phi` is the design effect of clustered data, as found by [`fn@super::dispersion`]: how many times as much counts vary
 /// as they would for independent values. It divides the effective size (Kish 1965); below 1, or NaN, it counts as 1. The
 /// p-value is the limit law with Stephens' correction; with heavy ties or few bins it is too large, not too small. `None`
 /// when a side has no present value or the bins differ.

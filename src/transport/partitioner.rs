@@ -9,7 +9,7 @@
 /// `partitions` is not positive.
 ///
 /// ```
-/// assert_eq!(driftless::transport::partition_for(b"foobar", 6), 4);
+/// assert_eq!(driftless::transport::partition_for(b"kafka", 6), 4);
 /// ```
 pub fn partition_for(key: &[u8], partitions: i32) -> i32 {
     if partitions <= 0 {
