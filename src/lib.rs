@@ -47,6 +47,7 @@ pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod data;
+pub mod demo;
 pub mod drift;
 pub mod features;
 pub mod http;
