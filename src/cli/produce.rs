@@ -15,12 +15,11 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::WrongUsage;
+use super::connect::{ConfigArgs, kafka};
 use super::signals::Signals;
-use super::source::SourceArgs;
 use crate::config::Config;
 use crate::data::Timestamp;
 use crate::demo::flights::{FlightRecord, Flights, FlightsParams, Stream};
-use crate::runtime::connect;
 use crate::transport::{Outgoing, Publisher, Transport};
 use files::Files;
 use pace::Pace;
@@ -33,7 +32,7 @@ const PROGRESS: Duration = Duration::from_secs(2);
 pub struct ProduceArgs {
     /// Configuration and brokers.
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub source: ConfigArgs,
     /// Send the bundled departures from New York in 2013 with what became of them.
     #[arg(long, conflicts_with_all = ["events", "labels"])]
     pub flights: bool,
@@ -95,7 +94,7 @@ pub fn run(args: &ProduceArgs) -> anyhow::Result<ExitCode> {
     let pace = Pace::new(positive("--rate", args.rate)?, positive("--speed", args.speed)?);
     let records = records(args, &config)?;
     let signals = Signals::listen()?;
-    let transport = connect(&config, &format!("{}.produce", config.app))?;
+    let transport = kafka(&config, "produce")?;
     ensure_topics(&config, &transport)?;
     let mut sender = Sender { config: &config, publisher: transport.publisher()?, pace, counts: Counts::default() };
     let started = Instant::now();
