@@ -41,6 +41,7 @@
 //! - [`telemetry`]: metrics and log lines.
 //! - [`runtime`]: the roles as threads around the machines.
 //! - [`http`]: health and metrics for whoever watches.
+//! - [`demo`]: a year of real events through the whole loop, and what it was worth.
 //! - [`cli`]: the commands.
 
 pub mod cli;

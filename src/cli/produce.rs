@@ -93,14 +93,14 @@ pub fn run(args: &ProduceArgs) -> anyhow::Result<ExitCode> {
     let config = args.source.load()?;
     let pace = Pace::new(positive("--rate", args.rate)?, positive("--speed", args.speed)?);
     let records = records(args, &config)?;
-    let signals = Signals::listen()?;
+    let signals = Signals::install()?;
     let transport = kafka(&config, "produce")?;
     ensure_topics(&config, &transport)?;
     let mut sender = Sender { config: &config, publisher: transport.publisher()?, pace, counts: Counts::default() };
     let started = Instant::now();
     let mut shown = started;
     for record in records {
-        if signals.asked() {
+        if signals.came() {
             break;
         }
         let record = record?;

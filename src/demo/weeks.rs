@@ -76,13 +76,8 @@ impl Weeks {
     }
 
     /// Number of weeks.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.weeks.len()
-    }
-
-    /// Whether there is no week.
-    pub fn is_empty(&self) -> bool {
-        self.weeks.is_empty()
     }
 
     /// All rows that count, week by week.
@@ -141,7 +136,7 @@ mod tests {
         let span = Span::from_millis;
         let grid = Grid { window: span(10), offset: span(0), from: at(5), to: at(35) };
         let weeks = Weeks::of(&log, &grid);
-        assert_eq!(weeks.len(), 2);
+        assert_eq!(weeks.count(), 2);
         assert_eq!(weeks.rows().count(), 19);
         let perfect = weeks.standings(|row| f64::from(row as u32 % 2));
         assert_eq!(mean(&perfect).map(|standing| standing.auc), Some(1.0));

@@ -89,6 +89,7 @@ impl Files {
     }
 
     fn sending(&mut self, to: Destination) -> Option<Result<Sending>> {
+        let keep = self.labels.is_some();
         let input = match to {
             Destination::Events => self.events.as_mut()?,
             Destination::Labels => self.labels.as_mut()?,
@@ -96,7 +97,6 @@ impl Files {
         let row = input.next()?;
         let form = &input.form;
         let number = row.as_ref().map_or(0, |row| row.line.number);
-        let keep = self.labels.is_some();
         Some(row.and_then(|row| sending(form, row, keep, &mut self.keys)).with_context(|| match number {
             0 => form.path.clone(),
             number => format!("{}, line {number}", form.path),
