@@ -41,12 +41,14 @@
 //! - [`telemetry`]: metrics and log lines.
 //! - [`runtime`]: the roles as threads around the machines.
 //! - [`http`]: health and metrics for whoever watches.
+//! - [`demo`]: a year of real events through the whole loop, and what it was worth.
 //! - [`cli`]: the commands.
 
 pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod data;
+pub mod demo;
 pub mod drift;
 pub mod features;
 pub mod http;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use driftless::cli::{self, check, models, run, topics};
+use driftless::cli::{self, check, demo, models, produce, run, topics};
 
 /// Keeps machine-learning models honest on live Kafka streams.
 #[derive(Parser)]
@@ -15,10 +15,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Replay a year of real events through the whole loop, on a broker of its own.
+    Demo(demo::DemoArgs),
     /// Run roles against a Kafka cluster.
     Run(run::RunArgs),
     /// Check a configuration and print what it means; needs no broker.
     Check(check::CheckArgs),
+    /// Send events and labels to their topics.
+    Produce(produce::ProduceArgs),
     /// Create the topics of a configuration, or list them.
     Topics(topics::TopicsArgs),
     /// List model versions, promote, roll back, freeze.
@@ -27,8 +31,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Produce(args) => produce::run(&args),
         Command::Topics(args) => topics::run(&args),
         Command::Models(args) => models::run(&args),
     };

@@ -5,8 +5,11 @@
 
 pub mod check;
 pub mod connect;
+pub mod demo;
 pub mod models;
+pub mod produce;
 pub mod run;
+mod signals;
 pub mod topics;
 
 use std::io::ErrorKind;
@@ -19,17 +22,30 @@ const FAILED: u8 = 1;
 /// Exit code of a wrong command line or configuration.
 const WRONG: u8 = 2;
 
+/// The command line asks for what cannot be done, in one sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongUsage(String);
+
+impl WrongUsage {
+    fn because(message: impl Into<String>) -> anyhow::Error {
+        WrongUsage(message.into()).into()
+    }
+}
+
 /// The exit code of a command; an error is told on stderr. A reader that has gone away (`| head`) is none.
 pub fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
     let Err(error) = result else { return result.unwrap_or(ExitCode::SUCCESS) };
     let gone = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        let json = cause.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+        io.or(json) == Some(ErrorKind::BrokenPipe)
     };
     if error.chain().any(gone) {
         return ExitCode::SUCCESS;
     }
     // A second sentence on a closed stderr helps nobody.
     let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("error: {error:#}\n"));
-    let wrong = error.chain().any(|cause| cause.downcast_ref::<ConfigError>().is_some());
+    let wrong = error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<WrongUsage>());
     ExitCode::from(if wrong { WRONG } else { FAILED })
 }

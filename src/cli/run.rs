@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::connect::{ConfigArgs, kafka};
+use super::signals::Signals;
 use crate::http::{Health, Readiness, Server};
 use crate::runtime::{App, AppSetup, Roles};
 use crate::telemetry::{init_logs, install_metrics};
@@ -87,34 +88,4 @@ fn host_name() -> String {
     let name = std::env::var("HOSTNAME").unwrap_or(name);
     let kept: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
     if kept.is_empty() { "local".to_owned() } else { kept }
-}
-
-/// SIGTERM and SIGINT, listened for on a thread of their own.
-struct Signals(std::sync::mpsc::Receiver<()>);
-
-impl Signals {
-    fn install() -> anyhow::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        let (mut terminate, mut interrupt) = {
-            let _context = runtime.enter();
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
-        };
-        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-            });
-            // Nobody listens any more when the process is ending already.
-            let _ = sender.send(());
-        })?;
-        Ok(Signals(receiver))
-    }
-
-    fn came(&self) -> bool {
-        self.0.try_recv().is_ok()
-    }
 }

@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::bail;
+
 use super::connect::{ConfigArgs, kafka};
-use crate::config::Config;
-use crate::transport::{TopicSpec, Transport};
+use crate::runtime::topic_specs;
+use crate::transport::Transport;
 
 /// Arguments of `driftless topics`.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,29 +24,6 @@ enum TopicsCommand {
     List(ConfigArgs),
 }
 
-/// The topics of a configuration, as they are to be created. What recovery and audit rest on is kept for ever.
-pub fn specs(config: &Config) -> Vec<TopicSpec> {
-    let topics = &config.topics;
-    let single =
-        [&topics.drift_alerts, &topics.performance, &topics.summaries, &topics.models, &topics.monitor_journal];
-    let kept = [&topics.models, &topics.journal, &topics.monitor_journal];
-    let named = topics.named();
-    let specs = named.iter().map(|topic| {
-        let is = |list: &[&String]| list.iter().any(|name| *name == topic.name);
-        let retention = topics.retention.filter(|_| !is(&kept)).map_or(-1, |span| span.millis());
-        TopicSpec {
-            name: topic.name.to_owned(),
-            partitions: if is(&single) { 1 } else { topics.partitions },
-            replication: topics.replication,
-            config: vec![
-                ("cleanup.policy".to_owned(), "delete".to_owned()),
-                ("retention.ms".to_owned(), retention.to_string()),
-            ],
-        }
-    });
-    specs.collect()
-}
-
 /// Creates or lists.
 ///
 /// # Errors
@@ -54,11 +33,26 @@ pub fn run(args: &TopicsArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
         TopicsCommand::Create(args) => {
             let config = args.load()?;
-            let specs = specs(&config);
-            let created = kafka(&config, "topics")?.create(&specs)?;
+            let specs = topic_specs(&config);
+            let cluster = kafka(&config, "topics")?;
+            let created = cluster.create(&specs)?;
+            let mut wrong = None;
             for spec in &specs {
                 let what = if created.contains(&spec.name) { "created" } else { "exists" };
-                writeln!(out, "{what:8} {} ({} partitions)", spec.name, spec.partitions)?;
+                let found = cluster.bounds(&spec.name)?.map_or(0, |bounds| bounds.len());
+                writeln!(out, "{what:8} {} ({found} partitions)", spec.name)?;
+                if i32::try_from(found).ok() != Some(spec.partitions) {
+                    wrong = wrong.or(Some((spec, found)));
+                }
+            }
+            if let Some((spec, found)) = wrong {
+                bail!(
+                    "`{}` has {found} partitions and must have {}: delete it, name another, or set \
+                     `kafka.topics.partitions` to what `{}` has",
+                    spec.name,
+                    spec.partitions,
+                    config.topics.events
+                );
             }
         }
         TopicsCommand::List(args) => {

@@ -19,9 +19,11 @@ mod setup;
 mod shard;
 mod stage;
 mod stages;
+mod topics;
 mod watch;
 mod worker;
 
 pub use app::{App, AppSetup, RoleError, Roles};
 pub use job::train;
 pub use setup::pipeline_params;
+pub use topics::topic_specs;

@@ -1,0 +1,55 @@
+//! The topics of an application, as they are created.
+//!
+//! What is partitioned has the partitions of the events topic; what needs one order has one. The control log and the
+//! journals are kept for ever and never compacted: they are the audit, and what a restore reads.
+
+use crate::config::Config;
+use crate::transport::TopicSpec;
+
+/// Every topic of the configuration, the user's own first.
+pub fn topic_specs(config: &Config) -> Vec<TopicSpec> {
+    let topics = &config.topics;
+    let one = [&topics.drift_alerts, &topics.performance, &topics.summaries, &topics.models, &topics.monitor_journal];
+    let forever = [&topics.models, &topics.journal, &topics.monitor_journal];
+    let retention = topics.retention.map_or_else(|| "-1".to_owned(), |span| span.millis().to_string());
+    let spec = |name: &str| {
+        let kept = forever.iter().any(|topic| *topic == name);
+        let retention = if kept { "-1".to_owned() } else { retention.clone() };
+        let mut config = vec![("cleanup.policy".to_owned(), "delete".to_owned()), ("retention.ms".to_owned(), retention)];
+        if kept {
+            config.push(("retention.bytes".to_owned(), "-1".to_owned()));
+        }
+        TopicSpec {
+            name: name.to_owned(),
+            partitions: if one.iter().any(|topic| *topic == name) { 1 } else { topics.partitions },
+            replication: topics.replication,
+            config,
+        }
+    };
+    topics.named().into_iter().map(|topic| spec(topic.name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_one_order_has_one_partition_and_the_audit_is_kept() -> Result<(), Box<dyn std::error::Error>> {
+        let text = include_str!("../../examples/flights.toml")
+            .replace("[store]", "[kafka.topics]\npartitions = 6\nretention = \"30d\"\n\n[store]");
+        let specs = topic_specs(&Config::parse(&text)?);
+        let seen = |name: &str| {
+            let spec = specs.iter().find(|spec| spec.name == name).map(|spec| {
+                let retention = spec.config.iter().find(|(key, _)| key == "retention.ms");
+                (spec.partitions, retention.map(|(_, value)| value.clone()).unwrap_or_default())
+            });
+            spec.unwrap_or_default()
+        };
+        assert_eq!(specs.len(), 11);
+        assert_eq!(seen("flights.events"), (6, "2592000000".to_owned()));
+        assert_eq!(seen("flights.journal"), (6, "-1".to_owned()));
+        assert_eq!(seen("flights.models"), (1, "-1".to_owned()));
+        assert_eq!(seen("flights.drift-alerts"), (1, "2592000000".to_owned()));
+        Ok(())
+    }
+}
