@@ -38,3 +38,6 @@ impl BuildHasher for FixedState {
 
 /// A hash map with [`FixedState`].
 pub type FixedMap<K, V> = hashbrown::HashMap<K, V, FixedState>;
+
+/// A place in a [`FixedMap`], found once to be read and written.
+pub(super) type Entry<'a, K, V> = hashbrown::hash_map::Entry<'a, K, V, FixedState>;

@@ -6,9 +6,8 @@
 use std::borrow::Borrow;
 use std::hash::Hash;
 
-use hashbrown::hash_map::Entry;
-
 use super::FixedMap;
+use super::hash::Entry;
 
 /// A hash map with undo. Reads cost what a hash map's do; the first write to a key since the last commit costs a clone
 /// of key and value.

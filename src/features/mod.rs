@@ -8,15 +8,17 @@
 //! Every change can be taken back until [`Features::commit`].
 
 mod plan;
+mod rows;
 mod slot;
 
 use std::collections::BTreeSet;
 
 use plan::GroupPlan;
+pub use rows::{EventRow, FollowUpRow};
 use slot::Slot;
 
-use crate::data::params::{FeatureParams, KindIndex, NumberIndex, Source};
-use crate::data::{BinaryError, Columns, FixedMap, Reader, Span, Table, Timestamp, Writer};
+use crate::data::params::{FeatureParams, NumberIndex, Source};
+use crate::data::{BinaryError, Columns, FixedMap, Reader, Span, Timestamp, Writer};
 
 /// The slot of each grouping that an event belongs to; a follow-up of the event goes to the same slots.
 pub type Handles = Box<[u32]>;
@@ -47,7 +49,7 @@ struct Group {
     free: BTreeSet<u32>,
     undo: Vec<Undo>,
     /// Memory of slots that were kept aside, used again for the next ones.
-    spare: Vec<Box<Slot>>,
+    spare: Vec<Slot>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,36 +63,8 @@ struct Entry {
 #[derive(Clone, Debug)]
 enum Undo {
     Added(u32),
-    Changed(u32, Box<Slot>),
-    Removed(u32, Box<[u8]>, Box<Slot>),
-}
-
-/// An event whose features are wanted.
-#[derive(Clone, Copy, Debug)]
-pub struct EventRow<'a> {
-    /// Record key.
-    pub key: &'a [u8],
-    /// Event time.
-    pub at: Timestamp,
-    /// The decoded fields.
-    pub table: &'a Table,
-    /// Its row there.
-    pub row: usize,
-}
-
-/// A follow-up that became known.
-#[derive(Clone, Copy, Debug)]
-pub struct FollowUpRow<'a> {
-    /// Position of its kind in the configuration.
-    pub kind: KindIndex,
-    /// When it became known.
-    pub at: Timestamp,
-    /// The decoded fields.
-    pub table: &'a Table,
-    /// Where the columns of its kind start in the table.
-    pub first_column: usize,
-    /// Its row there.
-    pub row: usize,
+    Changed(u32, Slot),
+    Removed(u32, Box<[u8]>, Slot),
 }
 
 impl Features {
@@ -179,10 +153,10 @@ impl Features {
                         group.index.remove(&group.slots[at as usize].key);
                         group.free.insert(at);
                     }
-                    Undo::Changed(at, slot) => group.slots[at as usize].slot = *slot,
+                    Undo::Changed(at, slot) => group.slots[at as usize].slot = slot,
                     Undo::Removed(at, key, slot) => {
                         group.index.insert(key.clone(), at);
-                        group.slots[at as usize] = Entry { key, slot: *slot, saved: true };
+                        group.slots[at as usize] = Entry { key, slot, saved: true };
                         group.free.remove(&at);
                     }
                 }
@@ -240,7 +214,7 @@ impl Group {
         let entry = &mut self.slots[at as usize];
         if !entry.saved {
             entry.saved = true;
-            let mut kept = self.spare.pop().unwrap_or_else(|| Box::new(Slot::new(&self.plan)));
+            let mut kept = self.spare.pop().unwrap_or_else(|| Slot::new(&self.plan));
             kept.copy_from(&entry.slot);
             self.undo.push(Undo::Changed(at, kept));
         }
@@ -322,7 +296,7 @@ impl Group {
             self.touch(at);
             let entry = &self.slots[at as usize];
             self.index.remove(&entry.key);
-            self.undo.push(Undo::Removed(at, entry.key.clone(), Box::new(entry.slot.clone())));
+            self.undo.push(Undo::Removed(at, entry.key.clone(), entry.slot.clone()));
             self.free.insert(at);
         }
     }

@@ -80,7 +80,7 @@ impl Ring {
     }
 
     /// Where the panes end in the slot's doubles.
-    pub fn end(&self) -> usize {
+    pub(super) fn end(&self) -> usize {
         self.start + self.panes * self.stride()
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Slot {
     doubles: Box<[f64]>,
     marks: Box<[i64]>,
     /// Latest event time of the group: expiry counts from here.
-    pub(super) touched: Timestamp,
+    pub touched: Timestamp,
 }
 
 /// A reading of one ring at one point in time.
