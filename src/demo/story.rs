@@ -76,7 +76,10 @@ impl Story {
     pub fn add_dead_letter(&mut self, record: &Record) {
         let code = record.headers.iter().find(|header| header.name == "driftless.error.code");
         let code = code.and_then(|header| header.value.as_deref()).map(String::from_utf8_lossy);
-        *self.dead_letters.entry(code.map_or_else(|| "unknown".to_owned(), |code| code.into_owned())).or_default() += 1;
+        *self
+            .dead_letters
+            .entry(code.map_or_else(|| "unknown".to_owned(), std::borrow::Cow::into_owned))
+            .or_default() += 1;
     }
 
     /// Takes an alert at `now`.
@@ -158,9 +161,10 @@ impl Story {
 
     /// Takes a performance record.
     pub fn add_performance(&mut self, record: PerformanceRecord) {
-        let newer = self.latest.as_ref().is_none_or(|latest| {
-            (latest.window_start, latest.n) <= (record.window_start, record.n)
-        });
+        let newer = self
+            .latest
+            .as_ref()
+            .is_none_or(|latest| (latest.window_start, latest.n) <= (record.window_start, record.n));
         if newer && record.auc.is_some() {
             self.latest = Some(record);
         }
