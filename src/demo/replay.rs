@@ -164,10 +164,9 @@ impl Replay<'_> {
         let mut ends = Vec::new();
         for topic in [Some(&topics.events), topics.labels.as_ref()].into_iter().flatten() {
             let bounds = self.stage.transport.bounds(topic)?.with_context(|| format!("topic `{topic}` is gone"))?;
-            let positions = (0..).zip(bounds).map(|(partition, bounds)| Position {
-                at: TopicPartition::new(topic, partition),
-                next: bounds.end,
-            });
+            let positions = (0..)
+                .zip(bounds)
+                .map(|(partition, bounds)| Position { at: TopicPartition::new(topic, partition), next: bounds.end });
             ends.extend(positions);
         }
         Ok(ends)

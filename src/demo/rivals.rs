@@ -14,8 +14,8 @@ use crate::config::Config;
 use crate::data::{Outcome, Prediction, Span, Timestamp};
 use crate::model::{Columns, Layout, Model};
 use crate::retrain::{
-    Configured, Dataset, DatasetParams, ExampleRow, Examples, LabelRow, TrainingInputs, TrainingOutcome, TrainingParams,
-    train,
+    Configured, Dataset, DatasetParams, ExampleRow, Examples, LabelRow, TrainingInputs, TrainingOutcome,
+    TrainingParams, train,
 };
 
 /// How often the blind schedule trains.
@@ -124,9 +124,9 @@ pub(super) fn rescore(log: &ScoredLog, rows: &[usize], models: &[InCharge]) -> V
     for &row in rows {
         let Some(scored) = log.scored().get(row) else { continue };
         let model = models.iter().rposition(|model| model.from <= scored.event_time);
-        let fits = model.and_then(|at| models.get(at)).is_some_and(|charge| {
-            charge.model.layout().fingerprint() == log.layout(scored)
-        });
+        let fits = model
+            .and_then(|at| models.get(at))
+            .is_some_and(|charge| charge.model.layout().fingerprint() == log.layout(scored));
         match model.filter(|_| fits).and_then(|at| by_model.get_mut(at)) {
             Some(rows) => rows.push(row),
             None => set(&mut scores, row, scored.score),

@@ -151,7 +151,8 @@ impl Screen {
             format!("{}  {}  {:3.0} %", self.paint("1", &day(progress.now)), bar, progress.done * 100.0),
             cut(&status(progress)),
         ];
-        let age = progress.age.map_or_else(|| "the base rate".to_owned(), |age| format!("{} days in charge", days(age)));
+        let age =
+            progress.age.map_or_else(|| "the base rate".to_owned(), |age| format!("{} days in charge", days(age)));
         let mut model = format!("model v{}, {age}", progress.champion);
         if let Some(latest) = progress.latest {
             let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
@@ -181,9 +182,7 @@ impl Screen {
 fn status(progress: &Progress<'_>) -> String {
     let Progress { events, predictions, labels, dead_letters, .. } = *progress;
     let rate = events as f64 / progress.elapsed.as_secs_f64().max(1e-3);
-    format!(
-        "{events} events ({rate:.0}/s), {predictions} predictions, {labels} labels, {dead_letters} dead letters"
-    )
+    format!("{events} events ({rate:.0}/s), {predictions} predictions, {labels} labels, {dead_letters} dead letters")
 }
 
 fn days(span: Span) -> i64 {

@@ -158,9 +158,10 @@ impl Story {
 
     /// Takes a performance record.
     pub fn add_performance(&mut self, record: PerformanceRecord) {
-        let newer = self.latest.as_ref().is_none_or(|latest| {
-            (latest.window_start, latest.n) <= (record.window_start, record.n)
-        });
+        let newer = self
+            .latest
+            .as_ref()
+            .is_none_or(|latest| (latest.window_start, latest.n) <= (record.window_start, record.n));
         if newer && record.auc.is_some() {
             self.latest = Some(record);
         }

@@ -15,7 +15,8 @@ pub fn topic_specs(config: &Config) -> Vec<TopicSpec> {
     let spec = |name: &str| {
         let kept = forever.iter().any(|topic| *topic == name);
         let retention = if kept { "-1".to_owned() } else { retention.clone() };
-        let mut config = vec![("cleanup.policy".to_owned(), "delete".to_owned()), ("retention.ms".to_owned(), retention)];
+        let mut config =
+            vec![("cleanup.policy".to_owned(), "delete".to_owned()), ("retention.ms".to_owned(), retention)];
         if kept {
             config.push(("retention.bytes".to_owned(), "-1".to_owned()));
         }

@@ -157,8 +157,7 @@ impl Rows {
     ) -> serde_json::Result<Vec<u8>> {
         let (departed, landed) = (kind == FollowUp::Departed, kind == FollowUp::Landed);
         let late = |delay: i16| u8::from(delay >= LATE_FROM);
-        let (dep_delay, arr_delay) =
-            (flight.dep_delay.filter(|_| departed), flight.arr_delay.filter(|_| landed));
+        let (dep_delay, arr_delay) = (flight.dep_delay.filter(|_| departed), flight.arr_delay.filter(|_| landed));
         serde_json::to_vec(&FollowUpRecord {
             event_id: self.event_id(flight),
             kind: kind.name(),

@@ -102,7 +102,8 @@ fn csv_line(columns: &[Column], record: &csv::StringRecord, number: u64) -> Resu
 }
 
 fn value(column: &Column, cell: &str) -> Result<Value> {
-    let wrong = |what| anyhow!("column `{}` is no {what}: `{}`", column.name, cell.chars().take(40).collect::<String>());
+    let wrong =
+        |what| anyhow!("column `{}` is no {what}: `{}`", column.name, cell.chars().take(40).collect::<String>());
     Ok(match column.kind {
         None | Some(FieldKind::Text) => Value::String(cell.to_owned()),
         Some(FieldKind::Boolean) => match cell.to_ascii_lowercase().as_str() {

@@ -66,7 +66,8 @@ fn a_csv_row_becomes_json_by_the_declared_types() {
 #[test]
 fn json_lines_are_sent_as_they_are_and_labels_join_at_their_time() {
     let folder = Folder::new();
-    let events = folder.file("e.jsonl", "{\"id\":1, \"card\":\"a\",\"at\":0}\n\n{\"id\":2,\"card\":\"b\",\"at\":60}\r\n");
+    let events =
+        folder.file("e.jsonl", "{\"id\":1, \"card\":\"a\",\"at\":0}\n\n{\"id\":2,\"card\":\"b\",\"at\":60}\r\n");
     let labels = folder.file("l.csv", "event_id,known_at,fraud\n1,1970-01-01T00:00:30Z,1\n2,1970-01-01T00:01:00Z,0\n");
     let sent = sent(&events, Some(&labels)).unwrap();
     assert_eq!(
