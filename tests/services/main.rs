@@ -27,6 +27,7 @@ use processes::{Service, get, output, until};
 const FIRST_UNTIL: &str = "2013-02-20T00:00:00Z";
 /// Up to here the flights go on, from files, once the first model is in charge.
 const THEN_UNTIL: &str = "2013-03-01T00:00:00Z";
+const ROLES: [&str; 3] = ["score", "monitor", "retrain"];
 /// How long a role may take to end when asked to.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
@@ -34,7 +35,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 struct Site {
     directory: tempfile::TempDir,
     brokers: String,
-    http: SocketAddr,
+    http: BTreeMap<&'static str, SocketAddr>,
     config: Config,
     kafka: Kafka,
 }
@@ -57,7 +58,6 @@ impl Site {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let brokers = std::env::var("DRIFTLESS_TEST_BROKERS").unwrap();
-        let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         let mut text = include_str!("../../examples/flights.toml").to_owned();
         let listed: Vec<String> = brokers.split(',').map(|broker| format!("{broker:?}")).collect();
@@ -80,30 +80,40 @@ impl Site {
             )
             .collect();
         let text = set.join("\n");
-        fs::write(directory.path().join("shared.toml"), &text).unwrap();
-        fs::write(directory.path().join("score.toml"), format!("{text}\n[http]\nlisten = \"{http}\"\n")).unwrap();
+        // Each process answers on a port of its own; they are held together so that they differ.
+        let held = ROLES.map(|role| (role, TcpListener::bind("127.0.0.1:0").unwrap()));
+        let http = held.each_ref().map(|(role, listener)| (*role, listener.local_addr().unwrap()));
+        for (role, address) in &http {
+            let file = directory.path().join(format!("{role}.toml"));
+            fs::write(file, format!("{text}\n[http]\nlisten = \"{address}\"\n")).unwrap();
+        }
         let config = Config::parse(&text).unwrap();
         let kafka = Kafka::new(KafkaParams::new(brokers.clone(), "driftless-test")).unwrap();
-        Site { directory, brokers, http, config, kafka }
+        Site { directory, brokers, http: http.into(), config, kafka }
     }
 
     fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn command(&self, config: &str, arguments: &[&str]) -> Command {
+    /// A command with the configuration of a role; but for where its pages are, all are the same.
+    fn command(&self, role: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_driftless"));
-        command.args(arguments).arg("--config").arg(self.file(config)).env_remove("DRIFTLESS_LOG");
+        command.args(arguments).arg("--config").arg(self.file(&format!("{role}.toml"))).env_remove("DRIFTLESS_LOG");
         command
     }
 
-    fn start(&self, role: &'static str, config: &str, log: &str) -> Service {
-        let command = self.command(config, &["run", "--role", role, "--instance", "x"]);
+    fn start(&self, role: &'static str, log: &str) -> Service {
+        let command = self.command(role, &["run", "--role", role, "--instance", "x"]);
         Service::start(role, command, self.file(log))
     }
 
+    fn get(&self, role: &str, path: &str) -> (u16, String) {
+        get(self.http[role], path)
+    }
+
     fn produce(&self, arguments: &[&str]) -> Child {
-        let mut command = self.command("shared.toml", &["produce", "--json"]);
+        let mut command = self.command("score", &["produce", "--json"]);
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
     }
 
@@ -186,11 +196,13 @@ fn restored(log: &Path) -> Vec<u64> {
 #[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
 fn three_services_lose_and_repeat_nothing_when_score_is_killed_as_read_with_kcat_and_with_python() {
     let site = Site::new();
-    output(&mut site.command("shared.toml", &["topics", "create"]));
-    let mut score = site.start("score", "score.toml", "score-1.log");
-    let monitor = site.start("monitor", "shared.toml", "monitor.log");
-    let retrain = site.start("retrain", "shared.toml", "retrain.log");
-    until("score is ready", &[&score, &monitor, &retrain], || get(site.http, "/readyz").0 == 200);
+    output(&mut site.command("score", &["topics", "create"]));
+    let mut score = site.start("score", "score-1.log");
+    let monitor = site.start("monitor", "monitor.log");
+    let retrain = site.start("retrain", "retrain.log");
+    until("all are ready", &[&score, &monitor, &retrain], || {
+        ROLES.iter().all(|role| site.get(role, "/readyz").0 == 200)
+    });
 
     // Killed while it consumes, and started again under the same name.
     let in_first_part =
@@ -206,7 +218,7 @@ fn three_services_lose_and_repeat_nothing_when_score_is_killed_as_read_with_kcat
     let at_kill = predictions.count();
     assert!(at_kill < first_events, "score had nothing left to do when it was killed");
     drop(score);
-    let mut score = site.start("score", "score.toml", "score-2.log");
+    let mut score = site.start("score", "score-2.log");
     let first = sent(producer);
     assert_eq!(first.events, first_events);
 
@@ -217,7 +229,7 @@ fn three_services_lose_and_repeat_nothing_when_score_is_killed_as_read_with_kcat
     };
     until("the first part is answered", &services, || answered(first.events));
     until("the first model is in charge of scoring", &services, || {
-        get(site.http, "/metrics").1.lines().any(|line| line == "driftless_model_version{role=\"score\"} 1")
+        site.get("score", "/metrics").1.lines().any(|line| line == "driftless_model_version{role=\"score\"} 1")
     });
 
     // The rest is scored by the model.
@@ -229,9 +241,9 @@ fn three_services_lose_and_repeat_nothing_when_score_is_killed_as_read_with_kcat
     let total = first.events + second.events;
     until("all is answered", &services, || answered(total));
 
-    let (status, readiness) = get(site.http, "/readyz");
+    let (status, readiness) = site.get("score", "/readyz");
     assert_eq!(status, 200, "{readiness}");
-    let (status, metrics) = get(site.http, "/metrics");
+    let (status, metrics) = site.get("score", "/metrics");
     assert_eq!(status, 200);
     for name in ["build_info", "predictions_total", "dead_letters_total", "transactions_total", "labels_joined_total"] {
         assert!(metrics.contains(&format!("\ndriftless_{name}{{")), "no driftless_{name} in\n{metrics}");
