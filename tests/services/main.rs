@@ -66,7 +66,6 @@ impl Site {
             ("brokers = [\"127.0.0.1:9092\"]", format!("brokers = [{}]", listed.join(", "))),
             ("path = \"driftless-store\"", format!("path = {:?}", directory.path().join("store"))),
             ("[retrain]\n", "[log]\nformat = \"json\"\n\n[retrain]\ntrees = 20\nmax_rows = 8000\n".to_owned()),
-            ("holdout = \"14d\"", "holdout = \"7d\"".to_owned()),
         ] {
             assert!(text.contains(from), "examples/flights.toml has no `{from}` to replace");
             text = text.replace(from, &to);
@@ -75,7 +74,7 @@ impl Site {
             .lines()
             .map(
                 |line| {
-                    if line.starts_with("first_after") { "first_after = \"28d\"".to_owned() } else { line.to_owned() }
+                    if line.starts_with("first_after") { "first_after = \"42d\"".to_owned() } else { line.to_owned() }
                 },
             )
             .collect();
@@ -211,7 +210,7 @@ fn three_services_lose_and_repeat_nothing_when_score_is_killed_as_read_with_kcat
     let topics = &site.config.topics;
     let [mut predictions, mut letters, mut models] =
         [&topics.predictions, &topics.dead_letters, &topics.models].map(|topic| site.tail(topic));
-    let producer = site.produce(&["--flights", "--broken", "--until", FIRST_UNTIL]);
+    let producer = site.produce(&["--flights", "--broken", "--rate", "8000", "--until", FIRST_UNTIL]);
     let third = first_events * 3 / 10;
     until("a third is scored", &[&score, &monitor, &retrain], || predictions.count() >= third);
     score.kill();
@@ -236,7 +235,7 @@ fn three_services_lose_and_repeat_nothing_when_score_is_killed_as_read_with_kcat
     let rest = site.write_the_rest();
     let files = [site.file("events.jsonl"), site.file("labels.jsonl")];
     let [events, labels] = files.each_ref().map(|file| file.to_str().unwrap());
-    let second = sent(site.produce(&["--events", events, "--labels", labels]));
+    let second = sent(site.produce(&["--rate", "8000", "--events", events, "--labels", labels]));
     assert_eq!(second, Sent { events: rest, broken_events: 0 });
     let total = first.events + second.events;
     until("all is answered", &services, || answered(total));
