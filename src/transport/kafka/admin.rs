@@ -80,11 +80,12 @@ impl Views {
         Ok(Some(bounds.map(|((start, end), high)| Bounds { start, end, high }).collect()))
     }
 
+    /// A leader is named before it leads: only the answer to a question for its offsets says that it does.
     fn wait_until_known(&self, topic: &TopicSpec) -> Result<(), TransportError> {
         let deadline = Instant::now() + KNOWN_LIMIT;
         loop {
-            match self.partitions(&topic.name) {
-                Ok(Some(partitions)) if i32::try_from(partitions.len()) == Ok(topic.partitions) => return Ok(()),
+            match self.bounds(&topic.name) {
+                Ok(Some(bounds)) if i32::try_from(bounds.len()) == Ok(topic.partitions) => return Ok(()),
                 Ok(_) | Err(TransportError::Retriable(_)) if Instant::now() < deadline => {}
                 Ok(_) => {
                     return Err(TransportError::Retriable(format!(
