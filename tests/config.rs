@@ -30,17 +30,23 @@ fn names_resolve_to_columns_and_features() -> Result<(), ConfigError> {
     let features = &config.features;
     assert_eq!(features.names.len(), features.fields.len() + features.windows.len());
     let groupings: Vec<_> = features.groupings.iter().map(|grouping| grouping.name.as_str()).collect();
-    assert_eq!(groupings, ["origin", "origin_carrier", "origin_tailnum"]);
+    assert_eq!(groupings, ["origin", "origin_carrier", "origin_dest", "origin_tailnum"]);
     let named = |name: &str| features.names.iter().position(|known| known == name).map(|at| at - features.fields.len());
-    let Some(window) = named("origin_carrier.departed.mean_dep_delay.4h").and_then(|at| features.windows.get(at))
+    let Some(window) = named("origin_carrier.departed.mean_dep_delay.3h").and_then(|at| features.windows.get(at))
     else {
         panic!("{:?}", features.names)
     };
     assert_eq!((window.of, window.grouping), (Source::Kind(KindIndex(1)), 1));
     assert_eq!(window.aggregate, Aggregate::Mean(NumberIndex(0)));
-    assert_eq!(window.pane(), Span::from_millis(20 * 60_000));
-    let since = named("origin_tailnum.departed.since_last").and_then(|at| features.windows.get(at));
-    assert_eq!(since.map(|window| (window.aggregate, window.span)), Some((Aggregate::SinceLast, Span::from_days(1))));
+    assert_eq!(window.pane(), Span::from_millis(15 * 60_000));
+    let text =
+        include_str!("../examples/flights.toml").replace("[\"max:dep_delay\"]", "[\"max:dep_delay\", \"since_last\"]");
+    let features = Config::parse(&text)?.features;
+    let name = "origin_tailnum.departed.since_last";
+    let at = features.names.iter().position(|known| known == name).map(|at| at - features.fields.len());
+    let since = at.and_then(|at| features.windows.get(at));
+    let half_day = Span::from_millis(12 * 3_600_000);
+    assert_eq!(since.map(|window| (window.aggregate, window.span)), Some((Aggregate::SinceLast, half_day)));
     Ok(())
 }
 

@@ -63,9 +63,10 @@ impl EarlyFollowUps {
         taken
     }
 
-    /// Takes out those whose wait has passed at `clock`, in the order of event id and arrival.
-    pub fn expire(&mut self, clock: Timestamp, wait: Span) -> Vec<Early> {
-        let before = clock.minus(wait);
+    /// Takes out those whose wait has passed at `events`, the latest event time, in the order of event id and arrival.
+    /// Follow-ups that run ahead of their events, as in a backfill, do not run out of time by it.
+    pub fn expire(&mut self, events: Timestamp, wait: Span) -> Vec<Early> {
+        let before = events.minus(wait);
         let due: Vec<Box<[u8]>> = self
             .by_id
             .sorted()

@@ -80,6 +80,8 @@ pub struct Tally {
 #[derive(Clone, Copy, Debug)]
 struct Clocks {
     time: Timestamp,
+    /// The latest event time alone: how far the events themselves have come.
+    events: Timestamp,
     /// The last multiple of the summary interval that the watermark has passed.
     tick: Timestamp,
     first_event: Option<Timestamp>,
@@ -108,6 +110,7 @@ impl Pipeline {
     pub fn new(params: Arc<PipelineParams>, shard: i32) -> Self {
         let clocks = Clocks {
             time: Timestamp::MIN,
+            events: Timestamp::MIN,
             tick: Timestamp::MIN,
             first_event: None,
             base_rate: BaseRate::new(params.labels.label.prior),

@@ -113,7 +113,7 @@ impl Pipeline {
         self.clocks.tick = tick;
         self.publish(tick, false, now, out);
         let wait = self.params.labels.wait;
-        for early in self.early.expire(tick, wait) {
+        for early in self.early.expire(self.clocks.events, wait) {
             let message = format!("no event with this id came within {wait}");
             self.reject(LABELS, &early.record, &Reject::new(RejectCode::UnknownEvent, message), out);
         }
@@ -170,6 +170,7 @@ impl Pipeline {
         let handles = self.features.event(EventRow { key, at, table: &scratch.rows.events, row }, &mut scratch.columns);
         let late = at < clock.minus(self.params.events.lateness);
         self.clocks.tally.late += u64::from(late);
+        self.clocks.events = self.clocks.events.max(at);
         self.clocks.first_event = Some(self.clocks.first_event.map_or(at, |first| first.min(at)));
         let id = self.event_id(record, &scratch.rows, row);
         let waiting = WaitingPrediction {

@@ -21,6 +21,7 @@ impl Pipeline {
         out.slice(self.params.layout.as_bytes());
         let clocks = &self.clocks;
         out.signed(clocks.time.millis());
+        out.signed(clocks.events.millis());
         out.signed(clocks.tick.millis());
         out.flag(clocks.first_event.is_some());
         out.signed(clocks.first_event.unwrap_or_default().millis());
@@ -45,6 +46,7 @@ impl Pipeline {
             return Err(BinaryError::Invalid { what: "feature layout: the state belongs to another one", at: 0 });
         }
         self.clocks.time = Timestamp::from_millis(reader.signed()?);
+        self.clocks.events = Timestamp::from_millis(reader.signed()?);
         self.clocks.tick = Timestamp::from_millis(reader.signed()?);
         let has_first = reader.flag()?;
         let first = Timestamp::from_millis(reader.signed()?);
