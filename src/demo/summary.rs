@@ -1,13 +1,16 @@
 //! What a demonstration comes to, for a person.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::report::{Report, Way};
 use super::screen::{day, wrap};
-use crate::data::{Gain, Phase};
+use crate::data::{DriftAlert, Gain, Phase, Timestamp};
 
 /// Room for text in a terminal of 80 columns.
 const COLUMNS: usize = 79;
+/// Signals named of each window.
+const NAMED_ALERTS: usize = 4;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,12 +40,30 @@ fn block(f: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
     Ok(())
 }
 
+/// Alerts as they opened, window by window, the strongest signal first.
 fn alerts(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let opened = report.alerts.iter().filter(|alert| alert.phase == Phase::Opened && alert.action.is_none());
-    let opened: Vec<_> = opened.collect();
-    writeln!(f, "\nalerts        {} opened", opened.len())?;
+    let mut windows: BTreeMap<Timestamp, Vec<&DriftAlert>> = BTreeMap::new();
     for alert in opened {
-        let text = format!("{} {}", day(alert.window_end), alert.message);
+        windows.entry(alert.window_end).or_default().push(alert);
+    }
+    let count: usize = windows.values().map(Vec::len).sum();
+    writeln!(
+        f,
+        "\nalerts        {count} opened, in {} windows (the statistic, and the effect that opened it)",
+        windows.len()
+    )?;
+    for (end, mut alerts) in windows {
+        let effect = |alert: &DriftAlert| alert.effect.unwrap_or(0.0);
+        alerts.sort_by(|one, other| effect(other).total_cmp(&effect(one)));
+        let named = alerts.iter().take(NAMED_ALERTS).map(|alert| {
+            let effect = alert.effect.map_or(String::new(), |effect| format!(" {effect:.2}"));
+            format!("{} ({}{effect})", alert.signal, alert.statistic)
+        });
+        let mut text = format!("{} {}", day(end), named.collect::<Vec<_>>().join(", "));
+        if alerts.len() > NAMED_ALERTS {
+            text.push_str(&format!(" and {} more", alerts.len() - NAMED_ALERTS));
+        }
         block(f, "", &text)?;
     }
     Ok(())
