@@ -91,6 +91,6 @@ fn introduce(stage: &Stage, screen: &mut Screen) -> std::io::Result<()> {
     } else {
         screen.say(&format!("application `{}` on {brokers}; its topics stay; look in with", stage.config.app))?;
     }
-    screen.say(&format!("  kcat -b {brokers} -t {} -o end", topics.predictions))?;
-    screen.say(&format!("  kcat -b {brokers} -t {} -o beginning", topics.drift_alerts))
+    screen.say(&format!("  kcat -C -b {brokers} -t {} -o end", topics.predictions))?;
+    screen.say(&format!("  kcat -C -b {brokers} -t {} -o beginning", topics.drift_alerts))
 }

@@ -45,7 +45,48 @@ pub fn exit_code(result: anyhow::Result<ExitCode>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // A second sentence on a closed stderr helps nobody.
-    let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("error: {error:#}\n"));
+    let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("error: {}\n", sentence(&error)));
     let wrong = error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<WrongUsage>());
     ExitCode::from(if wrong { WRONG } else { FAILED })
+}
+
+/// An error with its causes; a cause that the sentence before it already ends with is not said twice.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if sentence.is_empty() {
+            sentence = cause;
+        } else if !sentence.ends_with(&cause) {
+            sentence = format!("{sentence}: {cause}");
+        }
+    }
+    sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let missing: anyhow::Error = Config::load(std::path::Path::new("none.toml")).unwrap_err().into();
+        let said = sentence(&missing);
+        assert_eq!(said.matches("No such file").count(), 1, "{said}");
+        let error = anyhow::anyhow!("the disk is full").context("writing `report.json`");
+        assert_eq!(sentence(&error), "writing `report.json`: the disk is full");
+    }
+
+    #[test]
+    fn what_someone_has_to_change_exits_with_2_and_a_closed_pipe_with_0() {
+        let code = |error: anyhow::Error| format!("{:?}", exit_code(Err(error)));
+        let expected = |code: u8| format!("{:?}", ExitCode::from(code));
+        let wrong = Config::parse("app = 1").context("while starting").unwrap_err();
+        assert_eq!(code(wrong), expected(2));
+        assert_eq!(code(WrongUsage::because("no such thing")), expected(2));
+        assert_eq!(code(std::io::Error::from(ErrorKind::BrokenPipe).into()), expected(0));
+        assert_eq!(code(anyhow::anyhow!("the work")), expected(1));
+    }
 }

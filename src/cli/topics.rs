@@ -2,12 +2,17 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
 use super::connect::{ConfigArgs, kafka};
 use crate::runtime::topic_specs;
-use crate::transport::Transport;
+use crate::transport::{Bounds, Transport, TransportError};
+
+/// How long a topic may be without a leader: one that was just created has none at first.
+const LEADER_LIMIT: Duration = Duration::from_secs(30);
+const LEADER_STEP: Duration = Duration::from_millis(200);
 
 /// Arguments of `driftless topics`.
 #[derive(Clone, Debug, clap::Args)]
@@ -39,7 +44,7 @@ pub fn run(args: &TopicsArgs) -> anyhow::Result<ExitCode> {
             let mut wrong = None;
             for spec in &specs {
                 let what = if created.contains(&spec.name) { "created" } else { "exists" };
-                let found = cluster.bounds(&spec.name)?.map_or(0, |bounds| bounds.len());
+                let found = bounds(&cluster, &spec.name)?.map_or(0, |bounds| bounds.len());
                 writeln!(out, "{what:8} {} ({found} partitions)", spec.name)?;
                 if i32::try_from(found).ok() != Some(spec.partitions) {
                     wrong = wrong.or(Some((spec, found)));
@@ -59,7 +64,7 @@ pub fn run(args: &TopicsArgs) -> anyhow::Result<ExitCode> {
             let config = args.load()?;
             let cluster = kafka(&config, "topics")?;
             for topic in config.topics.named() {
-                match cluster.bounds(topic.name)? {
+                match bounds(&cluster, topic.name)? {
                     None => writeln!(out, "{:40} missing", topic.name)?,
                     Some(bounds) => {
                         let records: i64 = bounds.iter().map(|bounds| bounds.end - bounds.start).sum();
@@ -70,4 +75,15 @@ pub fn run(args: &TopicsArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Bounds of a topic, waiting while the cluster is still settling who leads it.
+fn bounds(cluster: &dyn Transport, topic: &str) -> Result<Option<Vec<Bounds>>, TransportError> {
+    let deadline = Instant::now() + LEADER_LIMIT;
+    loop {
+        match cluster.bounds(topic) {
+            Err(TransportError::Retriable(_)) if Instant::now() < deadline => std::thread::sleep(LEADER_STEP),
+            answer => return answer,
+        }
+    }
 }
