@@ -1,5 +1,4 @@
 //! Windowed features against brute force over the raw stream: what counts, and from which moment.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up is to fail loudly")]
 
 mod support;
 
