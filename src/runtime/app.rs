@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::board::Board;
+use super::clock::Clock;
 use super::control::Models;
 use super::pace::{Pace, Step};
 use super::retrain::{self, RETRAIN, RetrainShop};
@@ -100,7 +101,7 @@ impl App {
             RETRAIN
         };
         let shards = patiently(|| check_topics(&setup)).map_err(|error| RoleError::new(first, error))?;
-        let pace = if setup.stepped { Pace::stepped() } else { Pace::Live };
+        let pace = if setup.stepped { Pace::stepped() } else { Pace::live(Clock::Machine) };
         let mut app = App {
             board: Arc::default(),
             pace: Arc::new(pace),

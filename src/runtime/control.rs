@@ -82,8 +82,8 @@ impl ControlTail {
         })
     }
 
-    /// Takes in what has been written since.
-    pub(super) fn poll(&mut self, timeout: Duration) -> Result<(), TransportError> {
+    /// Takes in what has been written since. It is `now`.
+    pub(super) fn poll(&mut self, timeout: Duration, now: Instant) -> Result<(), TransportError> {
         let mut news = Vec::new();
         self.reader.poll(timeout, 1_000, &mut news)?;
         for news in news {
@@ -102,15 +102,15 @@ impl ControlTail {
                 News::Assigned(_) | News::Revoked(_) | News::Lost(_) => {}
             }
         }
-        if self.retry_at.is_none_or(|at| Instant::now() >= at) {
+        if self.retry_at.is_none_or(|at| now >= at) {
             self.retry_at = None;
-            self.resolve();
+            self.resolve(now);
         }
         self.caught_up |= self.at_end && self.waiting.is_empty();
         Ok(())
     }
 
-    fn resolve(&mut self) {
+    fn resolve(&mut self, now: Instant) {
         while let Some((offset, record)) = self.waiting.front() {
             let artifact = record.artifact.as_ref().or_else(|| self.ledger.artifact(record.version));
             let model = match artifact.map(|artifact| self.models.load(artifact)) {
@@ -118,7 +118,7 @@ impl ControlTail {
                 Some(Ok(model)) => Some(model),
                 Some(Err(StoreError::Unavailable(error))) => {
                     tracing::warn!(offset, version = record.version, %error, "artifact_unavailable");
-                    self.retry_at = Some(Instant::now() + RETRY);
+                    self.retry_at = Some(now + RETRY);
                     return;
                 }
                 Some(Err(error)) => {

@@ -7,6 +7,7 @@
 
 mod app;
 mod board;
+mod clock;
 mod control;
 mod decisions;
 mod job;

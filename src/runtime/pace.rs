@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::clock::Clock;
 use crate::data::Timestamp;
 use crate::transport::TopicPartition;
 
@@ -22,39 +22,38 @@ pub(super) struct Step {
     pub control: i64,
 }
 
-/// Live or stepped.
+/// Live or stepped; waits and time-outs go by the clock either way.
 #[derive(Debug)]
-pub(super) enum Pace {
-    Live,
-    Stepped(Mutex<Arc<Step>>),
+pub(super) struct Pace {
+    clock: Clock,
+    step: Option<Mutex<Arc<Step>>>,
 }
 
 impl Pace {
+    pub(super) fn live(clock: Clock) -> Self {
+        Pace { clock, step: None }
+    }
+
     pub(super) fn stepped() -> Self {
-        Pace::Stepped(Mutex::default())
+        Pace { clock: Clock::Machine, step: Some(Mutex::default()) }
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        match self {
-            Pace::Live => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-            }
-            Pace::Stepped(step) => lock(step).now,
-        }
+        self.step.as_ref().map_or_else(|| self.clock.now(), |step| lock(step).now)
     }
 
     /// The step at present; `None` when live.
     pub(super) fn step(&self) -> Option<Arc<Step>> {
-        match self {
-            Pace::Live => None,
-            Pace::Stepped(step) => Some(lock(step).clone()),
-        }
+        self.step.as_ref().map(|step| lock(step).clone())
     }
 
     /// Begins the next step.
     pub(super) fn advance(&self, next: impl FnOnce(u64) -> Step) {
-        if let Pace::Stepped(step) = self {
+        if let Some(step) = &self.step {
             let mut step = lock(step);
             *step = Arc::new(next(step.number + 1));
         }

@@ -57,8 +57,8 @@ struct Control {
 
 /// When the machine was last told that everything has been read.
 struct Idle {
-    told: bool,
-    at: Instant,
+    /// `None` once there was more to read.
+    told: Option<Instant>,
     step: u64,
 }
 
@@ -114,7 +114,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
             steps: Vec::new(),
             control: Control { next: start.control, committed: start.control },
             sequence: start.sequence,
-            idle: Idle { told: false, at: Instant::now(), step: 0 },
+            idle: Idle { told: None, step: 0 },
         }
     }
 
@@ -167,7 +167,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
             self.inputs[index].next = record.offset + 1;
             let input = InputIndex(index as u8);
             self.journal(input, record.offset);
-            self.idle.told = false;
+            self.idle.told = None;
             batch.push(Item::Record { input, record });
         }
     }
@@ -206,17 +206,17 @@ impl<M: Machine<Model = Model>> Shard<M> {
         self.steps.push(JournalStep::Run { input, first: offset, last: offset, records: 1 });
     }
 
-    /// Tells the machine when everything has been read: once, and again as a heartbeat when live.
-    pub(super) fn idle(&mut self, step: Option<&Step>, batch: &mut Vec<Item<Model>>) {
+    /// Tells the machine when everything has been read: once, and again as a heartbeat when live. It is `at`.
+    pub(super) fn idle(&mut self, step: Option<&Step>, at: Instant, batch: &mut Vec<Item<Model>>) {
         if self.inputs.iter().any(|input| input.has_record(step) || !input.is_read_out(step)) {
             return;
         }
         let due = match step {
             Some(step) => self.idle.step < step.number,
-            None => !self.idle.told || self.idle.at.elapsed() >= HEARTBEAT,
+            None => self.idle.told.is_none_or(|told| at.saturating_duration_since(told) >= HEARTBEAT),
         };
         if due {
-            self.idle = Idle { told: true, at: Instant::now(), step: step.map_or(0, |step| step.number) };
+            self.idle = Idle { told: Some(at), step: step.map_or(0, |step| step.number) };
             self.steps.push(JournalStep::Idle);
             batch.push(Item::Idle);
         }
@@ -268,7 +268,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
         self.outbox.clear();
         self.steps.clear();
         self.control.next = self.control.committed;
-        self.idle = Idle { told: false, at: self.idle.at, step: 0 };
+        self.idle = Idle { told: None, step: 0 };
         for input in &mut self.inputs {
             input.queue.clear();
             input.next = input.committed;

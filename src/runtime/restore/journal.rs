@@ -6,9 +6,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::RestoreError;
+use super::{Context, RestoreError};
 use crate::codec::JournalRecord;
-use crate::transport::{News, Position, Reader, TopicPartition, Transport, TransportError};
+use crate::runtime::clock::Clock;
+use crate::runtime::stage::Stage;
+use crate::transport::{News, Position, Reader, TopicPartition, TransportError};
 
 /// How long the journal may stay undecided without a further record.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,14 +24,16 @@ pub(super) struct Journal {
     shard: i32,
     high: i64,
     is_read: bool,
+    clock: Clock,
     /// When something last came.
     moved: Instant,
     pub(super) records: VecDeque<JournalRecord>,
 }
 
 impl Journal {
-    pub(super) fn open(transport: &dyn Transport, topic: &str, shard: i32) -> Result<Self, RestoreError> {
-        let bounds = transport.bounds(topic)?.and_then(|all| all.get(shard as usize).copied());
+    pub(super) fn open<S: Stage>(context: &Context<'_, S>, shard: i32) -> Result<Self, RestoreError> {
+        let topic = context.stage.journal();
+        let bounds = context.transport.bounds(topic)?.and_then(|all| all.get(shard as usize).copied());
         let bounds = bounds.ok_or_else(|| {
             let why = format!("topic `{topic}` has no partition {shard}; `driftless topics create` makes it");
             TransportError::Configuration(why)
@@ -38,7 +42,7 @@ impl Journal {
             let why = format!("the journal in `{topic}` begins at offset {}: its first records are gone", bounds.start);
             return Err(RestoreError::Refused { shard, why });
         }
-        let mut reader = transport.reader(&[topic.to_owned()])?;
+        let mut reader = context.transport.reader(&[topic.to_owned()])?;
         reader.start(&[Position { at: TopicPartition::new(topic, shard), next: bounds.start }])?;
         Ok(Journal {
             reader,
@@ -46,7 +50,8 @@ impl Journal {
             shard,
             high: bounds.high,
             is_read: false,
-            moved: Instant::now(),
+            clock: context.clock.clone(),
+            moved: context.clock.instant(),
             records: VecDeque::new(),
         })
     }
@@ -63,7 +68,7 @@ impl Journal {
         for news in news {
             match news {
                 News::Record { record, .. } => {
-                    self.moved = Instant::now();
+                    self.moved = self.clock.instant();
                     let read = JournalRecord::decode(record.value.as_deref().unwrap_or_default());
                     let read = read.map_err(|error| {
                         self.refused(format!("`{}` at offset {}: {error}", self.topic, record.offset))
@@ -74,7 +79,7 @@ impl Journal {
                 News::Assigned(_) | News::Revoked(_) | News::Lost(_) => {}
             }
         }
-        if !self.is_read && self.moved.elapsed() > PATIENCE {
+        if !self.is_read && self.clock.since(self.moved) > PATIENCE {
             return Err(self.refused(format!(
                 "`{}` cannot be read up to offset {}: a transaction of another writer is still open there, or its last \
                  records are gone",
@@ -90,21 +95,21 @@ impl Journal {
 }
 
 /// The transactional id that wrote the last committed journal record of a shard, if there is one.
-pub(in crate::runtime) fn last_writer(
-    transport: &dyn Transport,
-    journal: &str,
+pub(in crate::runtime) fn last_writer<S: Stage>(
+    context: &Context<'_, S>,
     shard: i32,
 ) -> Result<Option<String>, TransportError> {
-    let bounds = transport.bounds(journal)?.and_then(|all| all.get(shard as usize).copied());
+    let journal = context.stage.journal();
+    let bounds = context.transport.bounds(journal)?.and_then(|all| all.get(shard as usize).copied());
     let Some(bounds) = bounds.filter(|bounds| bounds.end > bounds.start) else { return Ok(None) };
-    let mut reader = transport.reader(&[journal.to_owned()])?;
+    let mut reader = context.transport.reader(&[journal.to_owned()])?;
     // The last records may be control records of the log: a few before the end are enough to find one of ours.
     let from = bounds.start.max(bounds.end - LAST_RECORDS);
     reader.start(&[Position { at: TopicPartition::new(journal, shard), next: from }])?;
     let mut last = None;
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = context.clock.instant() + Duration::from_secs(10);
     let mut news = Vec::new();
-    while Instant::now() < until {
+    while context.clock.instant() < until {
         reader.poll(Duration::from_millis(100), 1_000, &mut news)?;
         for news in news.drain(..) {
             match news {

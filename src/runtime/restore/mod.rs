@@ -7,8 +7,9 @@
 mod journal;
 mod replay;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::clock::Clock;
 use super::control::Models;
 use super::shard::{Shard, Start};
 use super::stage::Stage;
@@ -42,6 +43,7 @@ pub(super) struct Context<'a, S> {
     pub stage: &'a S,
     pub transport: &'a dyn Transport,
     pub models: &'a Models,
+    pub clock: &'a Clock,
 }
 
 /// A shard on its way.
@@ -67,7 +69,7 @@ impl<M: Machine<Model = Model>> Restore<M> {
         shard: i32,
         committed: Vec<Option<i64>>,
     ) -> Result<Self, RestoreError> {
-        let journal = Journal::open(context.transport, context.stage.journal(), shard)?;
+        let journal = Journal::open(context, shard)?;
         Ok(Restore { shard, committed, journal, replay: None })
     }
 
@@ -77,10 +79,10 @@ impl<M: Machine<Model = Model>> Restore<M> {
         context: &Context<'_, S>,
         budget: Duration,
     ) -> Result<Progress<M>, RestoreError> {
-        let until = Instant::now() + budget;
+        let until = context.clock.instant() + budget;
         while !self.journal.is_read() {
             self.journal.read(budget)?;
-            if Instant::now() >= until {
+            if context.clock.instant() >= until {
                 return Ok(Progress::Restoring(Box::new(self)));
             }
         }
@@ -98,7 +100,7 @@ impl<M: Machine<Model = Model>> Restore<M> {
             } else {
                 self.journal.records.push_front(record);
             }
-            if Instant::now() >= until && !self.journal.records.is_empty() {
+            if context.clock.instant() >= until && !self.journal.records.is_empty() {
                 self.replay = Some(replay);
                 return Ok(Progress::Restoring(Box::new(self)));
             }

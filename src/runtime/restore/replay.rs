@@ -15,6 +15,7 @@ use crate::data::{ControlItem, InputIndex, Item, Machine, ModelCommand, ModelRec
 use crate::model::Model;
 use crate::registry::StoreError;
 use crate::rollout::Ledger;
+use crate::runtime::clock::Clock;
 use crate::runtime::stage::Stage;
 use crate::transport::{News, Position, Reader, TopicPartition, TransportError};
 
@@ -29,6 +30,7 @@ pub(super) struct Replay<M> {
     machine: M,
     reader: Box<dyn Reader>,
     queues: Vec<VecDeque<Record>>,
+    clock: Clock,
     /// When a record last came.
     moved: Instant,
     ledger: Ledger,
@@ -83,7 +85,8 @@ impl<M: Machine<Model = Model>> Replay<M> {
             machine: context.stage.machine(shard),
             reader,
             queues: topics.iter().map(|_| VecDeque::new()).collect(),
-            moved: Instant::now(),
+            clock: context.clock.clone(),
+            moved: context.clock.instant(),
             ledger: Ledger::default(),
             last: None,
             replayed: 0,
@@ -110,10 +113,10 @@ impl<M: Machine<Model = Model>> Replay<M> {
                 && let Some(queue) = self.queues.get_mut(input)
             {
                 queue.push_back(record);
-                self.moved = Instant::now();
+                self.moved = self.clock.instant();
             }
         }
-        if !self.holds(&wanted) && self.moved.elapsed() > PATIENCE {
+        if !self.holds(&wanted) && self.clock.since(self.moved) > PATIENCE {
             return self.refuse(format!(
                 "the inputs end before what journal record {} took from them: a topic was made anew",
                 record.sequence

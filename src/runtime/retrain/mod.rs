@@ -28,6 +28,8 @@ use tail::Tail;
 /// The name of the role.
 pub(super) const RETRAIN: &str = "retrain";
 const IDLE_POLL: Duration = Duration::from_millis(5);
+/// Wait before joining anew.
+const REJOIN: Duration = Duration::from_millis(500);
 
 /// What the role works with.
 pub(super) struct RetrainShop {
@@ -68,7 +70,8 @@ pub(super) fn run(shop: &RetrainShop, transactional_id: &str) -> Result<(), Work
             Ok(()) => return Ok(()),
             Err(WorkerError::Transport(error)) if !matches!(error, TransportError::Configuration(_)) => {
                 tracing::warn!(worker = transactional_id, %error, "worker_rejoins");
-                std::thread::sleep(Duration::from_millis(500));
+                let clock = shop.pace.clock();
+                clock.wait_until(clock.instant() + REJOIN, &shop.stop);
             }
             Err(error) => return Err(error),
         }
@@ -109,7 +112,7 @@ impl<'a> Role<'a> {
                 self.take_in(news)?;
             }
             polled?;
-            self.control.poll(Duration::ZERO)?;
+            self.control.poll(Duration::ZERO, self.shop.pace.clock().instant())?;
             self.shop.board.position(RETRAIN, self.control.at(), self.control.settled(self.control.next()));
             if self.assigned {
                 self.tail.follow(self.shop)?;

@@ -5,15 +5,17 @@
 //! write and never while a shard of it restores. What cannot be committed is taken back and done again; a producer that
 //! is finished is replaced, and the shards restore.
 
+mod post;
 mod restoring;
 mod transaction;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::board::{Board, Phase};
+use super::clock::Clock;
 use super::control::{ControlTail, Models};
 use super::decisions::Decisions;
 use super::pace::Pace;
@@ -26,6 +28,7 @@ use crate::config::params::Topics;
 use crate::telemetry::release_shard;
 use crate::transport::{Member, MemberSpec, News, Transport, TransportError};
 
+pub(super) use post::run;
 use transaction::Open;
 
 /// How long a poll may block when there is nothing to do.
@@ -34,8 +37,8 @@ const IDLE_POLL: Duration = Duration::from_millis(5);
 const CONTROL_PACE: Duration = Duration::from_millis(10);
 /// How often lag is measured.
 const LAG_PACE: Duration = Duration::from_secs(5);
-/// Waits between tries, doubling from the first to the last.
-const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+/// Wait after a transaction was taken back.
+const BACKOFF: Duration = Duration::from_millis(100);
 
 /// What a worker works with; shared by all workers of a stage.
 pub(super) struct Shop<S> {
@@ -84,6 +87,11 @@ pub(super) struct Worker<'a, S: Stage> {
     open: Option<Open>,
     decisions: Decisions,
     lag_at: Instant,
+    news: Vec<News>,
+    /// Something moved in the last turn, so that the next one does not wait.
+    busy: bool,
+    /// No turn before this.
+    due: Instant,
 }
 
 enum State<M> {
@@ -91,32 +99,6 @@ enum State<M> {
     Given,
     Restoring(Box<Restore<M>>, Instant),
     Running(Box<Shard<M>>),
-}
-
-/// Runs until told to stop or until something needs an operator; joins anew whenever the client is finished.
-pub(super) fn run<S: Stage>(shop: &Shop<S>, transactional_id: &str) -> Result<(), WorkerError> {
-    let mut backoff = BACKOFF[0];
-    while !shop.stop.load(Ordering::Relaxed) {
-        shop.board.worker(transactional_id, Phase::Joining);
-        let joined = Instant::now();
-        let worked = Worker::join(shop, transactional_id).and_then(|mut worker| {
-            worker.work()?;
-            worker.member.close();
-            Ok(())
-        });
-        let error = match worked {
-            Ok(()) => return Ok(()),
-            Err(WorkerError::Transport(error)) if !matches!(error, TransportError::Configuration(_)) => error,
-            Err(error) => return Err(error),
-        };
-        tracing::warn!(worker = transactional_id, %error, "worker_rejoins");
-        if joined.elapsed() > Duration::from_secs(60) {
-            backoff = BACKOFF[0];
-        }
-        std::thread::sleep(backoff);
-        backoff = (backoff * 2).min(BACKOFF[1]);
-    }
-    Ok(())
 }
 
 impl<'a, S: Stage> Worker<'a, S> {
@@ -127,42 +109,49 @@ impl<'a, S: Stage> Worker<'a, S> {
             transactional_id: transactional_id.to_owned(),
             inputs: shop.stage.inputs(),
         };
+        let now = shop.pace.clock().instant();
         Ok(Worker {
             shop,
             id: transactional_id.to_owned(),
             member: shop.transport.join(&spec)?,
             control,
-            control_at: Instant::now(),
+            control_at: now,
             shards: BTreeMap::new(),
             open: None,
             decisions: Decisions::default(),
-            lag_at: Instant::now(),
+            lag_at: now,
+            news: Vec::new(),
+            busy: false,
+            due: now,
         })
     }
 
-    fn work(&mut self) -> Result<(), WorkerError> {
-        let mut news = Vec::new();
-        let mut busy = false;
-        while !self.shop.stop.load(Ordering::Relaxed) {
-            let wait = if busy { Duration::ZERO } else { IDLE_POLL };
-            let polled = self.member.poll(wait, self.shop.max_batch, &mut news);
-            for news in news.drain(..) {
-                self.take_in(news)?;
-            }
-            polled?;
-            self.follow_control()?;
-            busy = self.restore()?;
-            self.show_lag()?;
-            match self.handle_and_commit() {
-                Ok(moved) => busy |= moved,
-                Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(&why)?,
-                Err(error) => return Err(error),
-            }
-            if self.open.is_none() && self.shop.pace.step().is_some() {
-                self.show_positions();
-            }
+    /// One pass: polls, brings shards up to date or lets them take what has come, commits what is old enough.
+    fn turn(&mut self) -> Result<(), WorkerError> {
+        let wait = if self.busy { Duration::ZERO } else { IDLE_POLL };
+        let mut news = std::mem::take(&mut self.news);
+        let polled = self.member.poll(wait, self.shop.max_batch, &mut news);
+        for news in news.drain(..) {
+            self.take_in(news)?;
         }
-        self.commit()
+        self.news = news;
+        polled?;
+        self.follow_control()?;
+        self.busy = self.restore()?;
+        self.show_lag()?;
+        match self.handle_and_commit() {
+            Ok(moved) => self.busy |= moved,
+            Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(&why)?,
+            Err(error) => return Err(error),
+        }
+        if self.open.is_none() && self.shop.pace.step().is_some() {
+            self.show_positions();
+        }
+        Ok(())
+    }
+
+    fn clock(&self) -> &'a Clock {
+        self.shop.pace.clock()
     }
 
     fn take_in(&mut self, news: News) -> Result<(), WorkerError> {
@@ -221,9 +210,10 @@ impl<'a, S: Stage> Worker<'a, S> {
     }
 
     fn follow_control(&mut self) -> Result<(), WorkerError> {
-        if self.control_at.elapsed() >= CONTROL_PACE || !self.control.is_ready() {
-            self.control.poll(Duration::ZERO)?;
-            self.control_at = Instant::now();
+        let now = self.clock().instant();
+        if now.saturating_duration_since(self.control_at) >= CONTROL_PACE || !self.control.is_ready() {
+            self.control.poll(Duration::ZERO, now)?;
+            self.control_at = now;
         }
         Ok(())
     }
@@ -246,10 +236,10 @@ impl<'a, S: Stage> Worker<'a, S> {
 
     /// How far the shards are behind the end of their first input.
     fn show_lag(&mut self) -> Result<(), WorkerError> {
-        if !self.shop.stage.is_paced() || self.lag_at.elapsed() < LAG_PACE {
+        if !self.shop.stage.is_paced() || self.clock().since(self.lag_at) < LAG_PACE {
             return Ok(());
         }
-        self.lag_at = Instant::now();
+        self.lag_at = self.clock().instant();
         let bounds = self.shop.transport.bounds(&self.shop.topics.events)?.unwrap_or_default();
         for (number, state) in &mut self.shards {
             let State::Running(shard) = state else { continue };

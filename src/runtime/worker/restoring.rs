@@ -3,9 +3,9 @@
 //! Offsets first, then the journal, then the replay, one slice per shard between two polls. Nothing is open meanwhile, so
 //! that a transaction does not grow old. Shards that are up to date go on working between the slices.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{State, Worker, WorkerError};
+use super::{Shop, State, Worker, WorkerError};
 use crate::data::Machine;
 use crate::runtime::restore::{Context, Progress, Restore, last_writer};
 use crate::runtime::stage::Stage;
@@ -15,7 +15,7 @@ use crate::transport::{Position, TransportError};
 /// How long a restore may keep the worker from polling.
 const RESTORE_SLICE: Duration = Duration::from_millis(50);
 
-impl<S: Stage> Worker<'_, S> {
+impl<'a, S: Stage> Worker<'a, S> {
     /// Brings shards up to date, one slice at a time; true if there is more to do.
     pub(super) fn restore(&mut self) -> Result<bool, WorkerError> {
         if self.shards.values().all(|state| matches!(state, State::Running(_))) {
@@ -33,9 +33,15 @@ impl<S: Stage> Worker<'_, S> {
         Ok(true)
     }
 
+    fn context(&self) -> Context<'a, S> {
+        let Shop { stage, transport, models, pace, .. } = self.shop;
+        Context { stage, transport: &**transport, models, clock: pace.clock() }
+    }
+
     fn restore_one(&mut self, number: i32, state: State<S::Machine>) -> Result<State<S::Machine>, WorkerError> {
         let shop = self.shop;
-        let context = Context { stage: &shop.stage, transport: &*shop.transport, models: &shop.models };
+        let clock = self.clock();
+        let context = self.context();
         let (restore, since) = match state {
             State::Running(shard) => return Ok(State::Running(shard)),
             State::Restoring(restore, since) => (*restore, since),
@@ -44,7 +50,7 @@ impl<S: Stage> Worker<'_, S> {
                     let offsets = (0..shop.stage.inputs().len()).map(|input| {
                         committed.iter().find(|offset| offset.input == input).and_then(|offset| offset.next)
                     });
-                    (Restore::begin(&context, number, offsets.collect())?, Instant::now())
+                    (Restore::begin(&context, number, offsets.collect())?, clock.instant())
                 }
                 Err(TransportError::Retriable(why)) => {
                     tracing::warn!(worker = self.id, shard = number, why, "offsets_undecided");
@@ -61,10 +67,10 @@ impl<S: Stage> Worker<'_, S> {
                     worker = self.id,
                     shard = number,
                     transactions = replayed,
-                    seconds = since.elapsed().as_secs_f64(),
+                    seconds = clock.since(since).as_secs_f64(),
                     "restored"
                 );
-                watch::restored(since.elapsed());
+                watch::restored(clock.since(since));
                 shop.stage.restored(number, &shard.machine);
                 let positions: Vec<Position> = shard.positions().collect();
                 self.member.start(&positions)?;
@@ -76,7 +82,7 @@ impl<S: Stage> Worker<'_, S> {
 
     /// A dead owner has left a transaction open that holds offsets of this shard: end it instead of waiting for it.
     fn fence_last_writer(&mut self, number: i32) -> Result<(), WorkerError> {
-        let writer = last_writer(&*self.shop.transport, self.shop.stage.journal(), number)?;
+        let writer = last_writer(&self.context(), number)?;
         if let Some(writer) = writer.filter(|writer| *writer != self.id) {
             tracing::warn!(worker = self.id, shard = number, writer, "fenced");
             self.shop.transport.fence(&writer)?;

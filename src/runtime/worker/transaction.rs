@@ -39,7 +39,7 @@ impl<S: Stage> Worker<'_, S> {
                 moved |= self.take(number, step.as_deref())?;
             }
         }
-        let due = self.open.is_some_and(|open| open.since.elapsed() >= self.shop.interval);
+        let due = self.open.is_some_and(|open| self.clock().since(open.since) >= self.shop.interval);
         let settled = self.shop.pace.step().is_some() && !moved;
         if due || (settled && self.open.is_some()) {
             self.commit()?;
@@ -61,7 +61,7 @@ impl<S: Stage> Worker<'_, S> {
         // Also where nothing could be taken: one input waits for the other, and its queue must not grow meanwhile.
         hold_back(&mut *self.member, shard, self.shop.max_batch)?;
         if batch.is_empty() && self.shop.stage.is_paced() {
-            shard.idle(step, &mut batch);
+            shard.idle(step, self.shop.pace.clock().instant(), &mut batch);
         }
         if batch.is_empty() {
             return Ok(false);
@@ -70,7 +70,7 @@ impl<S: Stage> Worker<'_, S> {
             Some(open) => open,
             None => {
                 self.member.begin()?;
-                *self.open.insert(Open { since: Instant::now(), now: self.shop.pace.now() })
+                *self.open.insert(Open { since: self.shop.pace.clock().instant(), now: self.shop.pace.now() })
             }
         };
         shard.machine.handle(&batch, open.now, &mut shard.outbox);
@@ -117,7 +117,7 @@ impl<S: Stage> Worker<'_, S> {
         }
         self.member.commit(&positions)?;
         self.open = None;
-        watch::committed(shop.stage.role(), open.since.elapsed());
+        watch::committed(shop.stage.role(), self.clock().since(open.since));
         self.decisions.committed();
         for number in taken {
             if let Some(State::Running(shard)) = self.shards.get_mut(&number) {
@@ -153,7 +153,7 @@ impl<S: Stage> Worker<'_, S> {
             }
         }
         self.member.start(&positions)?;
-        std::thread::sleep(BACKOFF[0]);
+        self.due = self.clock().instant() + BACKOFF;
         Ok(())
     }
 }

@@ -1,0 +1,90 @@
+//! A worker's post: it joins, works, and joins anew whenever its client is finished.
+//!
+//! One turn after the other, each not before its time: a thread waits between them, a simulation calls when it sees fit.
+//! What only an operator can mend ends the post.
+
+use std::time::{Duration, Instant};
+
+use super::{Shop, Worker, WorkerError};
+use crate::runtime::board::Phase;
+use crate::runtime::stage::Stage;
+use crate::transport::TransportError;
+
+/// Waits between joins, doubling from the first to the last.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+/// A membership that held this long was a good one.
+const GOOD: Duration = Duration::from_secs(60);
+
+/// A worker through all its memberships.
+pub(in crate::runtime) struct Post<'a, S: Stage> {
+    shop: &'a Shop<S>,
+    id: String,
+    worker: Option<Worker<'a, S>>,
+    joined: Instant,
+    backoff: Duration,
+    due: Instant,
+}
+
+/// Runs until told to stop or until something needs an operator.
+pub(in crate::runtime) fn run<S: Stage>(shop: &Shop<S>, transactional_id: &str) -> Result<(), WorkerError> {
+    let mut post = Post::new(shop, transactional_id);
+    while shop.pace.clock().wait_until(post.due(), &shop.stop) {
+        post.turn()?;
+    }
+    post.leave()
+}
+
+impl<'a, S: Stage> Post<'a, S> {
+    pub(in crate::runtime) fn new(shop: &'a Shop<S>, transactional_id: &str) -> Self {
+        let now = shop.pace.clock().instant();
+        Post { shop, id: transactional_id.to_owned(), worker: None, joined: now, backoff: BACKOFF[0], due: now }
+    }
+
+    /// When the next turn is due.
+    pub(in crate::runtime) fn due(&self) -> Instant {
+        self.worker.as_ref().map_or(self.due, |worker| worker.due)
+    }
+
+    /// Joins, or lets the member work through one pass.
+    pub(in crate::runtime) fn turn(&mut self) -> Result<(), WorkerError> {
+        let done = match &mut self.worker {
+            Some(worker) => worker.turn(),
+            None => self.join(),
+        };
+        done.or_else(|error| self.lose(error))
+    }
+
+    /// Commits what is open and leaves the group.
+    pub(in crate::runtime) fn leave(mut self) -> Result<(), WorkerError> {
+        let Some(mut worker) = self.worker.take() else { return Ok(()) };
+        match worker.commit() {
+            Ok(()) => worker.member.close(),
+            Err(error) => self.lose(error)?,
+        }
+        Ok(())
+    }
+
+    fn join(&mut self) -> Result<(), WorkerError> {
+        self.shop.board.worker(&self.id, Phase::Joining);
+        self.joined = self.shop.pace.clock().instant();
+        self.worker = Some(Worker::join(self.shop, &self.id)?);
+        Ok(())
+    }
+
+    /// The client is finished: another one joins after a while.
+    fn lose(&mut self, error: WorkerError) -> Result<(), WorkerError> {
+        self.worker = None;
+        let error = match error {
+            WorkerError::Transport(error) if !matches!(error, TransportError::Configuration(_)) => error,
+            error => return Err(error),
+        };
+        tracing::warn!(worker = self.id, %error, "worker_rejoins");
+        let now = self.shop.pace.clock().instant();
+        if now.saturating_duration_since(self.joined) > GOOD {
+            self.backoff = BACKOFF[0];
+        }
+        self.due = now + self.backoff;
+        self.backoff = (self.backoff * 2).min(BACKOFF[1]);
+        Ok(())
+    }
+}
