@@ -50,6 +50,21 @@ impl Writer {
         self.bytes
     }
 
+    /// Number of bytes written.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing has been written.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Bytes as they are, written by another writer.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
     /// An unsigned integer, LEB128.
     pub fn unsigned(&mut self, mut value: u64) {
         loop {
@@ -109,6 +124,11 @@ impl<'a> Reader<'a> {
             0 => Ok(()),
             left => Err(BinaryError::Trailing { left }),
         }
+    }
+
+    /// Whether everything has been read.
+    pub fn is_at_end(&self) -> bool {
+        self.at == self.bytes.len()
     }
 
     /// Reads a format version and refuses any other than `supported`.

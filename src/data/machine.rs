@@ -1,8 +1,11 @@
 //! The contract between a deterministic machine and the runtime around it.
 
-use super::{InputIndex, Item, Outbox, Record, Timestamp};
+use std::sync::Arc;
 
-/// A state machine that turns an input sequence into outputs and can take back what the open transaction changed.
+use super::{BinaryError, ControlItem, Extent, InputIndex, Item, Outbox, Record, StateChunk, Timestamp};
+
+/// A state machine that turns an input sequence into outputs, can take back what the open transaction changed, and gives
+/// its state out in pieces.
 ///
 /// Same state and same sequence of items give byte-identical outputs, wherever batches and transactions are cut.
 /// `now` stamps what is published and enters no decision. The runtime calls `handle` any number of times, then either
@@ -25,4 +28,27 @@ pub trait Machine {
     fn order_time(&mut self, _input: InputIndex, record: &Record) -> Timestamp {
         record.timestamp
     }
+
+    /// Fixes the state as of the last commit, which nothing may have followed, as what the next chunks hold, and returns
+    /// its head. Chunks of an earlier checkpoint that were not taken are given up.
+    fn begin_checkpoint(&mut self, extent: Extent) -> Vec<u8>;
+
+    /// The next chunk of the checkpoint, of about `size` bytes; `None` once all have been taken.
+    fn next_chunk(&mut self, size: usize) -> Option<StateChunk>;
+
+    /// Event time up to which chunks that are bound to a time no longer matter.
+    fn horizon(&self) -> Timestamp;
+
+    /// Takes the head of a checkpoint in, on a machine that has seen nothing. `control` is the control log as far as the
+    /// checkpoint's machine had taken it in.
+    ///
+    /// # Errors
+    /// Another format version, or bytes that are no head. The machine is then not to be used.
+    fn restore_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Self::Model>>]) -> Result<(), BinaryError>;
+
+    /// Takes a chunk in, in the order in which they were given out; [`Machine::commit`] ends the restore.
+    ///
+    /// # Errors
+    /// As [`Machine::restore_head`].
+    fn restore_chunk(&mut self, chunk: &[u8]) -> Result<(), BinaryError>;
 }

@@ -5,6 +5,7 @@
 
 mod alert;
 mod binary;
+mod checkpoint;
 mod columns;
 mod hash;
 mod item;
@@ -23,6 +24,7 @@ mod tracked;
 
 pub use alert::{AlertAction, DriftAlert, Phase, TrainingReason};
 pub use binary::{BinaryError, Reader, Writer};
+pub use checkpoint::{Extent, StateChunk};
 pub use columns::{Columns, ColumnsError};
 pub use hash::{FixedMap, FixedState};
 pub use item::{ControlItem, InputIndex, Item};

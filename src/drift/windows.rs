@@ -61,15 +61,14 @@ impl DriftWindows {
 
     /// The windows that changed since they were last taken, in order.
     pub fn take_changed(&mut self) -> Vec<DriftWindow> {
-        let changed: Vec<_> =
-            self.windows.sorted().into_iter().filter_map(|(key, window)| window.unpublished.then_some(*key)).collect();
-        let mut taken = Vec::with_capacity(changed.len());
-        for key in changed {
-            if let Some(window) = self.windows.get_mut(&key) {
+        let mut taken = Vec::new();
+        self.windows.change_where(
+            |window| window.unpublished,
+            |key, window| {
                 window.unpublished = false;
                 taken.push(DriftWindow { start: key.0, model_version: key.1, signals: window.signals.clone() });
-            }
-        }
+            },
+        );
         taken
     }
 
@@ -89,14 +88,22 @@ impl DriftWindows {
         self.windows.rollback();
     }
 
-    /// Appends the state in its versioned form.
-    pub fn encode(&self, out: &mut Writer) {
+    /// Begins a checkpoint as of the last commit.
+    pub fn begin_checkpoint(&mut self, is_whole: bool) {
+        self.windows.begin_checkpoint(is_whole);
+    }
+
+    /// Appends the next windows of the checkpoint, about `size` bytes of them; false if none is left.
+    pub fn write_chunk(&mut self, size: usize, out: &mut Writer) -> bool {
+        if !self.windows.has_pending() {
+            return false;
+        }
         out.unsigned(STATE_VERSION);
-        let sorted = self.windows.sorted();
-        out.unsigned(sorted.len() as u64);
-        for ((start, version), window) in sorted {
+        self.windows.write_chunk(size, out, |(start, version), window, out| {
             out.signed(start.millis());
             out.unsigned(u64::from(*version));
+            out.flag(window.is_some());
+            let Some(window) = window else { return };
             out.flag(window.unpublished);
             out.unsigned(window.signals.len() as u64);
             for counts in &window.signals {
@@ -104,25 +111,31 @@ impl DriftWindows {
                 out.unsigned(counts.bins.len() as u64);
                 counts.bins.iter().for_each(|count| out.unsigned(*count));
             }
-        }
+        });
+        true
     }
 
-    /// Replaces the state by an encoded one of the same configuration.
-    pub fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), BinaryError> {
+    /// Takes in what [`DriftWindows::write_chunk`] wrote.
+    pub fn read_chunk(&mut self, reader: &mut Reader<'_>) -> Result<(), BinaryError> {
         reader.version("the drift state", STATE_VERSION)?;
-        self.windows = Tracked::default();
-        for _ in 0..reader.count()? {
+        while !reader.is_at_end() {
             let key = (Timestamp::from_millis(reader.signed()?), reader.small()?);
-            let unpublished = reader.flag()?;
-            let mut signals = Vec::new();
-            for _ in 0..reader.count()? {
-                let missing = reader.unsigned()?;
-                let bins = (0..reader.count()?).map(|_| reader.unsigned()).collect::<Result<_, _>>()?;
-                signals.push(BinCounts { bins, missing });
-            }
-            self.windows.insert(key, Window { signals, unpublished });
+            let window = if reader.flag()? { Some(Window::read(reader)?) } else { None };
+            self.windows.restore(key, window);
         }
-        self.windows.commit();
         Ok(())
+    }
+}
+
+impl Window {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, BinaryError> {
+        let unpublished = reader.flag()?;
+        let mut signals = Vec::new();
+        for _ in 0..reader.count()? {
+            let missing = reader.unsigned()?;
+            let bins = (0..reader.count()?).map(|_| reader.unsigned()).collect::<Result<_, _>>()?;
+            signals.push(BinCounts { bins, missing });
+        }
+        Ok(Window { signals, unpublished })
     }
 }

@@ -98,37 +98,45 @@ impl EarlyFollowUps {
         self.held.now = self.held.committed;
     }
 
-    /// Appends the state in its versioned form.
-    pub fn encode(&self, out: &mut Writer) {
+    /// Begins a checkpoint as of the last commit.
+    pub fn begin_checkpoint(&mut self, is_whole: bool) {
+        self.by_id.begin_checkpoint(is_whole);
+    }
+
+    /// Appends the next follow-ups of the checkpoint, about `size` bytes of them; false if none is left.
+    pub fn write_chunk(&mut self, size: usize, out: &mut Writer) -> bool {
+        if !self.by_id.has_pending() {
+            return false;
+        }
         out.unsigned(STATE_VERSION);
-        let sorted = self.by_id.sorted();
-        out.unsigned(sorted.len() as u64);
-        for (id, held) in sorted {
+        self.by_id.write_chunk(size, out, |id, held, out| {
             out.slice(id);
+            let held = held.map(Vec::as_slice).unwrap_or_default();
             out.unsigned(held.len() as u64);
             for early in held {
                 out.signed(early.since.millis());
                 write_record(&early.record, out);
             }
-        }
+        });
+        true
     }
 
-    /// Reads an encoded state.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, BinaryError> {
+    /// Takes in what [`EarlyFollowUps::write_chunk`] wrote.
+    pub fn read_chunk(&mut self, reader: &mut Reader<'_>) -> Result<(), BinaryError> {
         reader.version("the state of early follow-ups", STATE_VERSION)?;
-        let mut early = EarlyFollowUps::default();
-        for _ in 0..reader.count()? {
-            let id = reader.slice()?;
+        while !reader.is_at_end() {
+            let id: Box<[u8]> = reader.slice()?.into();
             let mut held = Vec::new();
             for _ in 0..reader.count()? {
                 let since = Timestamp::from_millis(reader.signed()?);
                 held.push(Early { since, record: read_record(reader)? });
             }
-            early.held.now += held.len();
-            early.by_id.insert(id.into(), held);
+            self.held.now -= self.by_id.get(&id).map_or(0, Vec::len);
+            self.held.now += held.len();
+            self.by_id.restore(id, (!held.is_empty()).then_some(held));
         }
-        early.commit();
-        Ok(early)
+        self.held.committed = self.held.now;
+        Ok(())
     }
 }
 
@@ -206,10 +214,13 @@ mod tests {
     fn the_state_survives_encoding() -> Result<(), BinaryError> {
         let mut held = EarlyFollowUps::default();
         assert!(held.hold(b"a", early(1, 0)).is_ok());
+        held.commit();
+        held.begin_checkpoint(false);
         let mut out = Writer::default();
-        held.encode(&mut out);
+        assert!(held.write_chunk(1 << 20, &mut out) && !held.write_chunk(1 << 20, &mut Writer::default()));
         let bytes = out.finish();
-        let mut read = EarlyFollowUps::decode(&mut Reader::new(&bytes))?;
+        let mut read = EarlyFollowUps::default();
+        read.read_chunk(&mut Reader::new(&bytes))?;
         assert_eq!(read.take(b"a"), vec![early(1, 0)]);
         Ok(())
     }

@@ -4,8 +4,10 @@
 //! with the next revision. A follow-up that comes before its event is held until the event comes or `wait` has passed,
 //! then it is given back to be refused: nothing is dropped unseen.
 
+mod block;
 mod early;
 mod waiting;
+mod written;
 
 pub use early::{Early, EarlyFollowUps};
-pub use waiting::{EventId, Join, Waiting, WaitingPrediction};
+pub use waiting::{EventId, Join, Labelled, Waited, Waiting, WaitingPrediction};

@@ -1,11 +1,25 @@
-//! Predictions that wait for their labels.
+//! Predictions that wait for their labels: blocks of event time, found by event id.
+//!
+//! Invariant: an id leads to its last prediction only, and to none whose wait has passed. What was appended or labelled
+//! since the last commit can be taken back. A checkpoint writes every row once, when it is new, and later only what
+//! changed of it; all of it is bound to the block's time.
 
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use crate::data::{Arm, BinaryError, Reader, Span, Timestamp, Tracked, Writer};
+use hashbrown::HashTable;
 
-/// Format of the encoded state.
-const STATE_VERSION: u64 = 1;
+use super::block::Block;
+use super::written::Written;
+use crate::data::{Arm, FixedState, Span, Timestamp};
+
+/// Blocks within a wait, where that gives blocks of a sensible length.
+const BLOCKS: i64 = 64;
+/// Milliseconds; a block has a price of some hundred bytes.
+const SHORTEST_BLOCK: i64 = 1_000;
+/// Milliseconds; a block goes at once when its time has passed, and that is not to be felt.
+const LONGEST_BLOCK: i64 = 60_000;
 
 /// The id of an event, shared by everyone who holds it.
 pub type EventId = Arc<[u8]>;
@@ -23,10 +37,27 @@ pub struct WaitingPrediction {
     pub score: f64,
     /// Whether the decision was the positive class.
     pub positive: bool,
+    /// Where the event's follow-ups go.
+    pub handles: Box<[u32]>,
+}
+
+/// A prediction that waits, as it is held.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Waited<'a> {
+    /// Event time.
+    pub event_time: Timestamp,
+    /// Version of the model.
+    pub model_version: u32,
+    /// Its part.
+    pub arm: Arm,
+    /// The published score.
+    pub score: f64,
+    /// Whether the decision was the positive class.
+    pub positive: bool,
     /// The label so far, with its revision.
     pub label: Option<Labelled>,
     /// Where the event's follow-ups go.
-    pub handles: Box<[u32]>,
+    pub handles: &'a [u32],
 }
 
 /// The label that counts at present.
@@ -56,116 +87,261 @@ pub enum Join {
     Repeated,
 }
 
-/// Waiting predictions of one shard, by event id.
-#[derive(Clone, Debug, Default)]
+/// A row: its block's number in the slab, and its place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) block: u32,
+    pub(super) row: u32,
+}
+
+#[derive(Clone, Debug)]
+enum Undo {
+    Appended { place: Place, superseded: Option<Place> },
+    Labelled(Place, Option<Labelled>),
+    Gone(u32, Block),
+    Passed(Timestamp),
+}
+
+/// Waiting predictions of one shard.
+#[derive(Clone, Debug)]
 pub struct Waiting {
-    by_id: Tracked<EventId, WaitingPrediction>,
+    wait: Span,
+    /// Event time that a block covers.
+    pub(super) span: Span,
+    slab: Vec<Block>,
+    /// Numbers in the slab that no block holds.
+    free: Vec<u32>,
+    /// Blocks in use by the number of their stretch of time.
+    pub(super) by_time: BTreeMap<i64, u32>,
+    index: HashTable<Place>,
+    /// Predictions from before this time have waited long enough.
+    pub(super) passed: Timestamp,
+    log: Vec<Undo>,
+    pub(super) written: Written,
 }
 
 impl Waiting {
-    /// Number of predictions held.
+    /// Nothing waits; what will, waits for `wait` of event time.
+    pub fn new(wait: Span) -> Self {
+        Waiting {
+            wait,
+            span: Span::from_millis((wait.millis() / BLOCKS).clamp(SHORTEST_BLOCK, LONGEST_BLOCK)),
+            slab: Vec::new(),
+            free: Vec::new(),
+            by_time: BTreeMap::new(),
+            index: HashTable::new(),
+            passed: Timestamp::MIN,
+            log: Vec::new(),
+            written: Written::default(),
+        }
+    }
+
+    /// Number of predictions held, those superseded left out.
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.index.len()
     }
 
     /// Whether none is held.
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.index.is_empty()
     }
 
     /// The prediction of an event.
-    pub fn get(&self, id: &[u8]) -> Option<&WaitingPrediction> {
-        self.by_id.get(id)
+    pub fn get(&self, id: &[u8]) -> Option<Waited<'_>> {
+        let place = self.find(id)?;
+        Some(self.block(place.block).get(place.row))
     }
 
-    /// Holds a prediction. An event id that comes again replaces the one before.
-    pub fn hold(&mut self, id: EventId, prediction: WaitingPrediction) {
-        self.by_id.insert(id, prediction);
+    /// Holds a prediction. An event id that comes again replaces the one before; one whose wait has passed is not held.
+    pub fn hold(&mut self, id: &[u8], prediction: &WaitingPrediction) {
+        if prediction.event_time < self.passed {
+            return;
+        }
+        let superseded = self.find_any(id);
+        if let Some(old) = superseded {
+            self.supersede(old, true);
+        }
+        let place = self.append(id, prediction);
+        self.log.push(Undo::Appended { place, superseded });
     }
 
     /// Sets the score of a prediction that is held, once the batch has been scored.
     pub fn scored(&mut self, id: &[u8], score: f64, positive: bool) {
-        if let Some(waiting) = self.by_id.get_mut(id) {
-            waiting.score = score;
-            waiting.positive = positive;
+        if let Some(place) = self.find(id) {
+            self.slab[place.block as usize].set_score(place.row, score, positive);
         }
     }
 
     /// Joins a label; `None` if no prediction waits under this id.
     pub fn join(&mut self, id: &[u8], positive: bool, known_at: Timestamp) -> Option<Join> {
-        let waiting = self.by_id.get_mut(id)?;
-        let (join, revision) = match waiting.label {
+        let place = self.find(id)?;
+        let before = self.block(place.block).label(place.row);
+        let (join, revision) = match before {
             Some(label) if label.positive == positive => return Some(Join::Repeated),
             Some(before) => (Join::Corrected { before, revision: before.revision + 1 }, before.revision + 1),
             None => (Join::First, 0),
         };
-        waiting.label = Some(Labelled { positive, revision, known_at });
+        self.log.push(Undo::Labelled(place, before));
+        self.label(place, Some(Labelled { positive, revision, known_at }));
         Some(join)
     }
 
     /// Lets go of predictions whose wait has passed at `watermark`.
-    pub fn expire(&mut self, watermark: Timestamp, wait: Span) {
-        let before = watermark.minus(wait);
-        self.by_id.retain(|_, waiting| waiting.event_time >= before);
+    pub fn expire(&mut self, watermark: Timestamp) {
+        let passed = watermark.minus(self.wait).max(self.passed);
+        self.log.push(Undo::Passed(self.passed));
+        self.passed = passed;
+        while let Some((number, slab)) = self.by_time.first_key_value().map(|(number, slab)| (*number, *slab))
+            && self.block_end(number) <= passed
+        {
+            self.by_time.remove(&number);
+            self.unlink(slab);
+            let block = std::mem::replace(&mut self.slab[slab as usize], Block::new(Timestamp::MIN));
+            self.log.push(Undo::Gone(slab, block));
+        }
     }
 
     /// Makes all changes final.
     pub fn commit(&mut self) {
-        self.by_id.commit();
+        for undo in self.log.drain(..) {
+            if let Undo::Gone(slab, block) = undo {
+                self.free.push(slab);
+                self.written.leaves(block.start().interval(self.span), block);
+            }
+        }
     }
 
     /// Takes all changes since the last commit back.
     pub fn rollback(&mut self) {
-        self.by_id.rollback();
-    }
-
-    /// Appends the state in its versioned form.
-    pub fn encode(&self, out: &mut Writer) {
-        out.unsigned(STATE_VERSION);
-        let sorted = self.by_id.sorted();
-        out.unsigned(sorted.len() as u64);
-        for (id, waiting) in sorted {
-            out.slice(id);
-            out.signed(waiting.event_time.millis());
-            out.unsigned(u64::from(waiting.model_version));
-            out.flag(waiting.arm == Arm::Canary);
-            out.float(waiting.score);
-            out.flag(waiting.positive);
-            out.flag(waiting.label.is_some());
-            if let Some(label) = waiting.label {
-                out.flag(label.positive);
-                out.unsigned(u64::from(label.revision));
-                out.signed(label.known_at.millis());
+        while let Some(undo) = self.log.pop() {
+            match undo {
+                Undo::Appended { place, superseded } => {
+                    self.forget(place);
+                    let block = &mut self.slab[place.block as usize];
+                    block.pop();
+                    if block.len() == 0 {
+                        self.by_time.remove(&block.start().interval(self.span));
+                        self.free.push(place.block);
+                    }
+                    if let Some(old) = superseded {
+                        self.supersede(old, false);
+                    }
+                }
+                Undo::Labelled(place, before) => self.label(place, before),
+                Undo::Gone(slab, block) => {
+                    self.by_time.insert(block.start().interval(self.span), slab);
+                    self.slab[slab as usize] = block;
+                    self.link(slab);
+                }
+                Undo::Passed(before) => self.passed = before,
             }
-            out.unsigned(waiting.handles.len() as u64);
-            waiting.handles.iter().for_each(|handle| out.unsigned(u64::from(*handle)));
         }
     }
 
-    /// Reads an encoded state.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, BinaryError> {
-        reader.version("the state of waiting predictions", STATE_VERSION)?;
-        let mut waiting = Waiting::default();
-        for _ in 0..reader.count()? {
-            let id = reader.slice()?;
-            let event_time = Timestamp::from_millis(reader.signed()?);
-            let model_version = reader.small()?;
-            let arm = if reader.flag()? { Arm::Canary } else { Arm::Champion };
-            let (score, positive) = (reader.float()?, reader.flag()?);
-            let label = match reader.flag()? {
-                true => Some(Labelled {
-                    positive: reader.flag()?,
-                    revision: reader.small()?,
-                    known_at: Timestamp::from_millis(reader.signed()?),
-                }),
-                false => None,
-            };
-            let handles = (0..reader.count()?).map(|_| reader.small()).collect::<Result<_, _>>()?;
-            let prediction = WaitingPrediction { event_time, model_version, arm, score, positive, label, handles };
-            waiting.hold(id.into(), prediction);
+    pub(super) fn block(&self, slab: u32) -> &Block {
+        &self.slab[slab as usize]
+    }
+
+    pub(super) fn block_mut(&mut self, slab: u32) -> &mut Block {
+        &mut self.slab[slab as usize]
+    }
+
+    /// One past the last event time of a stretch.
+    pub(super) fn block_end(&self, number: i64) -> Timestamp {
+        self.block_start(number).plus(self.span)
+    }
+
+    fn block_start(&self, number: i64) -> Timestamp {
+        Timestamp::from_millis(number.saturating_mul(self.span.millis()))
+    }
+
+    /// The place of an id whose wait has not passed.
+    fn find(&self, id: &[u8]) -> Option<Place> {
+        self.find_any(id).filter(|place| self.block(place.block).event_time(place.row) >= self.passed)
+    }
+
+    fn find_any(&self, id: &[u8]) -> Option<Place> {
+        let hash = FixedState.hash_one(id);
+        self.index.find(hash, |place| self.slab[place.block as usize].id(place.row) == id).copied()
+    }
+
+    /// Appends a row and leads its id there.
+    pub(super) fn append(&mut self, id: &[u8], prediction: &WaitingPrediction) -> Place {
+        let number = prediction.event_time.interval(self.span);
+        let slab = self.open(number);
+        let block = &mut self.slab[slab as usize];
+        block.push(id, prediction);
+        let place = Place { block: slab, row: block.len() - 1 };
+        self.remember(place);
+        place
+    }
+
+    /// The block of a stretch of time, made if there is none.
+    pub(super) fn open(&mut self, number: i64) -> u32 {
+        if let Some(slab) = self.by_time.get(&number) {
+            return *slab;
         }
-        waiting.commit();
-        Ok(waiting)
+        let block = Block::new(self.block_start(number));
+        let slab = match self.free.pop() {
+            Some(slab) => {
+                self.slab[slab as usize] = block;
+                slab
+            }
+            None => {
+                self.slab.push(block);
+                (self.slab.len() - 1) as u32
+            }
+        };
+        self.by_time.insert(number, slab);
+        slab
+    }
+
+    fn remember(&mut self, place: Place) {
+        let slab = &self.slab;
+        let hash = |place: &Place| FixedState.hash_one(slab[place.block as usize].id(place.row));
+        self.index.insert_unique(hash(&place), place, hash);
+    }
+
+    pub(super) fn forget(&mut self, place: Place) {
+        let hash = FixedState.hash_one(self.block(place.block).id(place.row));
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == place) {
+            entry.remove();
+        }
+    }
+
+    /// Takes an id's lead to `place` away or, undoing, gives it back.
+    pub(super) fn supersede(&mut self, place: Place, is_superseded: bool) {
+        if is_superseded {
+            self.forget(place);
+        } else {
+            self.remember(place);
+        }
+        self.block_mut(place.block).set_superseded(place.row, is_superseded);
+        self.mark(place);
+    }
+
+    fn label(&mut self, place: Place, label: Option<Labelled>) {
+        self.block_mut(place.block).set_label(place.row, label);
+        self.mark(place);
+    }
+
+    fn mark(&mut self, place: Place) {
+        let number = self.block(place.block).start().interval(self.span);
+        self.written.mark(number, place.row);
+    }
+
+    fn unlink(&mut self, slab: u32) {
+        for row in 0..self.block(slab).len() {
+            self.forget(Place { block: slab, row });
+        }
+    }
+
+    fn link(&mut self, slab: u32) {
+        for row in 0..self.block(slab).len() {
+            if !self.block(slab).is_superseded(row) {
+                self.remember(Place { block: slab, row });
+            }
+        }
     }
 }
 
@@ -177,23 +353,26 @@ mod tests {
         Timestamp::from_millis(ms)
     }
 
-    fn prediction() -> WaitingPrediction {
+    fn prediction(ms: i64) -> WaitingPrediction {
         WaitingPrediction {
-            event_time: at(10),
+            event_time: at(ms),
             model_version: 1,
             arm: Arm::Champion,
             score: 0.25,
             positive: false,
-            label: None,
             handles: vec![3, 0].into(),
         }
     }
 
+    fn waiting() -> Waiting {
+        Waiting::new(Span::from_millis(100))
+    }
+
     #[test]
     fn a_label_counts_once_and_a_correction_has_the_next_revision() {
-        let mut waiting = Waiting::default();
+        let mut waiting = waiting();
         assert_eq!(waiting.join(b"a", true, at(20)), None);
-        waiting.hold(b"a"[..].into(), prediction());
+        waiting.hold(b"a", &prediction(10));
         assert_eq!(waiting.join(b"a", true, at(20)), Some(Join::First));
         assert_eq!(waiting.join(b"a", true, at(25)), Some(Join::Repeated));
         let before = Labelled { positive: true, revision: 0, known_at: at(20) };
@@ -201,30 +380,40 @@ mod tests {
     }
 
     #[test]
-    fn a_prediction_is_held_as_long_as_its_wait() {
-        let mut waiting = Waiting::default();
-        waiting.hold(b"a"[..].into(), prediction());
-        waiting.expire(at(110), Span::from_millis(100));
-        assert_eq!(waiting.len(), 1);
-        waiting.expire(at(111), Span::from_millis(100));
+    fn a_prediction_is_found_as_long_as_its_wait() {
+        let mut waiting = waiting();
+        waiting.hold(b"a", &prediction(10));
+        waiting.expire(at(110));
+        assert!(waiting.get(b"a").is_some());
+        waiting.expire(at(111));
+        assert!(waiting.get(b"a").is_none());
+        waiting.expire(at(5_000));
         assert!(waiting.is_empty());
         waiting.rollback();
-        assert!(waiting.is_empty(), "the hold itself was not committed either");
+        assert!(waiting.is_empty() && waiting.by_time.is_empty(), "the hold itself was not committed either");
     }
 
     #[test]
-    fn the_state_survives_encoding() -> Result<(), BinaryError> {
-        let mut waiting = Waiting::default();
-        waiting.hold(b"a"[..].into(), prediction());
-        waiting.hold(b"b"[..].into(), prediction());
-        waiting.join(b"b", true, at(12));
-        let mut out = Writer::default();
-        waiting.encode(&mut out);
-        let bytes = out.finish();
-        let mut reader = Reader::new(&bytes);
-        let read = Waiting::decode(&mut reader)?;
-        reader.finish()?;
-        assert_eq!((read.get(b"a"), read.get(b"b")), (waiting.get(b"a"), waiting.get(b"b")));
-        Ok(())
+    fn an_id_that_comes_again_leads_to_the_last_prediction() {
+        let mut waiting = waiting();
+        waiting.hold(b"a", &prediction(10));
+        waiting.commit();
+        waiting.hold(b"a", &prediction(20));
+        assert_eq!(waiting.get(b"a").map(|waited| waited.event_time), Some(at(20)));
+        assert_eq!(waiting.len(), 1);
+        waiting.rollback();
+        assert_eq!(waiting.get(b"a").map(|waited| waited.event_time), Some(at(10)));
+    }
+
+    #[test]
+    fn a_rollback_brings_back_what_had_gone() {
+        let mut waiting = waiting();
+        waiting.hold(b"a", &prediction(10));
+        waiting.join(b"a", true, at(11));
+        waiting.commit();
+        waiting.expire(at(9_000));
+        assert!(waiting.is_empty());
+        waiting.rollback();
+        assert_eq!(waiting.get(b"a").and_then(|waited| waited.label).map(|label| label.known_at), Some(at(11)));
     }
 }

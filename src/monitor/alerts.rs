@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Monitor, Sheet};
 use crate::data::{DriftAlert, Phase, Sink, Span, Timestamp};
 
@@ -12,14 +14,14 @@ use crate::data::{DriftAlert, Phase, Sink, Span, Timestamp};
 pub(super) const WHOLE: &str = "all";
 
 /// Open alerts by signal.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Alerts {
     by_signal: BTreeMap<String, DriftAlert>,
     incident: Option<Incident>,
 }
 
 /// All alerts open together.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Incident {
     pub id: String,
     /// A training has been asked for.

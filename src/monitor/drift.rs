@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::alerts::{Finding, Window};
 use super::{Monitor, Sheet};
 use crate::data::{DriftWindow, Timestamp};
@@ -12,7 +14,7 @@ use crate::stats::BinCounts;
 const NAMED_FEATURES: usize = 5;
 
 /// The last counts of each shard, by start of the window.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Counts {
     version: u32,
     windows: BTreeMap<Timestamp, BTreeMap<i32, Vec<BinCounts>>>,

@@ -10,19 +10,24 @@ mod drift;
 mod merge;
 mod performance;
 mod promotion;
+mod saved;
 mod training;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::codec::{read, write};
 use crate::data::params::{DriftParams, PerformanceParams, PromoteParams, RetrainParams};
-use crate::data::{ControlItem, Item, Machine, ModelCommand, Outbox, Sink, Summary, Timestamp};
+use crate::data::{
+    BinaryError, ControlItem, Extent, Item, Machine, ModelCommand, Outbox, Sink, StateChunk, Summary, Timestamp, Tracked,
+};
 use crate::model::Model;
 use crate::rollout::{Effect, Ledger};
 
 use alerts::Alerts;
 use merge::Shards;
-use performance::Windows;
+use performance::{Due, Key, Merged};
 use training::Trainings;
 
 /// What a monitor is built from.
@@ -40,11 +45,11 @@ pub struct MonitorParams {
     pub promote: PromoteParams,
 }
 
-/// Everything that can be taken back.
+/// What is copied whole before a transaction changes it; performance windows, which are many, are not in it.
 #[derive(Clone, Debug, Default)]
 struct State {
     shards: Shards,
-    windows: Windows,
+    due: Due,
     drift: drift::Counts,
     alerts: Alerts,
     trainings: Trainings,
@@ -54,7 +59,7 @@ struct State {
 }
 
 /// What the runtime counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Summaries taken in.
     pub summaries: u64,
@@ -73,6 +78,7 @@ pub struct Monitor {
     params: Arc<MonitorParams>,
     state: State,
     committed: Option<Box<State>>,
+    windows: Tracked<Key, Merged>,
 }
 
 /// When and where a machine writes.
@@ -90,7 +96,7 @@ impl Sheet<'_> {
 impl Monitor {
     /// A monitor that has seen nothing.
     pub fn new(params: Arc<MonitorParams>) -> Self {
-        Monitor { params, state: State::default(), committed: None }
+        Monitor { params, state: State::default(), committed: None, windows: Tracked::default() }
     }
 
     /// Counts since the monitor was made.
@@ -120,9 +126,9 @@ impl Monitor {
             state.drift.report(summary.shard, window, state.ledger.champion());
         }
         for window in summary.performance {
-            state.windows.report(summary.shard, window);
+            self.report_performance(summary.shard, window);
         }
-        if let Some(reached) = state.shards.advance(self.params.shards, self.params.performance.every) {
+        if let Some(reached) = self.state.shards.advance(self.params.shards, self.params.performance.every) {
             self.evaluate(reached, sheet);
         }
     }
@@ -185,11 +191,34 @@ impl Machine for Monitor {
 
     fn commit(&mut self) {
         self.committed = None;
+        self.windows.commit();
     }
 
     fn rollback(&mut self) {
         if let Some(state) = self.committed.take() {
             self.state = *state;
         }
+        self.windows.rollback();
+    }
+
+    fn begin_checkpoint(&mut self, extent: Extent) -> Vec<u8> {
+        self.windows.begin_checkpoint(extent != Extent::Changes);
+        self.encode_head()
+    }
+
+    fn next_chunk(&mut self, size: usize) -> Option<StateChunk> {
+        self.write_chunk(size)
+    }
+
+    fn horizon(&self) -> Timestamp {
+        Timestamp::MIN
+    }
+
+    fn restore_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {
+        self.read_head(head, control)
+    }
+
+    fn restore_chunk(&mut self, chunk: &[u8]) -> Result<(), BinaryError> {
+        self.read_chunk(chunk)
     }
 }

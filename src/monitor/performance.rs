@@ -2,40 +2,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::alerts::{Finding, WHOLE, Window};
 use super::{Monitor, Sheet};
 use crate::data::{Arm, PerformanceRecord, PerformanceWindow, Sink, Timestamp};
 use crate::stats::{Confidence, ScoreHistogram};
 
 /// Start, version and arm: the order in which records are published.
-type Key = (Timestamp, u32, Arm);
+pub(super) type Key = (Timestamp, u32, Arm);
 
 /// The name of the signal.
 pub(super) const PERFORMANCE: &str = "performance";
 /// The least share of labelled predictions that a verdict rests on: early labels can be of another kind than late ones.
 const LEAST_COVERAGE: f64 = 0.8;
 
-/// The last report of each shard, by window.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Windows {
-    windows: BTreeMap<Key, Merged>,
+/// What is to be done with the windows.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Due {
+    /// Windows that have changed since they were published.
     changed: BTreeSet<Key>,
     /// End of the last window that was judged.
     judged: Option<Timestamp>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Merged {
+/// A window of all shards.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Merged {
+    /// The last report of each.
     shards: BTreeMap<i32, PerformanceWindow>,
     next_revision: u32,
-}
-
-impl Windows {
-    pub(super) fn report(&mut self, shard: i32, window: PerformanceWindow) {
-        let key = (window.start, window.model_version, window.arm);
-        self.windows.entry(key).or_default().shards.insert(shard, window);
-        self.changed.insert(key);
-    }
 }
 
 struct Totals {
@@ -57,10 +53,17 @@ impl Merged {
 }
 
 impl Monitor {
+    /// Takes the report of a shard in.
+    pub(super) fn report_performance(&mut self, shard: i32, window: PerformanceWindow) {
+        let key = (window.start, window.model_version, window.arm);
+        self.windows.entry(key, Merged::default).shards.insert(shard, window);
+        self.state.due.changed.insert(key);
+    }
+
     /// Publishes the next revision of every window that has changed, and forgets those whose labels can no longer come.
     pub(super) fn publish_performance(&mut self, reached: Timestamp, sheet: &mut Sheet<'_>) {
         let length = self.params.performance.window;
-        let Windows { windows, changed, .. } = &mut self.state.windows;
+        let (windows, changed) = (&mut self.windows, &mut self.state.due.changed);
         let whole: Vec<Key> = changed.iter().filter(|(start, ..)| start.plus(length) <= reached).copied().collect();
         for key in whole {
             changed.remove(&key);
@@ -82,8 +85,9 @@ impl Monitor {
         let Some(reference) = self.state.champion.as_ref().and_then(|model| model.evidence().candidate.auc) else {
             return;
         };
-        let judged = self.state.windows.judged;
-        let candidates = self.state.windows.windows.iter().rev().filter(|((start, v, arm), _)| {
+        let judged = self.state.due.judged;
+        let windows = self.windows.sorted();
+        let candidates = windows.into_iter().rev().filter(|((start, v, arm), _)| {
             *v == version && *arm == Arm::Champion && start.plus(params.window) <= reached
         });
         for ((start, ..), merged) in candidates {
@@ -119,7 +123,7 @@ impl Monitor {
                     window.end()
                 ),
             };
-            self.state.windows.judged = Some(window.end());
+            self.state.due.judged = Some(window.end());
             self.note(finding, sheet);
             return;
         }

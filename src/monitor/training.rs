@@ -1,5 +1,7 @@
 //! When a training is asked for: at most one per incident, never within the cool-down.
 
+use serde::{Deserialize, Serialize};
+
 use super::alerts::WHOLE;
 use super::performance::PERFORMANCE;
 use super::{Monitor, Sheet};
@@ -11,14 +13,14 @@ const TRAINING: &str = "training";
 const NAMED_FEATURES: usize = 5;
 
 /// What has been asked for so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Trainings {
     last: Option<Asked>,
     /// The incident whose training has not ended.
     running: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Asked {
     at: Timestamp,
     labels: u64,

@@ -79,13 +79,12 @@ impl Performance {
 
     /// The windows that changed since they were last taken, in order.
     pub fn take_changed(&mut self) -> Vec<PerformanceWindow> {
-        let changed: Vec<Key> =
-            self.windows.sorted().into_iter().filter_map(|(key, window)| window.unpublished.then_some(*key)).collect();
-        let mut taken = Vec::with_capacity(changed.len());
-        for key in changed {
-            if let Some(window) = self.windows.get_mut(&key) {
+        let mut taken = Vec::new();
+        self.windows.change_where(
+            |window| window.unpublished,
+            |key, window| {
                 window.unpublished = false;
-                let (start, model_version, arm) = key;
+                let (start, model_version, arm) = *key;
                 taken.push(PerformanceWindow {
                     start,
                     model_version,
@@ -94,8 +93,8 @@ impl Performance {
                     label_age_s: window.label_age_ms / 1_000,
                     scores: (*window.scores).clone(),
                 });
-            }
-        }
+            },
+        );
         taken
     }
 
@@ -115,39 +114,52 @@ impl Performance {
         self.windows.rollback();
     }
 
-    /// Appends the state in its versioned form.
-    pub fn encode(&self, out: &mut Writer) {
+    /// Begins a checkpoint as of the last commit.
+    pub fn begin_checkpoint(&mut self, is_whole: bool) {
+        self.windows.begin_checkpoint(is_whole);
+    }
+
+    /// Appends the next windows of the checkpoint, about `size` bytes of them; false if none is left.
+    pub fn write_chunk(&mut self, size: usize, out: &mut Writer) -> bool {
+        if !self.windows.has_pending() {
+            return false;
+        }
         out.unsigned(STATE_VERSION);
-        let sorted = self.windows.sorted();
-        out.unsigned(sorted.len() as u64);
-        for ((start, model_version, arm), window) in sorted {
+        self.windows.write_chunk(size, out, |(start, model_version, arm), window, out| {
             out.signed(start.millis());
             out.unsigned(u64::from(*model_version));
             out.flag(*arm == Arm::Canary);
+            out.flag(window.is_some());
+            let Some(window) = window else { return };
             out.unsigned(window.predictions);
             out.signed(window.label_age_ms);
             out.flag(window.unpublished);
             let scores = serde_json::to_vec(&window.scores).unwrap_or_default();
             out.slice(&scores);
-        }
+        });
+        true
     }
 
-    /// Replaces the state by an encoded one of the same configuration.
-    pub fn decode(&mut self, reader: &mut Reader<'_>) -> Result<(), BinaryError> {
+    /// Takes in what [`Performance::write_chunk`] wrote.
+    pub fn read_chunk(&mut self, reader: &mut Reader<'_>) -> Result<(), BinaryError> {
         reader.version("the performance state", STATE_VERSION)?;
-        self.windows = Tracked::default();
-        for _ in 0..reader.count()? {
+        while !reader.is_at_end() {
             let start = Timestamp::from_millis(reader.signed()?);
             let model_version = reader.small()?;
             let arm = if reader.flag()? { Arm::Canary } else { Arm::Champion };
-            let (predictions, label_age_ms, unpublished) = (reader.unsigned()?, reader.signed()?, reader.flag()?);
-            let scores = serde_json::from_slice(reader.slice()?)
-                .map_err(|_| BinaryError::Invalid { what: "score histogram", at: 0 })?;
-            let window = Window { predictions, label_age_ms, scores, unpublished };
-            self.windows.insert((start, model_version, arm), window);
+            let window = if reader.flag()? { Some(Window::read(reader)?) } else { None };
+            self.windows.restore((start, model_version, arm), window);
         }
-        self.windows.commit();
         Ok(())
+    }
+}
+
+impl Window {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, BinaryError> {
+        let (predictions, label_age_ms, unpublished) = (reader.unsigned()?, reader.signed()?, reader.flag()?);
+        let scores = serde_json::from_slice(reader.slice()?)
+            .map_err(|_| BinaryError::Invalid { what: "score histogram", at: 0 })?;
+        Ok(Window { predictions, label_age_ms, scores, unpublished })
     }
 }
 
@@ -222,11 +234,13 @@ mod tests {
         let mut performance = Performance::new(&params());
         performance.predicted(&scored(50, 0.9));
         performance.labelled(&scored(50, 0.9), LabelChange { before: None, now: known(true, 1_050) });
+        performance.commit();
+        performance.begin_checkpoint(false);
         let mut out = Writer::default();
-        performance.encode(&mut out);
+        assert!(performance.write_chunk(1 << 20, &mut out));
         let bytes = out.finish();
         let mut read = Performance::new(&params());
-        read.decode(&mut Reader::new(&bytes))?;
+        read.read_chunk(&mut Reader::new(&bytes))?;
         assert_eq!(read.take_changed(), performance.take_changed());
         Ok(())
     }

@@ -18,7 +18,9 @@ mod state;
 use std::sync::Arc;
 
 use crate::data::params::{DriftParams, EventParams, FeatureParams, LabelParams, PerformanceParams, ScoreParams};
-use crate::data::{ControlItem, InputIndex, Item, Machine, Outbox, Record, RejectCode, Timestamp};
+use crate::data::{
+    BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Record, RejectCode, StateChunk, Timestamp,
+};
 use crate::drift::DriftWindows;
 use crate::features::Features;
 use crate::labels::{EarlyFollowUps, Waiting};
@@ -123,7 +125,7 @@ impl Pipeline {
             scratch: Scratch::new(&decoders, features.width()),
             decoders,
             features,
-            waiting: Waiting::default(),
+            waiting: Waiting::new(params.labels.wait),
             early: EarlyFollowUps::default(),
             drift: DriftWindows::new(&params.drift),
             performance: Performance::new(&params.performance),
@@ -216,5 +218,25 @@ impl Machine for Pipeline {
     /// is kept for the next `handle`.
     fn order_time(&mut self, input: InputIndex, record: &Record) -> Timestamp {
         self.decoders.ahead(input, record, &mut self.scratch.rows)
+    }
+
+    fn begin_checkpoint(&mut self, extent: Extent) -> Vec<u8> {
+        self.begin(extent)
+    }
+
+    fn next_chunk(&mut self, size: usize) -> Option<StateChunk> {
+        self.chunk(size)
+    }
+
+    fn horizon(&self) -> Timestamp {
+        self.waiting.horizon()
+    }
+
+    fn restore_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {
+        self.read_head(head, control)
+    }
+
+    fn restore_chunk(&mut self, chunk: &[u8]) -> Result<(), BinaryError> {
+        self.read_chunk(chunk)
     }
 }

@@ -119,7 +119,7 @@ impl Pipeline {
         }
         self.drift.expire(tick);
         self.performance.expire(tick, wait);
-        self.waiting.expire(tick, wait);
+        self.waiting.expire(tick);
         self.features.expire(tick, wait);
     }
 
@@ -179,10 +179,9 @@ impl Pipeline {
             arm: Arm::Champion,
             score: f64::NAN,
             positive: false,
-            label: None,
             handles,
         };
-        self.waiting.hold(id.clone(), waiting);
+        self.waiting.hold(&id, &waiting);
         let output_row = scratch.times.len();
         scratch.times.push(at);
         scratch.scores.push(self.clocks.base_rate.score());
@@ -223,7 +222,7 @@ impl Pipeline {
         let id = table.text(self.decoders.follow_up_id_column(), row).unwrap_or_default();
         let Some(waiting) = self.waiting.get(id) else { return false };
         let first_column = self.decoders.first_column(kind);
-        self.features.follow_up(&waiting.handles, FollowUpRow { kind, at, table, first_column, row });
+        self.features.follow_up(waiting.handles, FollowUpRow { kind, at, table, first_column, row });
         let Some(positive) = label else { return true };
         match self.waiting.join(id, positive, at) {
             Some(Join::First) => {

@@ -1,21 +1,36 @@
-//! The state of a shard as bytes, in a versioned form.
+//! The state of a shard in pieces: a head, and chunks of one part each.
 //!
-//! A pipeline that is given the state of another goes on as that one would. The model in charge is named by version;
-//! the runtime hands its artifact in.
+//! A pipeline that is given the head and the chunks of another goes on as that one would. The model in charge is named
+//! by version; the runtime hands the control log in.
 
 use std::sync::Arc;
 
 use super::Pipeline;
-use crate::data::{BinaryError, ControlItem, Reader, Timestamp, Writer};
-use crate::labels::{EarlyFollowUps, Waiting};
+use crate::data::{BinaryError, ControlItem, Extent, Reader, StateChunk, Timestamp, Writer};
 use crate::model::Model;
 
-/// Format of the state of a shard.
+/// Format of the head.
 const STATE_VERSION: u64 = 1;
 
+/// Parts of the state; a chunk begins with the number of its part.
+const WAITING: u64 = 0;
+const FEATURES: u64 = 1;
+const EARLY: u64 = 2;
+const DRIFT: u64 = 3;
+const PERFORMANCE: u64 = 4;
+
 impl Pipeline {
-    /// The state as of now, without the control log: what a checkpoint holds.
-    pub fn encode_state(&self) -> Vec<u8> {
+    pub(super) fn begin(&mut self, extent: Extent) -> Vec<u8> {
+        let is_whole = extent != Extent::Changes;
+        self.waiting.begin_checkpoint(extent);
+        self.features.begin_checkpoint(is_whole);
+        self.early.begin_checkpoint(is_whole);
+        self.drift.begin_checkpoint(is_whole);
+        self.performance.begin_checkpoint(is_whole);
+        self.encode_head()
+    }
+
+    fn encode_head(&self) -> Vec<u8> {
         let mut out = Writer::default();
         out.unsigned(STATE_VERSION);
         out.slice(self.params.layout.as_bytes());
@@ -27,20 +42,35 @@ impl Pipeline {
         out.signed(clocks.first_event.unwrap_or_default().millis());
         clocks.base_rate.counts().iter().for_each(|count| out.signed(*count));
         out.unsigned(clocks.tally.labels);
-        self.features.encode(&mut out);
-        self.waiting.encode(&mut out);
-        self.early.encode(&mut out);
-        self.drift.encode(&mut out);
-        self.performance.encode(&mut out);
+        out.unsigned(u64::from(self.champion.version()));
+        out.signed(self.waiting.horizon().millis());
         out.finish()
     }
 
-    /// Takes over an encoded state and the control log that led to it.
-    ///
-    /// # Errors
-    /// Another format version, another feature layout, or bytes that are no state. The pipeline is then not to be used.
-    pub fn restore_state(&mut self, bytes: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {
-        let mut reader = Reader::new(bytes);
+    pub(super) fn chunk(&mut self, size: usize) -> Option<StateChunk> {
+        if let Some(chunk) = self.waiting.next_chunk(size) {
+            let mut out = part(WAITING);
+            out.raw(&chunk.bytes);
+            return Some(StateChunk { bytes: out.finish(), until: chunk.until });
+        }
+        let mut out = part(FEATURES);
+        if self.features.write_chunk(size, &mut out) {
+            return Some(StateChunk { bytes: out.finish(), until: None });
+        }
+        let mut out = part(EARLY);
+        if self.early.write_chunk(size, &mut out) {
+            return Some(StateChunk { bytes: out.finish(), until: None });
+        }
+        let mut out = part(DRIFT);
+        if self.drift.write_chunk(size, &mut out) {
+            return Some(StateChunk { bytes: out.finish(), until: None });
+        }
+        let mut out = part(PERFORMANCE);
+        self.performance.write_chunk(size, &mut out).then(|| StateChunk { bytes: out.finish(), until: None })
+    }
+
+    pub(super) fn read_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {
+        let mut reader = Reader::new(head);
         reader.version("the state of a shard", STATE_VERSION)?;
         if reader.text()? != self.params.layout {
             return Err(BinaryError::Invalid { what: "feature layout: the state belongs to another one", at: 0 });
@@ -54,16 +84,31 @@ impl Pipeline {
         let counts = [reader.signed()?, reader.signed()?];
         self.clocks.base_rate.set_counts(counts);
         self.clocks.tally.labels = reader.unsigned()?;
-        self.features.decode(&mut reader)?;
-        self.waiting = Waiting::decode(&mut reader)?;
-        self.early = EarlyFollowUps::decode(&mut reader)?;
-        self.drift.decode(&mut reader)?;
-        self.performance.decode(&mut reader)?;
+        let serving = reader.small()?;
+        self.waiting.set_horizon(Timestamp::from_millis(reader.signed()?));
         reader.finish()?;
-        for item in control {
-            self.command(item);
+        if !self.champion.restore(control, serving) {
+            return Err(BinaryError::Invalid { what: "version in charge: its model is not at hand", at: 0 });
         }
-        self.committed = (self.clocks, self.champion.clone());
         Ok(())
     }
+
+    pub(super) fn read_chunk(&mut self, chunk: &[u8]) -> Result<(), BinaryError> {
+        let mut reader = Reader::new(chunk);
+        match reader.unsigned()? {
+            WAITING => self.waiting.read_chunk(&mut reader)?,
+            FEATURES => self.features.read_chunk(&mut reader)?,
+            EARLY => self.early.read_chunk(&mut reader)?,
+            DRIFT => self.drift.read_chunk(&mut reader)?,
+            PERFORMANCE => self.performance.read_chunk(&mut reader)?,
+            _ => return Err(BinaryError::Invalid { what: "part of the state", at: 0 }),
+        }
+        reader.finish()
+    }
+}
+
+fn part(number: u64) -> Writer {
+    let mut out = Writer::default();
+    out.unsigned(number);
+    out
 }

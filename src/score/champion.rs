@@ -99,4 +99,17 @@ impl Champion {
         }
         effect
     }
+
+    /// Takes over the control log as far as another champion had taken it in, and the version that answered there; false
+    /// if the model of that version is not at hand.
+    pub fn restore(&mut self, control: &[Arc<ControlItem<Model>>], serving: u32) -> bool {
+        for item in control {
+            self.ledger.apply(&item.record);
+            if item.record.version == serving && item.model.is_some() {
+                self.model.clone_from(&item.model);
+            }
+        }
+        self.serving = serving;
+        serving == 0 || self.model.is_some()
+    }
 }
