@@ -10,6 +10,7 @@ mod board;
 mod clock;
 mod control;
 mod decisions;
+mod history;
 mod job;
 mod letters;
 mod pace;
