@@ -192,7 +192,7 @@ impl App {
         let role = shop.stage.role();
         let id = self.transactional_id(role, number);
         let shop = shop.clone();
-        self.spawn(role, format!("{role}-{number}"), move || worker::run(&*shop, &id))
+        self.spawn(role, format!("{role}-{number}"), move || worker::run(&shop, &id))
     }
 
     fn spawn(

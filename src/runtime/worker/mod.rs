@@ -19,7 +19,7 @@ use super::clock::Clock;
 use super::control::{ControlTail, Models};
 use super::decisions::Decisions;
 use super::pace::Pace;
-use super::restore::{Restore, RestoreError};
+use super::restore::{Context, Restore, RestoreError};
 use super::shard::Shard;
 use super::stage::Stage;
 use super::watch;
@@ -55,6 +55,14 @@ pub(super) struct Shop<S> {
     pub max_batch: usize,
 }
 
+impl<S> Shop<S> {
+    /// What a restore works with.
+    fn context(&self) -> Context<'_, S> {
+        let Shop { stage, transport, models, pace, .. } = self;
+        Context { stage, transport: &**transport, models, clock: pace.clock() }
+    }
+}
+
 /// Why a worker ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WorkerError {
@@ -77,8 +85,8 @@ impl From<RestoreError> for WorkerError {
 }
 
 /// A worker between joining and leaving.
-pub(super) struct Worker<'a, S: Stage> {
-    shop: &'a Shop<S>,
+pub(super) struct Worker<S: Stage> {
+    shop: Arc<Shop<S>>,
     id: String,
     member: Box<dyn Member>,
     control: ControlTail,
@@ -101,8 +109,8 @@ enum State<M> {
     Running(Box<Shard<M>>),
 }
 
-impl<'a, S: Stage> Worker<'a, S> {
-    fn join(shop: &'a Shop<S>, transactional_id: &str) -> Result<Self, WorkerError> {
+impl<S: Stage> Worker<S> {
+    fn join(shop: &Arc<Shop<S>>, transactional_id: &str) -> Result<Self, WorkerError> {
         let control = ControlTail::open(&*shop.transport, &shop.topics.models, shop.models.clone())?;
         let spec = MemberSpec {
             group: shop.group.clone(),
@@ -111,7 +119,7 @@ impl<'a, S: Stage> Worker<'a, S> {
         };
         let now = shop.pace.clock().instant();
         Ok(Worker {
-            shop,
+            shop: shop.clone(),
             id: transactional_id.to_owned(),
             member: shop.transport.join(&spec)?,
             control,
@@ -150,7 +158,7 @@ impl<'a, S: Stage> Worker<'a, S> {
         Ok(())
     }
 
-    fn clock(&self) -> &'a Clock {
+    fn clock(&self) -> &Clock {
         self.shop.pace.clock()
     }
 

@@ -3,6 +3,7 @@
 //! One turn after the other, each not before its time: a thread waits between them, a simulation calls when it sees fit.
 //! What only an operator can mend ends the post.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Shop, Worker, WorkerError};
@@ -16,17 +17,17 @@ const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(
 const GOOD: Duration = Duration::from_secs(60);
 
 /// A worker through all its memberships.
-pub(in crate::runtime) struct Post<'a, S: Stage> {
-    shop: &'a Shop<S>,
+pub(in crate::runtime) struct Post<S: Stage> {
+    shop: Arc<Shop<S>>,
     id: String,
-    worker: Option<Worker<'a, S>>,
+    worker: Option<Worker<S>>,
     joined: Instant,
     backoff: Duration,
     due: Instant,
 }
 
 /// Runs until told to stop or until something needs an operator.
-pub(in crate::runtime) fn run<S: Stage>(shop: &Shop<S>, transactional_id: &str) -> Result<(), WorkerError> {
+pub(in crate::runtime) fn run<S: Stage>(shop: &Arc<Shop<S>>, transactional_id: &str) -> Result<(), WorkerError> {
     let mut post = Post::new(shop, transactional_id);
     while shop.pace.clock().wait_until(post.due(), &shop.stop) {
         post.turn()?;
@@ -34,10 +35,17 @@ pub(in crate::runtime) fn run<S: Stage>(shop: &Shop<S>, transactional_id: &str) 
     post.leave()
 }
 
-impl<'a, S: Stage> Post<'a, S> {
-    pub(in crate::runtime) fn new(shop: &'a Shop<S>, transactional_id: &str) -> Self {
+impl<S: Stage> Post<S> {
+    pub(in crate::runtime) fn new(shop: &Arc<Shop<S>>, transactional_id: &str) -> Self {
         let now = shop.pace.clock().instant();
-        Post { shop, id: transactional_id.to_owned(), worker: None, joined: now, backoff: BACKOFF[0], due: now }
+        Post {
+            shop: shop.clone(),
+            id: transactional_id.to_owned(),
+            worker: None,
+            joined: now,
+            backoff: BACKOFF[0],
+            due: now,
+        }
     }
 
     /// When the next turn is due.
@@ -67,7 +75,7 @@ impl<'a, S: Stage> Post<'a, S> {
     fn join(&mut self) -> Result<(), WorkerError> {
         self.shop.board.worker(&self.id, Phase::Joining);
         self.joined = self.shop.pace.clock().instant();
-        self.worker = Some(Worker::join(self.shop, &self.id)?);
+        self.worker = Some(Worker::join(&self.shop, &self.id)?);
         Ok(())
     }
 

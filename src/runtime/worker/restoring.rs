@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::{Shop, State, Worker, WorkerError};
+use super::{State, Worker, WorkerError};
 use crate::data::Machine;
-use crate::runtime::restore::{Context, Progress, Restore, last_writer};
+use crate::runtime::restore::{Progress, Restore, last_writer};
 use crate::runtime::stage::Stage;
 use crate::runtime::watch;
 use crate::transport::{Position, TransportError};
@@ -15,7 +15,7 @@ use crate::transport::{Position, TransportError};
 /// How long a restore may keep the worker from polling.
 const RESTORE_SLICE: Duration = Duration::from_millis(50);
 
-impl<'a, S: Stage> Worker<'a, S> {
+impl<S: Stage> Worker<S> {
     /// Brings shards up to date, one slice at a time; true if there is more to do.
     pub(super) fn restore(&mut self) -> Result<bool, WorkerError> {
         if self.shards.values().all(|state| matches!(state, State::Running(_))) {
@@ -33,15 +33,9 @@ impl<'a, S: Stage> Worker<'a, S> {
         Ok(true)
     }
 
-    fn context(&self) -> Context<'a, S> {
-        let Shop { stage, transport, models, pace, .. } = self.shop;
-        Context { stage, transport: &**transport, models, clock: pace.clock() }
-    }
-
     fn restore_one(&mut self, number: i32, state: State<S::Machine>) -> Result<State<S::Machine>, WorkerError> {
-        let shop = self.shop;
-        let clock = self.clock();
-        let context = self.context();
+        let shop = self.shop.clone();
+        let (context, clock) = (shop.context(), shop.pace.clock());
         let (restore, since) = match state {
             State::Running(shard) => return Ok(State::Running(shard)),
             State::Restoring(restore, since) => (*restore, since),
@@ -82,7 +76,7 @@ impl<'a, S: Stage> Worker<'a, S> {
 
     /// A dead owner has left a transaction open that holds offsets of this shard: end it instead of waiting for it.
     fn fence_last_writer(&mut self, number: i32) -> Result<(), WorkerError> {
-        let writer = last_writer(&self.context(), number)?;
+        let writer = last_writer(&self.shop.context(), number)?;
         if let Some(writer) = writer.filter(|writer| *writer != self.id) {
             tracing::warn!(worker = self.id, shard = number, writer, "fenced");
             self.shop.transport.fence(&writer)?;

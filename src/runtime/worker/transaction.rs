@@ -24,7 +24,7 @@ pub(super) struct Open {
     now: Timestamp,
 }
 
-impl<S: Stage> Worker<'_, S> {
+impl<S: Stage> Worker<S> {
     /// Lets every shard take what has come; true if anything moved.
     pub(super) fn handle_and_commit(&mut self) -> Result<bool, WorkerError> {
         let step = if self.shop.stage.is_paced() { self.shop.pace.step() } else { None };
@@ -94,7 +94,7 @@ impl<S: Stage> Worker<'_, S> {
     /// Commits the open transaction, if any: journal records, then offsets and everything.
     pub(super) fn commit(&mut self) -> Result<(), WorkerError> {
         let Some(open) = self.open else { return Ok(()) };
-        let shop = self.shop;
+        let shop = self.shop.clone();
         let mut positions = Vec::new();
         let mut taken = Vec::new();
         for (number, state) in &mut self.shards {
