@@ -18,7 +18,7 @@ use common::{Spread, count_from_env, machine};
 use driftless::codec::{EventDecoder, FeatureRow, LabelDecoder, PredictionView};
 use driftless::config::Config;
 use driftless::data::params::KindIndex;
-use driftless::data::{Arm, Columns, Item, Machine, Outbox, Sink, Table, Timestamp};
+use driftless::data::{Arm, Columns, Extent, Item, Machine, Outbox, Sink, Table, Timestamp};
 use driftless::drift::{Batch, DriftWindows, Reference};
 use driftless::features::{EventRow, Features, FollowUpRow, Handles};
 use driftless::model::Model;
@@ -205,7 +205,10 @@ impl Bench {
             out.clear();
             pipeline.commit();
         }
-        digest.update(&pipeline.encode_state());
+        digest.update(&pipeline.begin_checkpoint(Extent::All));
+        while let Some(chunk) = pipeline.next_chunk(1 << 20) {
+            digest.update(&chunk.bytes);
+        }
         digest.digest128()
     }
 }

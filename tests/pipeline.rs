@@ -6,65 +6,119 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use driftless::data::{ControlItem, Item, Machine, Outbox, Prediction, Sink, Timestamp};
+use driftless::data::{ControlItem, Extent, Item, Machine, Outbox, Prediction, Sink, Timestamp};
 use driftless::model::Model;
 use driftless::pipeline::Pipeline;
 use driftless::stats::SplitMix64;
 use proptest::prelude::*;
+use support::kept::{Kept, state_of};
 use support::{Written, pipeline, sequence, written};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
 /// The whole sequence in one batch and one transaction.
-fn whole(items: &[Item<Model>]) -> (Vec<Written>, Vec<u8>) {
+fn whole(items: &[Item<Model>]) -> (Vec<Written>, Vec<Vec<u8>>) {
     let mut machine = pipeline(0);
     let mut out = Outbox::default();
     machine.handle(items, NOW, &mut out);
     machine.commit();
-    (written(&out), machine.encode_state())
+    (written(&out), state_of(&mut machine))
 }
 
-/// Cut at random into batches and transactions, some of which are taken back and done again, some followed by a restore
-/// of the state from its bytes; some records are looked at before their turn.
-fn cut(items: &[Item<Model>], seed: u64) -> (Vec<Written>, Vec<u8>) {
+/// A machine with what is kept of its checkpoints, and what it took since the last one began.
+struct Cut<'a> {
+    machine: Pipeline,
+    kept: Kept,
+    /// Transactions since the checkpoint that counts, and since the one that is being written.
+    since: [Vec<&'a [Item<Model>]>; 2],
+    control: Vec<Arc<ControlItem<Model>>>,
+    /// Number of commands each of those checkpoints rests on.
+    rests_on: [usize; 2],
+}
+
+impl<'a> Cut<'a> {
+    fn new() -> Self {
+        let mut machine = pipeline(0);
+        let mut kept = Kept::default();
+        kept.begin(&mut machine, Extent::All);
+        while !kept.take(&mut machine, 1 << 20) {}
+        Cut { machine, kept, since: Default::default(), control: Vec::new(), rests_on: [0, 0] }
+    }
+
+    fn committed(&mut self, transaction: &'a [Item<Model>]) {
+        self.machine.commit();
+        self.since.iter_mut().for_each(|since| since.push(transaction));
+        for item in transaction {
+            if let Item::Command(item) = item {
+                self.control.push(item.clone());
+            }
+        }
+    }
+
+    /// Begins a checkpoint or takes some chunks of the one that is open.
+    fn checkpoint(&mut self, random: &mut SplitMix64) {
+        if !self.kept.is_open() && random.below(3) == 0 {
+            let extent = [Extent::Changes, Extent::Changes, Extent::Compact][random.below(3) as usize];
+            self.kept.begin(&mut self.machine, extent);
+            self.since[1].clear();
+            self.rests_on[1] = self.control.len();
+        }
+        for _ in 0..random.below(4) {
+            if self.kept.take(&mut self.machine, 1 + random.below(600) as usize) {
+                self.since[0] = self.since[1].clone();
+                self.rests_on[0] = self.rests_on[1];
+                return;
+            }
+        }
+    }
+
+    /// Another machine takes over: from the checkpoint that counts, with what came since done again.
+    fn restore(&mut self) {
+        let mut machine = pipeline(0);
+        self.kept.restore(&mut machine, &self.control[..self.rests_on[0]]);
+        for transaction in &self.since[0] {
+            machine.handle(transaction, NOW, &mut Outbox::muted());
+            machine.commit();
+        }
+        self.machine = machine;
+        // A checkpoint that was not complete is of no use to anybody.
+        self.kept.abandon();
+    }
+}
+
+/// Cut at random into batches and transactions, some of which are taken back and done again, with checkpoints between
+/// them, and some followed by a restore from the last complete one; some records are looked at before their turn.
+fn cut(items: &[Item<Model>], seed: u64) -> (Vec<Written>, Vec<Vec<u8>>) {
     let mut random = SplitMix64::new(seed);
-    let mut machine = pipeline(0);
-    let mut control: Vec<Arc<ControlItem<Model>>> = Vec::new();
+    let mut cut = Cut::new();
     let mut outputs = Vec::new();
     let mut rest = items;
     while !rest.is_empty() {
-        let (transaction, after) = rest.split_at((1 + random.below(400) as usize).min(rest.len()));
+        let (transaction, after) = rest.split_at((1 + random.below(120) as usize).min(rest.len()));
         if random.below(3) == 0 {
             let part = random.below(transaction.len() as u64 + 1) as usize;
-            machine.handle(&transaction[..part], NOW, &mut Outbox::default());
-            machine.rollback();
+            cut.machine.handle(&transaction[..part], NOW, &mut Outbox::default());
+            cut.machine.rollback();
         }
         let mut out = Outbox::default();
         let mut left = transaction;
         while !left.is_empty() {
             let (batch, after) = left.split_at((1 + random.below(300) as usize).min(left.len()));
             if random.below(2) == 0 {
-                look_ahead(&mut machine, batch);
+                look_ahead(&mut cut.machine, batch);
             }
-            machine.handle(batch, NOW, &mut out);
+            cut.machine.handle(batch, NOW, &mut out);
             left = after;
         }
-        machine.commit();
+        cut.committed(transaction);
         outputs.extend(written(&out));
-        for item in transaction {
-            if let Item::Command(item) = item {
-                control.push(item.clone());
-            }
-        }
-        if random.below(4) == 0 {
-            let state = machine.encode_state();
-            machine = pipeline(0);
-            machine.restore_state(&state, &control).unwrap();
-            assert_eq!(machine.encode_state(), state);
+        cut.checkpoint(&mut random);
+        if random.below(8) == 0 {
+            cut.restore();
         }
         rest = after;
     }
-    (outputs, machine.encode_state())
+    (outputs, state_of(&mut cut.machine))
 }
 
 fn look_ahead(machine: &mut Pipeline, batch: &[Item<Model>]) {

@@ -1,10 +1,12 @@
-//! Bytes to values and back: JSON objects into columns, published records, and the journal.
+//! Bytes to values and back: JSON objects into columns, published records, the journal, and checkpoints.
 
+mod checkpoint;
 mod journal;
 mod json_object;
 mod records;
 mod wire;
 
+pub use checkpoint::{CHECKPOINT_VERSION, ChunkKey, ChunkSum, MARKER_KEY, Marker, StoredChunk};
 pub use journal::{JOURNAL_VERSION, JournalError, JournalRecord, JournalStep};
 pub use json_object::{Cell, ObjectReader};
 pub use records::{EventDecoder, LabelDecoder, TimeCell};

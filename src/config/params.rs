@@ -142,6 +142,10 @@ pub struct Topics {
     pub journal: String,
     /// Journal of the monitor, one partition, kept for ever.
     pub monitor_journal: String,
+    /// State of the score role, compacted.
+    pub state: String,
+    /// State of the monitor, one partition, compacted.
+    pub monitor_state: String,
     /// Partitions of partitioned topics.
     pub partitions: i32,
     /// Replication factor; -1 for the broker's default.
@@ -165,6 +169,8 @@ impl Topics {
             NamedTopic { key: "kafka.topics.models", name: &self.models },
             NamedTopic { key: "kafka.topics.journal", name: &self.journal },
             NamedTopic { key: "kafka.topics.monitor-journal", name: &self.monitor_journal },
+            NamedTopic { key: "kafka.topics.state", name: &self.state },
+            NamedTopic { key: "kafka.topics.monitor-state", name: &self.monitor_state },
         ]);
         topics
     }

@@ -7,12 +7,13 @@ use super::resolve::resolve;
 use super::{Config, suggest};
 
 /// Keys whose value is a length of time.
-const SPANS: [&str; 14] = [
+const SPANS: [&str; 15] = [
     "lateness",
     "max_ahead",
     "wait",
     "spans",
     "transaction",
+    "checkpoint",
     "window",
     "offset",
     "every",

@@ -126,6 +126,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Everything not yet read.
+    pub fn rest(mut self) -> &'a [u8] {
+        let rest = &self.bytes[self.at..];
+        self.at = self.bytes.len();
+        rest
+    }
+
     /// Whether everything has been read.
     pub fn is_at_end(&self) -> bool {
         self.at == self.bytes.len()

@@ -36,6 +36,9 @@ impl BuildHasher for FixedState {
     }
 }
 
+/// A hash table whose entries lie elsewhere: the caller hashes and compares.
+pub use hashbrown::HashTable;
+
 /// A hash map with [`FixedState`].
 pub type FixedMap<K, V> = hashbrown::HashMap<K, V, FixedState>;
 

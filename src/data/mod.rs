@@ -26,7 +26,7 @@ pub use alert::{AlertAction, DriftAlert, Phase, TrainingReason};
 pub use binary::{BinaryError, Reader, Writer};
 pub use checkpoint::{Extent, StateChunk};
 pub use columns::{Columns, ColumnsError};
-pub use hash::{FixedMap, FixedState};
+pub use hash::{FixedMap, FixedState, HashTable};
 pub use item::{ControlItem, InputIndex, Item};
 pub use machine::Machine;
 pub use models::{ArtifactRef, Evidence, Gain, HoldoutScore, ModelCommand, ModelRecord};

@@ -8,11 +8,9 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
-
 use super::block::Block;
 use super::written::Written;
-use crate::data::{Arm, FixedState, Span, Timestamp};
+use crate::data::{Arm, FixedState, HashTable, Span, Timestamp};
 
 /// Blocks within a wait, where that gives blocks of a sensible length.
 const BLOCKS: i64 = 64;

@@ -179,6 +179,7 @@ impl App {
             board: self.board.clone(),
             stop: self.stop.clone(),
             interval: config.score.transaction.to_std(),
+            checkpoint: config.score.checkpoint.to_std(),
             max_batch: config.score.max_batch,
             stage,
         }
@@ -295,7 +296,7 @@ fn check_topics(setup: &AppSetup) -> Result<i32, TransportError> {
     };
     let shards = count(&topics.events)?;
     let together = [topics.labels.as_deref(), Some(&topics.predictions), Some(&topics.outcomes)];
-    let written = [Some(topics.dead_letters.as_str()), Some(&topics.journal)];
+    let written = [Some(topics.dead_letters.as_str()), Some(&topics.journal), Some(&topics.state)];
     for topic in together.into_iter().chain(written).flatten() {
         let found = count(topic)?;
         if found != shards {
@@ -305,7 +306,8 @@ fn check_topics(setup: &AppSetup) -> Result<i32, TransportError> {
             )));
         }
     }
-    for topic in [&topics.summaries, &topics.drift_alerts, &topics.performance, &topics.models, &topics.monitor_journal]
+    let monitors = [&topics.monitor_journal, &topics.monitor_state];
+    for topic in [&topics.summaries, &topics.drift_alerts, &topics.performance, &topics.models].into_iter().chain(monitors)
     {
         let found = count(topic)?;
         if found != 1 {

@@ -7,6 +7,7 @@
 
 mod app;
 mod board;
+mod checkpoint;
 mod clock;
 mod control;
 mod decisions;

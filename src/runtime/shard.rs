@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::checkpoint::{Checkpoints, Origin};
 use super::pace::Step;
 use crate::codec::{JournalRecord, JournalStep};
 use crate::data::{ControlItem, InputIndex, Item, Machine, Outbox, Record, Timestamp};
@@ -47,6 +48,7 @@ pub(super) struct Shard<M> {
     control: Control,
     sequence: u64,
     idle: Idle,
+    checkpoints: Checkpoints,
 }
 
 #[derive(Clone, Copy)]
@@ -96,7 +98,7 @@ impl Input {
 }
 
 impl<M: Machine<Model = Model>> Shard<M> {
-    pub(super) fn new(number: i32, machine: M, start: Start) -> Self {
+    pub(super) fn new(number: i32, machine: M, start: Start, checkpoints: Checkpoints) -> Self {
         let inputs = start.inputs.into_iter().map(|Position { at, next }| Input {
             at,
             queue: VecDeque::new(),
@@ -114,6 +116,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
             steps: Vec::new(),
             control: Control { next: start.control, committed: start.control },
             sequence: start.sequence,
+            checkpoints,
             idle: Idle { told: None, step: 0 },
         }
     }
@@ -225,6 +228,28 @@ impl<M: Machine<Model = Model>> Shard<M> {
     /// The last step that has been read whole.
     pub(super) fn step_done(&self) -> u64 {
         self.idle.step
+    }
+
+    /// Its checkpoints.
+    pub(super) fn checkpoints(&mut self) -> &mut Checkpoints {
+        &mut self.checkpoints
+    }
+
+    /// Begins a checkpoint, right after a commit.
+    pub(super) fn begin_checkpoint(&mut self, journal_from: i64, config: &str, now: Instant) {
+        let origin = Origin {
+            sequence: self.sequence.saturating_sub(1),
+            journal_from,
+            config: config.to_owned(),
+            positions: self.inputs.iter().map(|input| input.committed).collect(),
+            control: self.control.committed,
+        };
+        self.checkpoints.begin(&mut self.machine, origin, now);
+    }
+
+    /// Takes the next slice of an open checkpoint from the machine, right after a commit.
+    pub(super) fn prepare_slice(&mut self) {
+        self.checkpoints.prepare(&mut self.machine);
     }
 
     /// Whether the open transaction holds anything of this shard.

@@ -18,6 +18,9 @@ pub(super) trait Stage: Send + Sync + 'static {
     /// Topic of the journal, one partition per shard.
     fn journal(&self) -> &str;
 
+    /// Topic that its state is written to, one partition per shard.
+    fn state(&self) -> &str;
+
     /// Hash of the configuration that the machine is built from.
     fn config(&self) -> &str;
 

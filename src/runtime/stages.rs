@@ -59,6 +59,10 @@ impl Stage for ScoreStage {
         &self.topics.journal
     }
 
+    fn state(&self) -> &str {
+        &self.topics.state
+    }
+
     fn config(&self) -> &str {
         &self.config
     }
@@ -116,6 +120,11 @@ impl Stage for MonitorStage {
     #[expect(clippy::misnamed_getters, reason = "each stage has a journal of its own")]
     fn journal(&self) -> &str {
         &self.topics.monitor_journal
+    }
+
+    #[expect(clippy::misnamed_getters, reason = "each stage has a state of its own")]
+    fn state(&self) -> &str {
+        &self.topics.monitor_state
     }
 
     fn config(&self) -> &str {

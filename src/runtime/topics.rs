@@ -1,18 +1,36 @@
 //! The topics of an application, as they are created.
 //!
 //! What is partitioned has the partitions of the events topic; what needs one order has one. The control log and the
-//! journals are kept for ever and never compacted: they are the audit, and what a restore reads.
+//! journals are kept for ever and never compacted: they are the audit. State topics are compacted: of each key the last
+//! value is kept, and a restore reads them.
 
 use crate::config::Config;
 use crate::transport::TopicSpec;
 
+/// Small segments and an eager cleaner: a restore reads what has not been cleaned yet as well.
+const COMPACTED: [(&str, &str); 3] =
+    [("cleanup.policy", "compact"), ("segment.bytes", "67108864"), ("min.cleanable.dirty.ratio", "0.2")];
+
 /// Every topic of the configuration, the user's own first.
 pub fn topic_specs(config: &Config) -> Vec<TopicSpec> {
     let topics = &config.topics;
-    let one = [&topics.drift_alerts, &topics.performance, &topics.summaries, &topics.models, &topics.monitor_journal];
+    let one = [
+        &topics.drift_alerts,
+        &topics.performance,
+        &topics.summaries,
+        &topics.models,
+        &topics.monitor_journal,
+        &topics.monitor_state,
+    ];
     let forever = [&topics.models, &topics.journal, &topics.monitor_journal];
     let retention = topics.retention.map_or_else(|| "-1".to_owned(), |span| span.millis().to_string());
     let spec = |name: &str| {
+        let partitions = if one.iter().any(|topic| *topic == name) { 1 } else { topics.partitions };
+        let replication = topics.replication;
+        if [&topics.state, &topics.monitor_state].iter().any(|topic| *topic == name) {
+            let config = COMPACTED.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            return TopicSpec { name: name.to_owned(), partitions, replication, config };
+        }
         let kept = forever.iter().any(|topic| *topic == name);
         let retention = if kept { "-1".to_owned() } else { retention.clone() };
         let mut config =
@@ -22,8 +40,8 @@ pub fn topic_specs(config: &Config) -> Vec<TopicSpec> {
         }
         TopicSpec {
             name: name.to_owned(),
-            partitions: if one.iter().any(|topic| *topic == name) { 1 } else { topics.partitions },
-            replication: topics.replication,
+            partitions,
+            replication,
             config,
         }
     };
@@ -46,9 +64,12 @@ mod tests {
             });
             spec.unwrap_or_default()
         };
-        assert_eq!(specs.len(), 11);
+        assert_eq!(specs.len(), 13);
         assert_eq!(seen("flights.events"), (6, "2592000000".to_owned()));
         assert_eq!(seen("flights.journal"), (6, "-1".to_owned()));
+        let policy = |name: &str| specs.iter().find(|spec| spec.name == name).map(|spec| spec.config[0].1.clone());
+        assert_eq!(policy("flights.state").as_deref(), Some("compact"));
+        assert_eq!(policy("flights.monitor-state").as_deref(), Some("compact"));
         assert_eq!(seen("flights.models"), (1, "-1".to_owned()));
         assert_eq!(seen("flights.drift-alerts"), (1, "2592000000".to_owned()));
         Ok(())

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::checkpoint::Written;
+use super::stages::SCORE;
 use crate::data::{ModelCommand, RejectCode};
 use crate::monitor::{self, Monitor};
 use crate::pipeline::{self, Pipeline};
@@ -13,6 +15,16 @@ pub(super) fn rebalanced(kind: &'static str) {
 
 pub(super) fn restored(took: Duration) {
     observe(Metric::RestoreSeconds, &[], took.as_secs_f64());
+}
+
+/// A checkpoint is complete.
+pub(super) fn checkpointed(role: &'static str, shard: i32, written: &Written) {
+    let Written { checkpoint, is_compact, bytes, held } = *written;
+    tracing::debug!(role, shard, checkpoint, is_compact, bytes, held, "checkpoint_written");
+    count(Metric::CheckpointBytes, &[Label::Role(role)], bytes);
+    if role == SCORE {
+        gauge(Metric::StateBytes, &[Label::Shard(shard)], held as f64);
+    }
 }
 
 pub(super) fn batch(records: usize) {

@@ -60,6 +60,10 @@ pub enum Metric {
     Rebalances,
     /// How long restoring a shard took.
     RestoreSeconds,
+    /// How much checkpoints have written.
+    CheckpointBytes,
+    /// How much a restore of a shard would read.
+    StateBytes,
     /// Groups with windows.
     StateGroups,
     /// Predictions waiting for labels.
@@ -89,7 +93,7 @@ const TRAINING_SECONDS: &[f64] = &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Metric; 21] = [
+    pub const ALL: [Metric; 23] = [
         Metric::BuildInfo,
         Metric::Consumed,
         Metric::Predictions,
@@ -103,6 +107,8 @@ impl Metric {
         Metric::Lag,
         Metric::Rebalances,
         Metric::RestoreSeconds,
+        Metric::CheckpointBytes,
+        Metric::StateBytes,
         Metric::StateGroups,
         Metric::WaitingPredictions,
         Metric::EarlyFollowUps,
@@ -208,6 +214,20 @@ impl Metric {
                 unit: Unit::Seconds,
                 labels: &[],
                 help: "Time to restore the state of one shard before it may go on.",
+            },
+            Metric::CheckpointBytes => Declaration {
+                name: "driftless_checkpoint_bytes_total",
+                kind: Counter,
+                unit: Unit::Bytes,
+                labels: &["role"],
+                help: "Bytes of state written by checkpoints, by role.",
+            },
+            Metric::StateBytes => Declaration {
+                name: "driftless_state_bytes",
+                kind: Gauge,
+                unit: Unit::Bytes,
+                labels: &["shard"],
+                help: "Bytes of the checkpoint that a restore of the shard would read, by shard of the score role.",
             },
             Metric::StateGroups => Declaration {
                 name: "driftless_state_groups",

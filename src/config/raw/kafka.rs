@@ -104,6 +104,10 @@ pub(crate) struct RawTopics {
     pub journal: Option<String>,
     /// Default `<app>.monitor-journal`.
     pub monitor_journal: Option<String>,
+    /// Default `<app>.state`.
+    pub state: Option<String>,
+    /// Default `<app>.monitor-state`.
+    pub monitor_state: Option<String>,
     /// Partitions of partitioned topics when `topics create` makes them; default 4.
     pub partitions: i32,
     /// Replication factor when `topics create` makes them; default -1: the broker's own default.
@@ -125,6 +129,8 @@ impl Default for RawTopics {
             models: None,
             journal: None,
             monitor_journal: None,
+            state: None,
+            monitor_state: None,
             partitions: 4,
             replication: -1,
             retention: "forever".to_owned(),

@@ -13,6 +13,8 @@ pub(crate) struct RawScore {
     pub workers: usize,
     /// Length of time, 1 ms to 5 s; default `100ms`. How long a transaction collects records before it commits.
     pub transaction: Span,
+    /// Length of time, 10 ms to 1 h; default `30s`. How often a shard's state is written out.
+    pub checkpoint: Span,
     /// Most records of one batch; default 4096.
     pub max_batch: usize,
     /// Between 0 and 1; default 0.5. A score at or above it is decided as the positive class.
@@ -21,7 +23,13 @@ pub(crate) struct RawScore {
 
 impl Default for RawScore {
     fn default() -> Self {
-        RawScore { workers: 1, transaction: Span::from_millis(100), max_batch: 4096, threshold: 0.5 }
+        RawScore {
+            workers: 1,
+            transaction: Span::from_millis(100),
+            checkpoint: Span::from_millis(30_000),
+            max_batch: 4096,
+            threshold: 0.5,
+        }
     }
 }
 

@@ -169,6 +169,8 @@ pub(super) fn topics(
         models: or_default(raw.models.as_deref(), "models"),
         journal: or_default(raw.journal.as_deref(), "journal"),
         monitor_journal: or_default(raw.monitor_journal.as_deref(), "monitor-journal"),
+        state: or_default(raw.state.as_deref(), "state"),
+        monitor_state: or_default(raw.monitor_state.as_deref(), "monitor-state"),
         partitions: whole("kafka.topics.partitions", raw.partitions, 1..=10_000)?,
         replication: replication(raw.replication)?,
         retention: retention(&raw.retention)?,

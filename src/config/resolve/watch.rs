@@ -9,15 +9,26 @@ use crate::data::params::{DriftParams, PerformanceParams, ScoreParams};
 /// The transactional producer gives a transaction ten seconds; half of that leaves room for the commit.
 const LONGEST_TRANSACTION: Span = Span::from_millis(5_000);
 
+/// A checkpoint takes a transaction at least.
+const SHORTEST_CHECKPOINT: Span = Span::from_millis(10);
+/// A restore replays what came since the last one.
+const LONGEST_CHECKPOINT: Span = Span::from_millis(3_600_000);
+
 pub(super) fn score(raw: &RawScore) -> Result<ScoreParams, Problem> {
     let transaction = positive("score.transaction", raw.transaction)?;
     if transaction > LONGEST_TRANSACTION {
         let message = format!("`{transaction}` is too long; write at most `{LONGEST_TRANSACTION}`");
         return Err(Problem::new("score.transaction", message));
     }
+    let checkpoint = raw.checkpoint;
+    if !(SHORTEST_CHECKPOINT..=LONGEST_CHECKPOINT).contains(&checkpoint) {
+        let message = format!("`{checkpoint}` is out of range; write `{SHORTEST_CHECKPOINT}` to `{LONGEST_CHECKPOINT}`");
+        return Err(Problem::new("score.checkpoint", message));
+    }
     Ok(ScoreParams {
         workers: whole("score.workers", raw.workers, 1..=256)?,
         transaction,
+        checkpoint,
         max_batch: whole("score.max_batch", raw.max_batch, 1..=1_000_000)?,
         threshold: unit("score.threshold", raw.threshold, Unit::Closed)?,
     })

@@ -11,6 +11,8 @@ pub struct ScoreParams {
     pub workers: usize,
     /// How long a transaction collects records before it commits.
     pub transaction: Span,
+    /// How often a shard's state is written out; a restore replays what came since.
+    pub checkpoint: Span,
     /// Most records of one batch.
     pub max_batch: usize,
     /// A score at or above it is decided as the positive class.

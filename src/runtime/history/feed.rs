@@ -78,6 +78,12 @@ impl Feed {
         Ok(Feed { reader, queues, clock: clock.clone(), moved: clock.instant(), ledger: Ledger::default() })
     }
 
+    /// Knows the artifacts of versions registered before the journal begins.
+    pub(in crate::runtime) fn knowing(mut self, ledger: Ledger) -> Self {
+        self.ledger = ledger;
+        self
+    }
+
     /// Fetches what `record` took; false if more has to come.
     pub(in crate::runtime) fn gather(&mut self, record: &JournalRecord) -> Result<bool, FeedError> {
         let mut wanted = vec![0u64; self.queues.len()];

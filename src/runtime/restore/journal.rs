@@ -1,96 +1,73 @@
-//! A shard's journal, read from its first record to where it ended when the restore began.
+//! A shard's journal, from after the last checkpoint, or from its first record, to its end.
 //!
-//! Only committed records are seen. The end is the high watermark, not the last stable offset: a commit that is decided
-//! but not yet marked is waited for. Invariant: the records are whole and in order, or there is an error.
+//! Invariant: the records are whole and in order, or there is an error.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::log::Log;
 use super::{Context, RestoreError};
-use crate::codec::JournalRecord;
-use crate::runtime::clock::Clock;
+use crate::codec::{JournalRecord, Marker};
 use crate::runtime::stage::Stage;
-use crate::transport::{News, Position, Reader, TopicPartition, TransportError};
+use crate::transport::{News, Position, TopicPartition, TransportError};
 
-/// How long the journal may stay undecided without a further record.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// How far before the end of a journal its last record is looked for.
 const LAST_RECORDS: i64 = 100;
 
 /// The journal of one shard.
 pub(super) struct Journal {
-    reader: Box<dyn Reader>,
-    topic: String,
-    shard: i32,
-    high: i64,
-    is_read: bool,
-    clock: Clock,
-    /// When something last came.
-    moved: Instant,
+    log: Log,
+    /// Number of the next record.
+    next: u64,
     pub(super) records: VecDeque<JournalRecord>,
 }
 
 impl Journal {
-    pub(super) fn open<S: Stage>(context: &Context<'_, S>, shard: i32) -> Result<Self, RestoreError> {
-        let topic = context.stage.journal();
-        let bounds = context.transport.bounds(topic)?.and_then(|all| all.get(shard as usize).copied());
-        let bounds = bounds.ok_or_else(|| {
-            let why = format!("topic `{topic}` has no partition {shard}; `driftless topics create` makes it");
-            TransportError::Configuration(why)
-        })?;
-        if bounds.start > 0 {
-            let why = format!("the journal in `{topic}` begins at offset {}: its first records are gone", bounds.start);
-            return Err(RestoreError::Refused { shard, why });
+    /// Opens what follows `marker`, or the whole journal.
+    pub(super) fn open<S: Stage>(
+        context: &Context<'_, S>,
+        shard: i32,
+        marker: Option<&Marker>,
+    ) -> Result<Self, RestoreError> {
+        let at = TopicPartition::new(context.stage.journal(), shard);
+        let log = Log::open(context.transport, at, marker.map(|marker| marker.journal_from), context.clock)?;
+        let gone = log.start();
+        let topic = &log.at.topic;
+        match marker {
+            Some(marker) if gone > marker.journal_from => Err(log.refused(format!(
+                "the journal in `{topic}` begins at offset {gone}, and checkpoint {} needs it from {}: records that the \
+                 state lacks are gone; `driftless reset` begins anew",
+                marker.checkpoint, marker.journal_from
+            ))),
+            None if gone > 0 => Err(log.refused(format!(
+                "the journal in `{topic}` begins at offset {gone}, and there is no checkpoint: its first records are gone; \
+                 `driftless reset` begins anew"
+            ))),
+            _ => Ok(Journal { log, next: marker.map_or(0, |marker| marker.sequence + 1), records: VecDeque::new() }),
         }
-        let mut reader = context.transport.reader(&[topic.to_owned()])?;
-        reader.start(&[Position { at: TopicPartition::new(topic, shard), next: bounds.start }])?;
-        Ok(Journal {
-            reader,
-            topic: topic.to_owned(),
-            shard,
-            high: bounds.high,
-            is_read: false,
-            clock: context.clock.clone(),
-            moved: context.clock.instant(),
-            records: VecDeque::new(),
-        })
     }
 
-    /// Whether everything up to the end has been read.
-    pub(super) fn is_read(&self) -> bool {
-        self.is_read
-    }
-
-    /// Reads on, waiting at most `wait`.
-    pub(super) fn read(&mut self, wait: Duration) -> Result<(), RestoreError> {
-        let mut news = Vec::new();
-        self.reader.poll(wait, 1_000, &mut news)?;
-        for news in news {
-            match news {
-                News::Record { record, .. } => {
-                    self.moved = self.clock.instant();
-                    let read = JournalRecord::decode(record.value.as_deref().unwrap_or_default());
-                    let read = read.map_err(|error| {
-                        self.refused(format!("`{}` at offset {}: {error}", self.topic, record.offset))
-                    });
-                    self.records.push_back(read?);
-                }
-                News::End { next, .. } => self.is_read |= next >= self.high,
-                News::Assigned(_) | News::Revoked(_) | News::Lost(_) => {}
+    /// Reads on, waiting at most `wait`; true once everything up to the end has been read.
+    pub(super) fn read(&mut self, wait: Duration) -> Result<bool, RestoreError> {
+        for record in self.log.read(wait)? {
+            let read = JournalRecord::decode(record.value.as_deref().unwrap_or_default());
+            let broken = |why: String| self.log.refused(format!("`{}` at offset {}: {why}", self.log.at.topic, record.offset));
+            let read = read.map_err(|error| broken(error.to_string()))?;
+            if read.sequence < self.next && self.records.is_empty() {
+                // Before the checkpoint, which holds it.
+                continue;
             }
+            if read.sequence != self.next {
+                return Err(broken(format!(
+                    "it is journal record {}, where {} is due: records are gone, or another application of the same name \
+                     wrote here; choose another `app`, or begin anew with `driftless reset`",
+                    read.sequence, self.next
+                )));
+            }
+            self.next += 1;
+            self.records.push_back(read);
         }
-        if !self.is_read && self.clock.since(self.moved) > PATIENCE {
-            return Err(self.refused(format!(
-                "`{}` cannot be read up to offset {}: a transaction of another writer is still open there, or its last \
-                 records are gone",
-                self.topic, self.high
-            )));
-        }
-        Ok(())
-    }
-
-    fn refused(&self, why: String) -> RestoreError {
-        RestoreError::Refused { shard: self.shard, why }
+        Ok(self.log.is_read())
     }
 }
 

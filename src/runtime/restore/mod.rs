@@ -1,26 +1,34 @@
-//! Bringing a shard up to date: its journal is read, the recorded runs are read again and handled with outputs muted, and
-//! the digests are compared.
+//! Bringing a shard up to date: its last checkpoint is read, then its journal from there; the recorded runs are read
+//! again and handled with outputs muted, and the digests are compared.
 //!
 //! It goes in slices between the worker's polls, never inside a rebalance callback, and no transaction is open for the
 //! shard meanwhile.
 
+mod checks;
 mod journal;
+mod log;
 mod replay;
+mod state;
 
-use std::time::Duration;
+use std::collections::btree_map;
+use std::time::{Duration, Instant};
 
+use super::checkpoint::{Checkpoints, Found};
 use super::clock::Clock;
-use super::control::Models;
+use super::control::{ControlTail, Models};
 use super::shard::{Shard, Start};
 use super::stage::Stage;
+use crate::codec::{ChunkKey, StoredChunk};
 use crate::data::Machine;
 use crate::model::Model;
-use crate::transport::{Position, TopicPartition, Transport, TransportError};
+use crate::rollout::Ledger;
+use crate::transport::{Transport, TransportError};
 
 pub(super) use journal::last_writer;
 
 use journal::Journal;
-use replay::{Replay, Replayed};
+use replay::Replay;
+use state::StateLog;
 
 /// Why a shard cannot be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +51,7 @@ pub(super) struct Context<'a, S> {
     pub stage: &'a S,
     pub transport: &'a dyn Transport,
     pub models: &'a Models,
+    pub control: &'a ControlTail,
     pub clock: &'a Clock,
 }
 
@@ -50,16 +59,48 @@ pub(super) struct Context<'a, S> {
 pub(super) struct Restore<M> {
     shard: i32,
     committed: Vec<Option<i64>>,
-    journal: Journal,
-    replay: Option<Replay<M>>,
+    phase: Phase<M>,
+}
+
+enum Phase<M> {
+    Reading(StateLog),
+    /// The checkpoint is read, and the control log it rests on may not be.
+    Read(Box<state::State>),
+    Loading(Base<M>, btree_map::IntoIter<ChunkKey, Vec<u8>>),
+    Journal(Base<M>, Journal),
+    Replaying(Replay<M>, Found, Journal),
+}
+
+/// A machine as of the last checkpoint.
+struct Base<M> {
+    machine: M,
+    found: Found,
+    ledger: Ledger,
 }
 
 /// Where a restore stands.
 pub(super) enum Progress<M> {
     /// More to do.
     Restoring(Box<Restore<M>>),
-    /// The shard, and how many transactions were replayed for it.
-    Restored(Box<Shard<M>>, u64),
+    /// The shard.
+    Restored(Box<Restored<M>>),
+}
+
+/// A shard that is up to date.
+pub(super) struct Restored<M> {
+    pub shard: Shard<M>,
+    /// Chunks of the checkpoint it began from; none without one.
+    pub chunks: usize,
+    /// Transactions that were replayed for it.
+    pub transactions: u64,
+}
+
+/// One step of a restore.
+enum Step<M> {
+    On(Phase<M>),
+    /// Something has to come first.
+    Wait(Phase<M>),
+    Done(Box<Restored<M>>),
 }
 
 impl<M: Machine<Model = Model>> Restore<M> {
@@ -69,105 +110,149 @@ impl<M: Machine<Model = Model>> Restore<M> {
         shard: i32,
         committed: Vec<Option<i64>>,
     ) -> Result<Self, RestoreError> {
-        let journal = Journal::open(context, shard)?;
-        Ok(Restore { shard, committed, journal, replay: None })
+        Ok(Restore { shard, committed, phase: Phase::Reading(StateLog::open(context, shard)?) })
     }
 
     /// Goes on for about `budget`; the shard once it is up to date.
     pub(super) fn advance<S: Stage<Machine = M>>(
-        mut self,
+        self,
         context: &Context<'_, S>,
         budget: Duration,
     ) -> Result<Progress<M>, RestoreError> {
         let until = context.clock.instant() + budget;
-        while !self.journal.is_read() {
-            self.journal.read(budget)?;
-            if context.clock.instant() >= until {
-                return Ok(Progress::Restoring(Box::new(self)));
+        let Restore { shard, committed, mut phase } = self;
+        let at = Place { shard, committed: &committed, until, wait: budget };
+        loop {
+            phase = match at.step(context, phase)? {
+                Step::Done(restored) => return Ok(Progress::Restored(restored)),
+                Step::On(phase) if context.clock.instant() < until => phase,
+                Step::On(phase) | Step::Wait(phase) => {
+                    return Ok(Progress::Restoring(Box::new(Restore { shard, committed, phase })));
+                }
+            };
+        }
+    }
+}
+
+/// What is restored, and for how long at a time.
+struct Place<'a> {
+    shard: i32,
+    committed: &'a [Option<i64>],
+    until: Instant,
+    wait: Duration,
+}
+
+impl Place<'_> {
+    fn step<M: Machine<Model = Model>, S: Stage<Machine = M>>(
+        &self,
+        context: &Context<'_, S>,
+        phase: Phase<M>,
+    ) -> Result<Step<M>, RestoreError> {
+        Ok(match phase {
+            Phase::Reading(mut log) => match log.read(self.wait)? {
+                true => Step::On(Phase::Read(Box::new(log.finish()?))),
+                false => Step::On(Phase::Reading(log)),
+            },
+            Phase::Read(state) => self.open_checkpoint(context, state)?,
+            Phase::Loading(base, chunks) => self.load(context, base, chunks)?,
+            Phase::Journal(base, mut journal) => match journal.read(self.wait)? {
+                true => self.open_journal(context, base, journal)?,
+                false => Step::On(Phase::Journal(base, journal)),
+            },
+            Phase::Replaying(replay, found, journal) => self.replay(context, replay, found, journal)?,
+        })
+    }
+
+    /// Makes the machine, as of the checkpoint if there is one.
+    fn open_checkpoint<M: Machine<Model = Model>, S: Stage<Machine = M>>(
+        &self,
+        context: &Context<'_, S>,
+        state: Box<state::State>,
+    ) -> Result<Step<M>, RestoreError> {
+        let mut machine = context.stage.machine(self.shard);
+        let mut ledger = Ledger::default();
+        if let Some(marker) = &state.found.marker {
+            self.check_marker(context, marker)?;
+            if !context.control.is_ready() || context.control.next() < marker.control {
+                return Ok(Step::Wait(Phase::Read(state)));
+            }
+            let control: Vec<_> = context.control.items(0, Some(marker.control)).cloned().collect();
+            control.iter().for_each(|item| _ = ledger.apply(&item.record));
+            machine.restore_head(&marker.head, &control).map_err(|error| {
+                self.refused(format!("checkpoint {} in `{}`: {error}", marker.checkpoint, context.stage.state()))
+            })?;
+        }
+        let state::State { found, chunks } = *state;
+        Ok(Step::On(Phase::Loading(Base { machine, found, ledger }, chunks.into_iter())))
+    }
+
+    fn load<M: Machine<Model = Model>, S: Stage<Machine = M>>(
+        &self,
+        context: &Context<'_, S>,
+        mut base: Base<M>,
+        mut chunks: btree_map::IntoIter<ChunkKey, Vec<u8>>,
+    ) -> Result<Step<M>, RestoreError> {
+        while let Some((key, value)) = chunks.next() {
+            let read = StoredChunk::decode(&value).and_then(|chunk| base.machine.restore_chunk(chunk.bytes));
+            read.map_err(|error| self.refused(format!("`{}`, {key:?}: {error}", context.stage.state())))?;
+            if context.clock.instant() >= self.until {
+                return Ok(Step::On(Phase::Loading(base, chunks)));
             }
         }
-        let mut replay = match self.replay.take() {
-            Some(replay) => replay,
-            None if self.journal.records.is_empty() => return self.fresh(context),
-            None => {
-                self.check(context)?;
-                Replay::open(context, self.shard, &self.journal)?
-            }
-        };
-        while let Some(record) = self.journal.records.pop_front() {
+        base.machine.commit();
+        let journal = Journal::open(context, self.shard, base.found.marker.as_ref())?;
+        Ok(Step::On(Phase::Journal(base, journal)))
+    }
+
+    fn open_journal<M: Machine<Model = Model>, S: Stage<Machine = M>>(
+        &self,
+        context: &Context<'_, S>,
+        base: Base<M>,
+        journal: Journal,
+    ) -> Result<Step<M>, RestoreError> {
+        let Base { machine, found, ledger } = base;
+        self.check_journal(context, found.marker.as_ref(), &journal.records)?;
+        let replay = Replay::open(context, self.shard, (machine, ledger), &journal)?;
+        Ok(Step::On(Phase::Replaying(replay, found, journal)))
+    }
+
+    fn replay<M: Machine<Model = Model>, S: Stage<Machine = M>>(
+        &self,
+        context: &Context<'_, S>,
+        mut replay: Replay<M>,
+        found: Found,
+        mut journal: Journal,
+    ) -> Result<Step<M>, RestoreError> {
+        while let Some(record) = journal.records.pop_front() {
             if replay.gather(&record)? {
                 replay.replay(context, record)?;
             } else {
-                self.journal.records.push_front(record);
+                journal.records.push_front(record);
             }
-            if context.clock.instant() >= until && !self.journal.records.is_empty() {
-                self.replay = Some(replay);
-                return Ok(Progress::Restoring(Box::new(self)));
+            if context.clock.instant() >= self.until {
+                return Ok(Step::On(Phase::Replaying(replay, found, journal)));
             }
         }
-        self.finish(context, replay)
-    }
-
-    fn refuse<T>(&self, why: impl Into<String>) -> Result<T, RestoreError> {
-        Err(RestoreError::Refused { shard: self.shard, why: why.into() })
-    }
-
-    fn fresh<S: Stage<Machine = M>>(self, context: &Context<'_, S>) -> Result<Progress<M>, RestoreError> {
-        if let Some(next) = self.committed.iter().flatten().next() {
-            return self.refuse(format!(
-                "the group has committed offset {next}, but the journal `{}` is empty: it was deleted, or the group \
-                 belongs to another application; choose another `app`",
-                context.stage.journal()
-            ));
-        }
-        let mut inputs = Vec::new();
-        for topic in context.stage.inputs() {
-            let bounds = context.transport.bounds(&topic)?.and_then(|all| all.get(self.shard as usize).copied());
-            let Some(bounds) = bounds else {
-                return self.refuse(format!("topic `{topic}` has no partition {}", self.shard));
-            };
-            inputs.push(Position { at: TopicPartition::new(topic, self.shard), next: bounds.start });
-        }
-        let start = Start { inputs, control: 0, sequence: 0 };
-        let machine = context.stage.machine(self.shard);
-        Ok(Progress::Restored(Box::new(Shard::new(self.shard, machine, start)), 0))
-    }
-
-    /// What must hold before anything is replayed.
-    fn check<S: Stage<Machine = M>>(&self, context: &Context<'_, S>) -> Result<(), RestoreError> {
-        let records = &self.journal.records;
-        let (Some(first), Some(last)) = (records.front(), records.back()) else { return Ok(()) };
-        if first.sequence != 0 {
-            return self.refuse(format!("its journal begins with record {}, not 0", first.sequence));
-        }
-        if let Some(other) = records.iter().find(|record| record.config != context.stage.config()) {
-            return self.refuse(format!(
-                "journal record {} was written with another configuration; put that configuration back, or choose \
-                 another `app`",
-                other.sequence
-            ));
-        }
-        let positions: Vec<Option<i64>> = last.positions.iter().copied().map(Some).collect();
-        if positions != self.committed {
-            return self.refuse(format!(
-                "its journal ends at offsets {:?}, but the group has committed {:?}: somebody has changed one of the two",
-                last.positions, self.committed
-            ));
-        }
-        Ok(())
-    }
-
-    fn finish<S: Stage<Machine = M>>(
-        self,
-        context: &Context<'_, S>,
-        replay: Replay<M>,
-    ) -> Result<Progress<M>, RestoreError> {
-        let Some(Replayed { machine, last, transactions }) = replay.end() else {
-            return self.refuse("its journal is empty");
+        let start = match (&replay.last, &found.marker) {
+            (Some(last), _) => Start {
+                inputs: self.inputs(context, &last.positions),
+                control: last.control,
+                sequence: last.sequence + 1,
+            },
+            (None, Some(marker)) => Start {
+                inputs: self.inputs(context, &marker.positions),
+                control: marker.control,
+                sequence: marker.sequence + 1,
+            },
+            (None, None) => Start { inputs: self.beginning(context)?, control: 0, sequence: 0 },
         };
-        let topics = context.stage.inputs().into_iter().zip(&last.positions);
-        let inputs = topics.map(|(topic, next)| Position { at: TopicPartition::new(topic, self.shard), next: *next });
-        let start = Start { inputs: inputs.collect(), control: last.control, sequence: last.sequence + 1 };
-        Ok(Progress::Restored(Box::new(Shard::new(self.shard, machine, start)), transactions))
+        let (chunks, transactions) = (found.live.len(), replay.replayed);
+        let checkpoints = Checkpoints::new(found, transactions > 0, context.clock.instant());
+        let shard = Shard::new(self.shard, replay.machine, start, checkpoints);
+        Ok(Step::Done(Box::new(Restored { shard, chunks, transactions })))
+    }
+
+    fn refused(&self, why: impl Into<String>) -> RestoreError {
+        RestoreError::Refused { shard: self.shard, why: why.into() }
     }
 }

@@ -8,32 +8,28 @@ use super::{Context, RestoreError};
 use crate::codec::{JournalRecord, JournalStep};
 use crate::data::{Machine, Outbox};
 use crate::model::Model;
+use crate::rollout::Ledger;
 use crate::runtime::history::{Feed, FeedError};
 use crate::runtime::stage::Stage;
 
 /// A machine on its way through the journal.
 pub(super) struct Replay<M> {
     shard: i32,
-    machine: M,
-    feed: Feed,
-    last: Option<JournalRecord>,
-    replayed: u64,
-}
-
-/// Where a replay ended.
-pub(super) struct Replayed<M> {
     pub(super) machine: M,
-    /// The last record of the journal.
-    pub(super) last: JournalRecord,
-    /// Transactions replayed.
-    pub(super) transactions: u64,
+    feed: Feed,
+    /// The last record replayed.
+    pub(super) last: Option<JournalRecord>,
+    /// Number of transactions replayed.
+    pub(super) replayed: u64,
 }
 
 impl<M: Machine<Model = Model>> Replay<M> {
-    /// Opens the inputs where the journal first took something from them.
+    /// Opens the inputs where the journal first took something from them, for a machine as of the checkpoint with the
+    /// fold of the control log there.
     pub(super) fn open<S: Stage<Machine = M>>(
         context: &Context<'_, S>,
         shard: i32,
+        (machine, ledger): (M, Ledger),
         journal: &Journal,
     ) -> Result<Self, RestoreError> {
         let topics = context.stage.inputs();
@@ -46,7 +42,7 @@ impl<M: Machine<Model = Model>> Replay<M> {
         let starts: Vec<Option<i64>> = (0..topics.len()).map(first_of).collect();
         let feed = Feed::open(context.transport, &topics, shard, &starts, context.clock)
             .map_err(|error| RestoreError::of(shard, error))?;
-        Ok(Replay { shard, machine: context.stage.machine(shard), feed, last: None, replayed: 0 })
+        Ok(Replay { shard, machine, feed: feed.knowing(ledger), last: None, replayed: 0 })
     }
 
     /// Fetches what `record` took; false if more has to come.
@@ -75,12 +71,6 @@ impl<M: Machine<Model = Model>> Replay<M> {
         self.last = Some(record);
         self.replayed += 1;
         Ok(())
-    }
-
-    /// The machine, once the journal is through; `None` if it was empty.
-    pub(super) fn end(self) -> Option<Replayed<M>> {
-        let last = self.last?;
-        Some(Replayed { machine: self.machine, last, transactions: self.replayed })
     }
 }
 

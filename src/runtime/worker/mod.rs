@@ -5,6 +5,7 @@
 //! write and never while a shard of it restores. What cannot be committed is taken back and done again; a producer that
 //! is finished is replaced, and the shards restore.
 
+mod checkpointing;
 mod post;
 mod restoring;
 mod transaction;
@@ -52,14 +53,16 @@ pub(super) struct Shop<S> {
     pub stop: Arc<AtomicBool>,
     /// Age at which a transaction is committed.
     pub interval: Duration,
+    /// How often a shard's state is written out.
+    pub checkpoint: Duration,
     pub max_batch: usize,
 }
 
 impl<S> Shop<S> {
     /// What a restore works with.
-    fn context(&self) -> Context<'_, S> {
+    fn context<'a>(&'a self, control: &'a ControlTail) -> Context<'a, S> {
         let Shop { stage, transport, models, pace, .. } = self;
-        Context { stage, transport: &**transport, models, clock: pace.clock() }
+        Context { stage, transport: &**transport, models, control, clock: pace.clock() }
     }
 }
 

@@ -62,10 +62,10 @@ impl<S: Stage> Post<S> {
         done.or_else(|error| self.lose(error))
     }
 
-    /// Commits what is open and leaves the group.
+    /// Commits what is open, writes the state out and leaves the group.
     pub(in crate::runtime) fn leave(mut self) -> Result<(), WorkerError> {
         let Some(mut worker) = self.worker.take() else { return Ok(()) };
-        match worker.commit() {
+        match worker.write_last_checkpoints() {
             Ok(()) => worker.member.close(),
             Err(error) => self.lose(error)?,
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{State, Worker, WorkerError};
 use crate::data::Machine;
-use crate::runtime::restore::{Progress, Restore, last_writer};
+use crate::runtime::restore::{Progress, Restore, Restored, last_writer};
 use crate::runtime::stage::Stage;
 use crate::runtime::watch;
 use crate::transport::{Position, TransportError};
@@ -35,7 +35,7 @@ impl<S: Stage> Worker<S> {
 
     fn restore_one(&mut self, number: i32, state: State<S::Machine>) -> Result<State<S::Machine>, WorkerError> {
         let shop = self.shop.clone();
-        let (context, clock) = (shop.context(), shop.pace.clock());
+        let clock = shop.pace.clock();
         let (restore, since) = match state {
             State::Running(shard) => return Ok(State::Running(shard)),
             State::Restoring(restore, since) => (*restore, since),
@@ -44,6 +44,7 @@ impl<S: Stage> Worker<S> {
                     let offsets = (0..shop.stage.inputs().len()).map(|input| {
                         committed.iter().find(|offset| offset.input == input).and_then(|offset| offset.next)
                     });
+                    let context = shop.context(&self.control);
                     (Restore::begin(&context, number, offsets.collect())?, clock.instant())
                 }
                 Err(TransportError::Retriable(why)) => {
@@ -54,13 +55,15 @@ impl<S: Stage> Worker<S> {
                 Err(error) => return Err(error.into()),
             },
         };
-        match restore.advance(&context, RESTORE_SLICE)? {
+        match restore.advance(&shop.context(&self.control), RESTORE_SLICE)? {
             Progress::Restoring(restore) => Ok(State::Restoring(restore, since)),
-            Progress::Restored(mut shard, replayed) => {
+            Progress::Restored(restored) => {
+                let Restored { mut shard, chunks, transactions } = *restored;
                 tracing::info!(
                     worker = self.id,
                     shard = number,
-                    transactions = replayed,
+                    chunks,
+                    transactions,
                     seconds = clock.since(since).as_secs_f64(),
                     "restored"
                 );
@@ -69,14 +72,14 @@ impl<S: Stage> Worker<S> {
                 let positions: Vec<Position> = shard.positions().collect();
                 self.member.start(&positions)?;
                 shard.machine.commit();
-                Ok(State::Running(shard))
+                Ok(State::Running(Box::new(shard)))
             }
         }
     }
 
     /// A dead owner has left a transaction open that holds offsets of this shard: end it instead of waiting for it.
     fn fence_last_writer(&mut self, number: i32) -> Result<(), WorkerError> {
-        let writer = last_writer(&self.shop.context(), number)?;
+        let writer = last_writer(&self.shop.context(&self.control), number)?;
         if let Some(writer) = writer.filter(|writer| *writer != self.id) {
             tracing::warn!(worker = self.id, shard = number, writer, "fenced");
             self.shop.transport.fence(&writer)?;

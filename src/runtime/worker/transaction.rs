@@ -24,6 +24,14 @@ pub(super) struct Open {
     now: Timestamp,
 }
 
+/// What a transaction holds of a shard.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    number: i32,
+    /// A journal record; without it a slice of a checkpoint only.
+    is_journaled: bool,
+}
+
 impl<S: Stage> Worker<S> {
     /// Lets every shard take what has come; true if anything moved.
     pub(super) fn handle_and_commit(&mut self) -> Result<bool, WorkerError> {
@@ -38,6 +46,9 @@ impl<S: Stage> Worker<S> {
             for number in numbers {
                 moved |= self.take(number, step.as_deref())?;
             }
+        }
+        if self.open.is_none() && self.has_slices() {
+            self.open()?;
         }
         let due = self.open.is_some_and(|open| self.clock().since(open.since) >= self.shop.interval);
         let settled = self.shop.pace.step().is_some() && !moved;
@@ -66,13 +77,8 @@ impl<S: Stage> Worker<S> {
         if batch.is_empty() {
             return Ok(false);
         }
-        let open = match self.open {
-            Some(open) => open,
-            None => {
-                self.member.begin()?;
-                *self.open.insert(Open { since: self.shop.pace.clock().instant(), now: self.shop.pace.now() })
-            }
-        };
+        let open = self.open()?;
+        let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(false) };
         shard.machine.handle(&batch, open.now, &mut shard.outbox);
         for output in shard.outbox.iter() {
             self.decisions.output(&output);
@@ -91,36 +97,58 @@ impl<S: Stage> Worker<S> {
         Ok(true)
     }
 
-    /// Commits the open transaction, if any: journal records, then offsets and everything.
+    /// The open transaction, opened if there is none.
+    pub(super) fn open(&mut self) -> Result<Open, WorkerError> {
+        if let Some(open) = self.open {
+            return Ok(open);
+        }
+        self.member.begin()?;
+        Ok(*self.open.insert(Open { since: self.shop.pace.clock().instant(), now: self.shop.pace.now() }))
+    }
+
+    /// Commits the open transaction, if any: journal records and slices of checkpoints, then offsets and everything.
     pub(super) fn commit(&mut self) -> Result<(), WorkerError> {
         let Some(open) = self.open else { return Ok(()) };
         let shop = self.shop.clone();
         let mut positions = Vec::new();
         let mut taken = Vec::new();
-        for (number, state) in &mut self.shards {
-            let State::Running(shard) = state else { continue };
-            if !shard.is_open() {
+        let numbers: Vec<i32> = self.shards.keys().copied().collect();
+        for number in numbers {
+            let Some(State::Running(shard)) = self.shards.get_mut(&number) else { continue };
+            let is_journaled = shard.is_open();
+            if !is_journaled && shard.checkpoints().outgoing().is_empty() {
+                continue;
+            }
+            // Also where only a slice goes: the offsets carry the membership, and a member that has lost the shard is
+            // refused by them.
+            positions.extend(shard.positions());
+            taken.push(Taken { number, is_journaled });
+            if !is_journaled {
+                self.send_slice(number)?;
                 continue;
             }
             let stamp = Stamp { now: open.now, config: shop.stage.config(), transactional_id: &self.id };
             let record = shard.record(stamp).encode()?;
             self.member.send(&Outgoing {
                 topic: shop.stage.journal(),
-                partition: Some(*number),
+                partition: Some(number),
                 key: None,
                 value: Some(&record),
                 headers: &[],
                 timestamp: None,
             })?;
-            positions.extend(shard.positions());
-            taken.push(*number);
+            self.send_slice(number)?;
         }
         self.member.commit(&positions)?;
         self.open = None;
         watch::committed(shop.stage.role(), self.clock().since(open.since));
         self.decisions.committed();
-        for number in taken {
-            if let Some(State::Running(shard)) = self.shards.get_mut(&number) {
+        for Taken { number, is_journaled } in taken {
+            let Some(State::Running(shard)) = self.shards.get_mut(&number) else { continue };
+            if let Some(written) = shard.checkpoints().committed(is_journaled) {
+                watch::checkpointed(shop.stage.role(), number, &written);
+            }
+            if is_journaled {
                 shard.commit();
                 shop.stage.observe(number, &shard.machine);
                 if shop.stage.is_paced() {
@@ -128,7 +156,7 @@ impl<S: Stage> Worker<S> {
                 }
             }
         }
-        Ok(())
+        self.continue_checkpoints()
     }
 
     pub(super) fn commit_or_take_back(&mut self) -> Result<(), WorkerError> {

@@ -1,0 +1,225 @@
+//! A shard's checkpoints: when one begins, which of its chunks the next transaction carries, and which chunks count.
+//!
+//! Invariant: a marker is committed together with or after all chunks it counts, and no tombstone for a chunk that the
+//! last committed marker counts goes before the next marker. So whatever is committed, the last marker with its chunks is
+//! a whole state. Chunks that no marker came to count are let go of with the next marker.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::codec::{ChunkKey, ChunkSum, MARKER_KEY, Marker, StoredChunk};
+use crate::data::{Extent, Machine, Timestamp};
+
+/// Bytes of a chunk, about: small beside the largest record a broker takes.
+const CHUNK: usize = 128 << 10;
+/// Bytes of a checkpoint that one transaction carries, about.
+const SLICE: usize = 1 << 20;
+
+/// A record of the state topic; a tombstone without value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StateRecord {
+    pub key: Vec<u8>,
+    pub value: Option<Vec<u8>>,
+}
+
+/// A chunk that counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Live {
+    until: Option<Timestamp>,
+    bytes: u64,
+    sum: ChunkSum,
+}
+
+/// What a state topic was found to hold.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The last marker.
+    pub marker: Option<Marker>,
+    /// Chunks that it counts.
+    pub live: BTreeMap<ChunkKey, Live>,
+    /// Chunks that it does not.
+    pub stray: Vec<ChunkKey>,
+}
+
+/// Where a shard stands when a checkpoint of it begins.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    /// The last committed journal record.
+    pub sequence: u64,
+    pub journal_from: i64,
+    pub config: String,
+    pub positions: Vec<i64>,
+    pub control: i64,
+}
+
+/// The checkpoints of one shard.
+#[derive(Debug)]
+pub(super) struct Checkpoints {
+    /// Number of the last one that was begun, by whomever.
+    last: u64,
+    base: u64,
+    live: BTreeMap<ChunkKey, Live>,
+    stray: Vec<ChunkKey>,
+    open: Option<Open>,
+    /// What the next transaction carries, or the open one does.
+    outgoing: Vec<StateRecord>,
+    begun: Instant,
+    /// Something has been journaled since the last one began.
+    is_stale: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    marker: Marker,
+    horizon: Timestamp,
+    fresh: BTreeMap<ChunkKey, Live>,
+    /// The marker is among what goes out.
+    is_whole: bool,
+}
+
+impl Live {
+    /// A chunk as it stands in the topic.
+    pub(super) fn new(key: ChunkKey, until: Option<Timestamp>, value: &[u8]) -> Self {
+        Live { until, bytes: value.len() as u64, sum: ChunkSum::of(key, value) }
+    }
+
+    pub(super) fn sum(&self) -> ChunkSum {
+        self.sum
+    }
+}
+
+impl Checkpoints {
+    /// Continues what was `found`; `is_stale` if the journal went on after it.
+    pub(super) fn new(found: Found, is_stale: bool, now: Instant) -> Self {
+        let last = found.stray.iter().map(|key| key.checkpoint).max().unwrap_or(0);
+        let marked = found.marker.as_ref();
+        Checkpoints {
+            last: last.max(marked.map_or(0, |marker| marker.checkpoint)),
+            base: marked.map_or(0, |marker| marker.base),
+            live: found.live,
+            stray: found.stray,
+            open: None,
+            outgoing: Vec::new(),
+            begun: now,
+            is_stale,
+        }
+    }
+
+    /// Whether one should begin now; none does before everything of the last one is out.
+    pub(super) fn is_due(&self, now: Instant, interval: Duration) -> bool {
+        self.is_stale && self.is_idle() && now.saturating_duration_since(self.begun) >= interval
+    }
+
+    /// Whether none is being written.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.is_none() && self.outgoing.is_empty()
+    }
+
+    /// Whether something has been journaled that no checkpoint holds.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
+    /// Begins one, right after a commit of the machine.
+    pub(super) fn begin<M: Machine>(&mut self, machine: &mut M, origin: Origin, now: Instant) {
+        self.last += 1;
+        let extent = if self.is_to_be_compact() { Extent::Compact } else { Extent::Changes };
+        if extent == Extent::Compact {
+            self.base = self.last;
+        }
+        let head = machine.begin_checkpoint(extent);
+        let marker = Marker {
+            checkpoint: self.last,
+            base: self.base,
+            sequence: origin.sequence,
+            journal_from: origin.journal_from,
+            config: origin.config,
+            positions: origin.positions,
+            control: origin.control,
+            sum: ChunkSum::default(),
+            head,
+        };
+        self.open = Some(Open { marker, horizon: machine.horizon(), fresh: BTreeMap::new(), is_whole: false });
+        self.begun = now;
+        self.is_stale = false;
+    }
+
+    /// Once the changes written since the last compact one are as much as it was, the next one is compact: what is
+    /// written is twice the changes at most, and what is read twice the state.
+    fn is_to_be_compact(&self) -> bool {
+        let unbound = self.live.iter().filter(|(_, live)| live.until.is_none());
+        let (mut compact, mut changes) = (0, 0);
+        for (key, live) in unbound {
+            *(if key.checkpoint == self.base { &mut compact } else { &mut changes }) += live.bytes;
+        }
+        self.base == 0 || changes > compact
+    }
+
+    /// Takes the next slice of the open checkpoint from the machine, right after a commit of it.
+    pub(super) fn prepare<M: Machine>(&mut self, machine: &mut M) {
+        let Some(open) = &mut self.open else { return };
+        let mut size = 0;
+        while !open.is_whole && size < SLICE {
+            let Some(chunk) = machine.next_chunk(CHUNK) else {
+                open.is_whole = true;
+                break;
+            };
+            let key = ChunkKey { checkpoint: open.marker.checkpoint, index: open.fresh.len() as u32 };
+            let value = StoredChunk { until: chunk.until, bytes: &chunk.bytes }.encode();
+            size += value.len();
+            open.fresh.insert(key, Live::new(key, chunk.until, &value));
+            self.outgoing.push(StateRecord { key: key.encode().to_vec(), value: Some(value) });
+        }
+        if open.is_whole {
+            self.mark();
+        }
+    }
+
+    /// Puts the marker and the tombstones it makes possible on their way, in one transaction.
+    fn mark(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        self.live.append(&mut open.fresh);
+        let (base, horizon) = (open.marker.base, open.horizon);
+        let dead = self.live.extract_if(.., |key, live| match live.until {
+            Some(until) => until <= horizon,
+            None => key.checkpoint < base,
+        });
+        let dead: Vec<ChunkKey> = dead.map(|(key, _)| key).chain(self.stray.drain(..)).collect();
+        for live in self.live.values() {
+            open.marker.sum.add(live.sum);
+        }
+        let tombstones = dead.into_iter().map(|key| StateRecord { key: key.encode().to_vec(), value: None });
+        self.outgoing.extend(tombstones);
+        self.outgoing.push(StateRecord { key: MARKER_KEY.to_vec(), value: Some(open.marker.encode()) });
+    }
+
+    /// What the next transaction is to carry.
+    pub(super) fn outgoing(&self) -> &[StateRecord] {
+        &self.outgoing
+    }
+
+    /// A transaction of the shard is committed, with all that was outgoing; the marker's, if it was complete.
+    pub(super) fn committed(&mut self, is_journaled: bool) -> Option<Written> {
+        self.is_stale |= is_journaled;
+        self.outgoing.clear();
+        let open = self.open.take_if(|open| open.is_whole)?;
+        let bytes = self.live.range(ChunkKey { checkpoint: open.marker.checkpoint, index: 0 }..);
+        Some(Written {
+            checkpoint: open.marker.checkpoint,
+            is_compact: open.marker.checkpoint == open.marker.base,
+            bytes: bytes.map(|(_, live)| live.bytes).sum(),
+            held: self.live.values().map(|live| live.bytes).sum(),
+        })
+    }
+}
+
+/// A checkpoint that is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub checkpoint: u64,
+    pub is_compact: bool,
+    /// Bytes of its chunks.
+    pub bytes: u64,
+    /// Bytes of all chunks that count.
+    pub held: u64,
+}

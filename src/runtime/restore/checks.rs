@@ -1,0 +1,79 @@
+//! What must hold before a shard's past is trusted: checkpoint, journal and committed offsets tell one story.
+
+use std::collections::VecDeque;
+
+use super::log::bounds_of;
+use super::{Context, Place, RestoreError};
+use crate::codec::{JournalRecord, Marker};
+use crate::runtime::stage::Stage;
+use crate::transport::{Position, TopicPartition};
+
+impl Place<'_> {
+    pub(super) fn check_marker<S: Stage>(
+        &self,
+        context: &Context<'_, S>,
+        marker: &Marker,
+    ) -> Result<(), RestoreError> {
+        if marker.config == context.stage.config() {
+            return Ok(());
+        }
+        Err(self.refused(format!(
+            "checkpoint {} was written with another configuration; put that configuration back, choose another `app`, or \
+             begin anew with `driftless reset`",
+            marker.checkpoint
+        )))
+    }
+
+    pub(super) fn check_journal<S: Stage>(
+        &self,
+        context: &Context<'_, S>,
+        marker: Option<&Marker>,
+        records: &VecDeque<JournalRecord>,
+    ) -> Result<(), RestoreError> {
+        if let Some(other) = records.iter().find(|record| record.config != context.stage.config()) {
+            return Err(self.refused(format!(
+                "journal record {} was written with another configuration; put that configuration back, choose another \
+                 `app`, or begin anew with `driftless reset`",
+                other.sequence
+            )));
+        }
+        let last = records.back().map(|record| &record.positions).or(marker.map(|marker| &marker.positions));
+        let Some(last) = last else { return self.check_first_start(context) };
+        let positions: Vec<Option<i64>> = last.iter().copied().map(Some).collect();
+        if positions == self.committed {
+            return Ok(());
+        }
+        Err(self.refused(format!(
+            "its journal ends at offsets {last:?}, but the group has committed {:?}: somebody has changed one of the two, or \
+             another application has the same name; `driftless reset` begins anew",
+            self.committed
+        )))
+    }
+
+    /// Neither checkpoint nor journal: a first start, unless the group says otherwise.
+    fn check_first_start<S: Stage>(&self, context: &Context<'_, S>) -> Result<(), RestoreError> {
+        let Some(next) = self.committed.iter().flatten().next() else { return Ok(()) };
+        Err(self.refused(format!(
+            "the group has committed offset {next}, but the journal `{}` is empty: it was deleted, or the group belongs to \
+             another application; choose another `app`, or begin anew with `driftless reset`",
+            context.stage.journal()
+        )))
+    }
+
+    pub(super) fn inputs<S: Stage>(&self, context: &Context<'_, S>, positions: &[i64]) -> Vec<Position> {
+        let topics = context.stage.inputs().into_iter().zip(positions);
+        topics.map(|(topic, next)| Position { at: TopicPartition::new(topic, self.shard), next: *next }).collect()
+    }
+
+    /// The first offsets of all inputs.
+    pub(super) fn beginning<S: Stage>(&self, context: &Context<'_, S>) -> Result<Vec<Position>, RestoreError> {
+        let topics = context.stage.inputs().into_iter();
+        topics
+            .map(|topic| {
+                let at = TopicPartition::new(topic, self.shard);
+                let bounds = bounds_of(context.transport, &at)?;
+                Ok(Position { at, next: bounds.start })
+            })
+            .collect()
+    }
+}
