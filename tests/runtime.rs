@@ -4,9 +4,11 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use driftless::data::{Prediction, Span};
 use driftless::transport::memory::{Cue, Fault, Memory};
+use driftless::transport::{TopicPartition, Transport};
 use support::bench::{Bench, Published, assert_whole, differences};
 use support::config;
 
@@ -66,6 +68,63 @@ fn a_process_that_dies_and_starts_again_goes_on_where_its_journal_ends() {
     let published = bench.published();
     assert_whole(&published);
     assert_eq!(differences(&published, &expected), Vec::<String>::new());
+}
+
+#[test]
+fn a_clean_stop_leaves_nothing_to_replay() {
+    let expected = undisturbed(14, 300);
+    let (memory, bench) = bench();
+    bench.run(14, 300, |step, app| {
+        if step != 4 && step != 9 {
+            return app;
+        }
+        app.stop().unwrap();
+        let topics = &bench.config.topics;
+        let read = [&topics.events, topics.labels.as_ref().unwrap(), &topics.summaries];
+        for topic in read.into_iter().chain([&topics.journal, &topics.monitor_journal]) {
+            for (partition, bounds) in memory.bounds(topic).unwrap().unwrap().into_iter().enumerate() {
+                memory.trim(&TopicPartition::new(topic.as_str(), partition as i32), bounds.end).unwrap();
+            }
+        }
+        bench.start()
+    });
+    assert_eq!(differences(&bench.published(), &expected), Vec::<String>::new());
+}
+
+/// The message that a role stops with, once it has been started over topics that something is missing from.
+fn refusal(spoil: impl Fn(&Memory, &Bench)) -> String {
+    let (memory, bench) = bench();
+    let app = bench.start_live("a");
+    bench.publish_slowly(0, 200);
+    bench.until(&app, || bench.predicted().len() == 200);
+    app.stop().unwrap();
+    spoil(&memory, &bench);
+    let app = bench.start_live("a");
+    let until = Instant::now() + Duration::from_secs(60);
+    while app.failed().is_none() && Instant::now() < until {
+        std::thread::yield_now();
+    }
+    app.stop().unwrap_err().why
+}
+
+fn cut(memory: &Memory, topic: &str, keep: i64) {
+    let end = memory.bounds(topic).unwrap().unwrap()[0].end;
+    memory.trim(&TopicPartition::new(topic, 0), end - keep).unwrap();
+}
+
+#[test]
+fn a_state_that_is_not_whole_is_refused() {
+    let why = refusal(|memory, bench| cut(memory, &bench.config.topics.state, 3));
+    assert!(why.contains("chunks of the state, and checkpoint") && why.contains("driftless reset"), "{why}");
+}
+
+#[test]
+fn a_state_and_a_journal_that_are_gone_are_no_first_start() {
+    let why = refusal(|memory, bench| {
+        cut(memory, &bench.config.topics.state, 0);
+        cut(memory, &bench.config.topics.journal, 0);
+    });
+    assert!(why.contains("and there is no checkpoint: its first records are gone"), "{why}");
 }
 
 fn distinct(predictions: &[Prediction]) -> usize {

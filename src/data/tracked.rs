@@ -46,8 +46,7 @@ struct Held<V> {
 
 impl<K, V> Default for Tracked<K, V> {
     fn default() -> Self {
-        let checkpoint =
-            Checkpoint { began: 1, changed: Vec::new(), pending: Vec::new(), kept: FixedMap::default() };
+        let checkpoint = Checkpoint { began: 1, changed: Vec::new(), pending: Vec::new(), kept: FixedMap::default() };
         Tracked { current: FixedMap::default(), log: Vec::new(), transaction: 1, checkpoint }
     }
 }

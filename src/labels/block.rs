@@ -185,10 +185,7 @@ impl Block {
     }
 
     /// Reads a row that [`Block::encode_row`] wrote; its id and the rest.
-    pub(super) fn decode_row<'a>(
-        &self,
-        reader: &mut Reader<'a>,
-    ) -> Result<(&'a [u8], WaitingPrediction), BinaryError> {
+    pub(super) fn decode_row<'a>(&self, reader: &mut Reader<'a>) -> Result<(&'a [u8], WaitingPrediction), BinaryError> {
         let id = reader.slice()?;
         let event_time = Timestamp::from_millis(self.start.millis().saturating_add(i64::from(reader.small()?)));
         let model_version = reader.small()?;

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::codec::{read, write};
 use crate::data::params::{DriftParams, PerformanceParams, PromoteParams, RetrainParams};
 use crate::data::{
-    BinaryError, ControlItem, Extent, Item, Machine, ModelCommand, Outbox, Sink, StateChunk, Summary, Timestamp, Tracked,
+    BinaryError, ControlItem, Extent, Item, Machine, ModelCommand, Outbox, Sink, StateChunk, Summary, Timestamp,
+    Tracked,
 };
 use crate::model::Model;
 use crate::rollout::{Effect, Ledger};

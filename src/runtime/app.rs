@@ -307,7 +307,8 @@ fn check_topics(setup: &AppSetup) -> Result<i32, TransportError> {
         }
     }
     let monitors = [&topics.monitor_journal, &topics.monitor_state];
-    for topic in [&topics.summaries, &topics.drift_alerts, &topics.performance, &topics.models].into_iter().chain(monitors)
+    for topic in
+        [&topics.summaries, &topics.drift_alerts, &topics.performance, &topics.models].into_iter().chain(monitors)
     {
         let found = count(topic)?;
         if found != 1 {

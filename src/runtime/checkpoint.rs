@@ -155,9 +155,9 @@ impl Checkpoints {
         self.base == 0 || changes > compact
     }
 
-    /// Takes the next slice of the open checkpoint from the machine, right after a commit of it.
+    /// Takes the next slice of the open checkpoint from the machine, right after a commit of it, once the last is out.
     pub(super) fn prepare<M: Machine>(&mut self, machine: &mut M) {
-        let Some(open) = &mut self.open else { return };
+        let Some(open) = self.open.as_mut().filter(|_| self.outgoing.is_empty()) else { return };
         let mut size = 0;
         while !open.is_whole && size < SLICE {
             let Some(chunk) = machine.next_chunk(CHUNK) else {

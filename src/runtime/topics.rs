@@ -38,12 +38,7 @@ pub fn topic_specs(config: &Config) -> Vec<TopicSpec> {
         if kept {
             config.push(("retention.bytes".to_owned(), "-1".to_owned()));
         }
-        TopicSpec {
-            name: name.to_owned(),
-            partitions,
-            replication,
-            config,
-        }
+        TopicSpec { name: name.to_owned(), partitions, replication, config }
     };
     topics.named().into_iter().map(|topic| spec(topic.name)).collect()
 }

@@ -46,7 +46,9 @@ impl Bench {
             .map(|topic| TopicSpec {
                 name: topic.name.to_owned(),
                 partitions: match topic.key.rsplit('.').next() {
-                    Some("drift-alerts" | "performance" | "summaries" | "models" | "monitor-journal" | "monitor-state") => 1,
+                    Some(
+                        "drift-alerts" | "performance" | "summaries" | "models" | "monitor-journal" | "monitor-state",
+                    ) => 1,
                     _ => PARTITIONS,
                 },
                 replication: -1,

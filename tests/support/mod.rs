@@ -78,6 +78,9 @@ spans = ["20m"]
 aggregates = ["count", "sum:fraud", "since_last"]
 panes = 10
 
+[score]
+checkpoint = "10ms"
+
 [drift]
 window = "30m"
 min_n = 20

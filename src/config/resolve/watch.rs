@@ -22,7 +22,8 @@ pub(super) fn score(raw: &RawScore) -> Result<ScoreParams, Problem> {
     }
     let checkpoint = raw.checkpoint;
     if !(SHORTEST_CHECKPOINT..=LONGEST_CHECKPOINT).contains(&checkpoint) {
-        let message = format!("`{checkpoint}` is out of range; write `{SHORTEST_CHECKPOINT}` to `{LONGEST_CHECKPOINT}`");
+        let message =
+            format!("`{checkpoint}` is out of range; write `{SHORTEST_CHECKPOINT}` to `{LONGEST_CHECKPOINT}`");
         return Err(Problem::new("score.checkpoint", message));
     }
     Ok(ScoreParams {

@@ -9,11 +9,7 @@ use crate::runtime::stage::Stage;
 use crate::transport::{Position, TopicPartition};
 
 impl Place<'_> {
-    pub(super) fn check_marker<S: Stage>(
-        &self,
-        context: &Context<'_, S>,
-        marker: &Marker,
-    ) -> Result<(), RestoreError> {
+    pub(super) fn check_marker<S: Stage>(&self, context: &Context<'_, S>, marker: &Marker) -> Result<(), RestoreError> {
         if marker.config == context.stage.config() {
             return Ok(());
         }

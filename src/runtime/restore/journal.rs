@@ -51,7 +51,8 @@ impl Journal {
     pub(super) fn read(&mut self, wait: Duration) -> Result<bool, RestoreError> {
         for record in self.log.read(wait)? {
             let read = JournalRecord::decode(record.value.as_deref().unwrap_or_default());
-            let broken = |why: String| self.log.refused(format!("`{}` at offset {}: {why}", self.log.at.topic, record.offset));
+            let broken =
+                |why: String| self.log.refused(format!("`{}` at offset {}: {why}", self.log.at.topic, record.offset));
             let read = read.map_err(|error| broken(error.to_string()))?;
             if read.sequence < self.next && self.records.is_empty() {
                 // Before the checkpoint, which holds it.
