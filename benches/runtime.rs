@@ -223,7 +223,8 @@ impl Bench {
         config.store.path = directory.path().to_owned();
         config.score.workers = 1;
         let topics = &mut config.topics;
-        for topic in [&mut topics.predictions, &mut topics.outcomes, &mut topics.dead_letters, &mut topics.journal] {
+        let written = [&mut topics.predictions, &mut topics.outcomes, &mut topics.dead_letters];
+        for topic in written.into_iter().chain([&mut topics.journal, &mut topics.state]) {
             *topic = format!("{}.{topic}-{round}", self.name);
             self.create(&[(topic, PARTITIONS)])?;
         }
@@ -233,6 +234,7 @@ impl Bench {
             &mut topics.performance,
             &mut topics.models,
             &mut topics.monitor_journal,
+            &mut topics.monitor_state,
         ] {
             *topic = format!("{}.{topic}-{round}", self.name);
             self.create(&[(topic, 1)])?;

@@ -21,9 +21,14 @@ pub(crate) fn describe() -> String {
 
 /// Processor seconds of all threads of this process so far, in user and system mode; zero where there is no `/proc`.
 pub(crate) fn cpu_seconds() -> f64 {
+    cpu_seconds_of("self")
+}
+
+/// The same of another process.
+pub(crate) fn cpu_seconds_of(process: &str) -> f64 {
     /// What Linux counts `/proc/PID/stat` in, on every architecture Rust supports.
     const TICKS_PER_SECOND: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // The command name may hold anything, so fields are counted from behind its closing parenthesis.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
     let ticks: f64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();

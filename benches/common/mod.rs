@@ -1,4 +1,4 @@
-//! What both benchmarks share: the bundled flights as records, models to score them with, and the machine's name.
+//! What the benchmarks share: the bundled flights as records, models to score them with, and the machine's name.
 #![expect(dead_code, reason = "each benchmark uses its part")]
 
 pub(crate) mod flights;

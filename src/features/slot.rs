@@ -109,53 +109,94 @@ impl Slot {
         Reading { closed, newest }
     }
 
+    /// Appends the slot: times relative to the latest event, panes that hold something, and of those only what cannot be
+    /// told from the rest.
     pub(super) fn encode(&self, plan: &GroupPlan, out: &mut Writer) {
-        out.signed(self.touched.millis());
+        let touched = self.touched.millis();
+        out.signed(touched);
         for time in &self.marks[..plan.sources.len()] {
-            out.signed(*time);
+            out.flag(*time != NONE);
+            if *time != NONE {
+                out.signed(touched.wrapping_sub(*time));
+            }
         }
         for ring in &plan.rings {
             let head = self.marks[ring.head];
-            out.signed(head);
+            out.flag(head != NONE);
             if head == NONE {
                 continue;
             }
-            for pane in head - ring.panes as i64 + 1..=head {
-                let cells = &self.doubles[ring.range(pane)];
-                out.unsigned(cells[0] as u64);
-                if cells[0] != 0.0 {
-                    cells[1..].iter().for_each(|cell| out.float(*cell));
-                }
+            out.signed(self.touched.interval(ring.pane).wrapping_sub(head));
+            let oldest = head - ring.panes as i64 + 1;
+            let held = || ring.ranges(oldest, head).enumerate().filter(|(_, range)| self.doubles[range.start] != 0.0);
+            out.unsigned(held().count() as u64);
+            for (position, range) in held() {
+                out.unsigned(position as u64);
+                write_pane(&self.doubles[range], out);
             }
         }
     }
 
     pub(super) fn decode(plan: &GroupPlan, reader: &mut Reader<'_>) -> Result<Self, BinaryError> {
         let mut slot = Slot::new(plan);
-        slot.touched = Timestamp::from_millis(reader.signed()?);
+        let touched = reader.signed()?;
+        slot.touched = Timestamp::from_millis(touched);
         for time in &mut slot.marks[..plan.sources.len()] {
-            *time = reader.signed()?;
+            if reader.flag()? {
+                *time = touched.wrapping_sub(reader.signed()?);
+            }
         }
         for ring in &plan.rings {
-            let head = reader.signed()?;
-            slot.marks[ring.head] = head;
-            if head == NONE {
+            if !reader.flag()? {
                 continue;
             }
-            let first = head.checked_sub(ring.panes as i64 - 1).ok_or(BinaryError::Invalid { what: "pane", at: 0 })?;
-            for pane in first..=head {
-                let cells = &mut slot.doubles[ring.range(pane)];
-                ring.clear(cells);
-                cells[0] = reader.unsigned()? as f64;
-                if cells[0] != 0.0 {
-                    for cell in &mut cells[1..] {
-                        *cell = reader.float()?;
-                    }
+            let invalid = BinaryError::Invalid { what: "pane", at: 0 };
+            let head = slot.touched.interval(ring.pane).wrapping_sub(reader.signed()?);
+            let oldest = head.checked_sub(ring.panes as i64 - 1).ok_or_else(|| invalid.clone())?;
+            for range in ring.ranges(oldest, head) {
+                ring.clear(&mut slot.doubles[range]);
+            }
+            slot.marks[ring.head] = head;
+            for _ in 0..reader.count()? {
+                let position = reader.small()?;
+                if position as usize >= ring.panes {
+                    return Err(invalid);
                 }
+                read_pane(&mut slot.doubles[ring.range(oldest + i64::from(position))], reader)?;
             }
         }
         Ok(slot)
     }
+}
+
+/// The count, then for each field how many were there, their sum and their maximum; the last only where it is not the sum.
+fn write_pane(cells: &[f64], out: &mut Writer) {
+    out.unsigned(cells[0] as u64);
+    for field in cells[1..].chunks_exact(3) {
+        let is_sum = field[1].to_bits() == field[2].to_bits();
+        out.unsigned((field[0] as u64) << 1 | u64::from(is_sum));
+        if field[0] == 0.0 {
+            continue;
+        }
+        out.float(field[1]);
+        if !is_sum {
+            out.float(field[2]);
+        }
+    }
+}
+
+fn read_pane(cells: &mut [f64], reader: &mut Reader<'_>) -> Result<(), BinaryError> {
+    cells[0] = reader.unsigned()? as f64;
+    for field in cells[1..].chunks_exact_mut(3) {
+        let known = reader.unsigned()?;
+        if known >> 1 == 0 {
+            continue;
+        }
+        field[0] = (known >> 1) as f64;
+        field[1] = reader.float()?;
+        field[2] = if known & 1 == 1 { field[1] } else { reader.float()? };
+    }
+    Ok(())
 }
 
 impl Ring {
