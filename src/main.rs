@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use driftless::cli::{self, check, demo, models, produce, run, topics};
+use driftless::cli::{self, check, demo, models, produce, replay, run, topics, why};
 
 /// Keeps machine-learning models honest on live Kafka streams.
 #[derive(Parser)]
@@ -25,6 +25,10 @@ enum Command {
     Produce(produce::ProduceArgs),
     /// Create the topics of a configuration, or list them.
     Topics(topics::TopicsArgs),
+    /// Compute the past again from the topics and compare, or ask what would have been otherwise.
+    Replay(replay::ReplayArgs),
+    /// Show one past decision whole: the event, its windows, the row, the model, the score.
+    Why(why::WhyArgs),
     /// List model versions, promote, roll back, freeze.
     Models(models::ModelsArgs),
 }
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Produce(args) => produce::run(&args),
         Command::Topics(args) => topics::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Why(args) => why::run(&args),
         Command::Models(args) => models::run(&args),
     };
     cli::exit_code(result)

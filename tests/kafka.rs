@@ -6,11 +6,13 @@ mod support;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use driftless::transport::Transport;
+use driftless::runtime::{ReplayParams, Sought, WhatIf, WhyParams, replay, why};
 use driftless::transport::kafka::{Kafka, KafkaParams};
 use driftless::transport::memory::Memory;
+use driftless::transport::{MemberSpec, Transport};
 use support::bench::{Bench, Published, assert_whole, differences};
 use support::config_of;
+use support::models::{run_with_models, text_without_trainings};
 
 fn kafka() -> Arc<dyn Transport> {
     let brokers = std::env::var("DRIFTLESS_TEST_BROKERS").unwrap();
@@ -56,4 +58,45 @@ fn a_run_that_is_stopped_and_started_again_restores_from_its_journal() {
     let published = bench.published();
     assert_whole(&published);
     assert_eq!(differences(&published, &in_memory(&app, 22, 300)), Vec::<String>::new());
+}
+
+/// Where every topic ends and what the groups have committed.
+fn touched(bench: &Bench) -> String {
+    let topics = bench.config.topics.named();
+    let ends: Vec<_> = topics.iter().map(|topic| bench.transport.bounds(topic.name).unwrap()).collect();
+    let committed = ["score", "monitor"].map(|role| {
+        let inputs = match role {
+            "score" => vec![bench.config.topics.events.clone(), bench.config.topics.labels.clone().unwrap()],
+            _ => vec![bench.config.topics.summaries.clone()],
+        };
+        let partitions: &[i32] = if role == "score" { &[0, 1] } else { &[0] };
+        let transactional_id = format!("{}.probe", bench.config.app);
+        let spec = MemberSpec { group: bench.config.group(role), transactional_id, inputs };
+        let mut member = bench.transport.join(&spec).unwrap();
+        let mut committed = member.committed(partitions).unwrap();
+        committed.sort_by_key(|committed| (committed.input, committed.partition));
+        member.close();
+        committed
+    });
+    format!("{ends:?} {committed:?}")
+}
+
+#[test]
+#[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
+fn a_past_on_kafka_is_computed_again_and_left_as_it_is() {
+    let text = text_without_trainings().replace("\"shops\"", &format!("\"{}\"", fresh("shops")));
+    let bench = Bench::new(kafka(), driftless::config::Config::parse(&text).unwrap());
+    run_with_models(&bench, 23, 900);
+    let before = touched(&bench);
+    let report = replay(&bench.config, &*bench.transport, &ReplayParams::default(), &mut |_| {}).unwrap();
+    assert!(report.identical, "{report}");
+    assert!(report.topics.iter().all(|topic| topic.sha256_published == topic.sha256_computed), "{report}");
+    let what_if = ReplayParams { what_if: Some(WhatIf { model: Some(2) }), ..ReplayParams::default() };
+    let report = replay(&bench.config, &*bench.transport, &what_if, &mut |_| {}).unwrap();
+    assert!(report.what_if.as_ref().is_some_and(|what_if| what_if.scores.differing > 0), "{report}");
+    let id = bench.predicted()[100].event_id.clone();
+    let sought = Sought::Event { id, partition: None };
+    let decision = why(&bench.config, &*bench.transport, &WhyParams { sought }, &mut |_| {}).unwrap();
+    assert!(decision.is_reproduced(), "{decision}");
+    assert_eq!(touched(&bench), before);
 }

@@ -23,7 +23,8 @@ pub struct DemoArgs {
     /// Write all numbers as JSON to this file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Use this Kafka, under an application name nobody uses yet, instead of the embedded broker.
+    /// Use this Kafka, under an application name nobody uses yet, instead of the embedded broker. Topics, models and
+    /// configuration stay, for other commands to work on.
     #[arg(long, value_name = "HOST:PORT,...")]
     brokers: Option<String>,
     /// Give every row the place of another, so that nothing drifts.
@@ -36,7 +37,7 @@ pub struct DemoArgs {
     /// the flights.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Keep the folder with the models.
+    /// Keep the folder with the models; with `--brokers` it is kept in any case.
     #[arg(long)]
     keep: bool,
 }
@@ -60,8 +61,11 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     }
     let mut out = std::io::stdout().lock();
     write!(out, "\n{report}")?;
-    if args.keep {
+    if args.keep || !stage.embedded {
         writeln!(out, "models        {}", stage.folder.path.display())?;
+    }
+    if !stage.embedded {
+        writeln!(out, "again         driftless replay --config {}", stage.folder.config().display())?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -76,7 +80,7 @@ fn stage(args: &DemoArgs) -> anyhow::Result<Stage> {
         }
     };
     let Some(brokers) = &args.brokers else { return Stage::embedded(setting, args.keep) };
-    Stage::on(setting, args.keep, |config| {
+    Stage::on(setting, true, |config| {
         config.kafka.set_brokers(brokers)?;
         config.kafka.ensure_supported()?;
         let transport: Arc<dyn Transport> = Arc::new(kafka(config, "demo")?);

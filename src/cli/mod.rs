@@ -8,9 +8,11 @@ pub mod connect;
 pub mod demo;
 pub mod models;
 pub mod produce;
+pub mod replay;
 pub mod run;
 mod signals;
 pub mod topics;
+pub mod why;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;

@@ -47,6 +47,15 @@ impl Setting {
         Ok(Config::parse(&self.table.to_string())?)
     }
 
+    /// Writes the configuration that is run with beside the artifacts: other commands can then work on its topics.
+    fn save(&mut self, config: &Config, folder: &Folder) -> Result<()> {
+        let brokers: Vec<toml::Value> = config.kafka.brokers.iter().map(|broker| broker.as_str().into()).collect();
+        self.set("kafka", "brokers", brokers);
+        let path = folder.config();
+        let text = self.table.to_string();
+        std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))
+    }
+
     fn app(&self) -> &str {
         self.table.get("app").and_then(toml::Value::as_str).unwrap_or("demo")
     }
@@ -101,6 +110,7 @@ impl Stage {
             }
             transport.create(&topic_specs(&config)).context("creating the topics")?;
             let brokers = config.kafka.bootstrap();
+            setting.save(&config, &folder)?;
             return Ok(Stage { config: Arc::new(config), transport, brokers, embedded: false, folder });
         }
         bail!("`{base}-1` to `{base}-{NAMES}` all have topics on this cluster; delete some of them");
@@ -125,6 +135,11 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// Where the configuration of a run on a cluster that stays is kept.
+    pub fn config(&self) -> PathBuf {
+        self.path.join("driftless.toml")
+    }
+
     fn create(keep: bool) -> Result<Folder> {
         let base = std::env::temp_dir();
         for number in 0..NAMES {
@@ -164,7 +179,7 @@ mod tests {
         assert_eq!((first.config.app.as_str(), second.config.app.as_str()), ("flights-1", "flights-2"));
         assert_eq!(second.config.topics.models, "flights-2.models");
         assert_eq!(second.config.http.listen, None);
-        assert!(first.folder.path.exists());
+        assert_eq!(Config::load(&first.folder.config()).unwrap().digest(), first.config.digest());
         let path = first.folder.path.clone();
         drop(first);
         assert!(!path.exists());

@@ -117,6 +117,21 @@ impl Group {
         self.index.get(key).copied()
     }
 
+    /// The slot of a key.
+    pub(super) fn slot(&self, key: &[u8]) -> Option<&Slot> {
+        self.slots.get(self.find(key)? as usize).map(|entry| &entry.slot)
+    }
+
+    /// A copy with the slot of a key and no other.
+    pub(super) fn only(&self, key: &[u8]) -> Group {
+        let mut copy = Group::new(self.plan.clone());
+        if let Some(slot) = self.slot(key) {
+            let at = copy.find_or_add(key);
+            copy.slots[at as usize].slot = slot.clone();
+        }
+        copy
+    }
+
     fn find_or_add(&mut self, key: &[u8]) -> u32 {
         if let Some(at) = self.find(key) {
             return at;

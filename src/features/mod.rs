@@ -8,11 +8,13 @@
 //! Every change can be taken back until [`Features::commit`].
 
 mod group;
+mod inspect;
 mod plan;
 mod rows;
 mod slot;
 
 use group::Group;
+pub use inspect::{FeatureLook, FieldLook, GroupLook, PaneLook, SinceLook, WindowLook};
 use plan::GroupPlan;
 pub use rows::{EventRow, FollowUpRow};
 

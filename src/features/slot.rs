@@ -109,6 +109,14 @@ impl Slot {
         Reading { closed, newest }
     }
 
+    /// The panes of a ring that an event at `at` may read and that hold anything, with their numbers, the oldest first.
+    pub(super) fn panes<'a>(&'a self, ring: &'a Ring, at: Timestamp) -> impl Iterator<Item = (i64, &'a [f64])> {
+        let (pane, head, count) = (at.interval(ring.pane), self.marks[ring.head], ring.panes as i64);
+        let (oldest, newest) = if head == NONE { (0, -1) } else { (pane.max(head) - count + 1, pane.min(head)) };
+        let held = (oldest..=newest).map(move |pane| (pane, &self.doubles[ring.range(pane)]));
+        held.filter(|(_, cells)| cells[0] != 0.0)
+    }
+
     /// Appends the slot: times relative to the latest event, panes that hold something, and of those only what cannot be
     /// told from the rest.
     pub(super) fn encode(&self, plan: &GroupPlan, out: &mut Writer) {

@@ -12,6 +12,7 @@
 mod decode;
 mod emit;
 mod letters;
+mod look;
 mod pass;
 mod state;
 
@@ -28,6 +29,7 @@ use crate::model::Model;
 use crate::performance::Performance;
 use crate::score::{BaseRate, Champion};
 
+pub use look::EventLook;
 pub use pass::BATCH;
 
 use decode::Decoders;

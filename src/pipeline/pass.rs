@@ -100,7 +100,7 @@ impl Pipeline {
     }
 
     /// The tick that the watermark passes when the shard's time moves to `time`; `None` if it passes none.
-    fn tick_before(&mut self, time: Timestamp) -> Option<Timestamp> {
+    pub(super) fn tick_before(&mut self, time: Timestamp) -> Option<Timestamp> {
         let watermark = self.clocks.time.max(time).minus(self.params.events.lateness);
         let tick = watermark.floor(self.params.performance.every, Span::default());
         if self.clocks.tick == Timestamp::MIN {
@@ -109,7 +109,7 @@ impl Pipeline {
         (tick > self.clocks.tick).then_some(tick)
     }
 
-    fn tick(&mut self, tick: Timestamp, now: Timestamp, out: &mut Outbox) {
+    pub(super) fn tick(&mut self, tick: Timestamp, now: Timestamp, out: &mut Outbox) {
         self.clocks.tick = tick;
         self.publish(tick, false, now, out);
         let wait = self.params.labels.wait;

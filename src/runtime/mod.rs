@@ -15,6 +15,7 @@ mod history;
 mod job;
 mod letters;
 mod pace;
+mod replay;
 mod restore;
 mod retrain;
 mod settle;
@@ -24,9 +25,17 @@ mod stage;
 mod stages;
 mod topics;
 mod watch;
+mod why;
 mod worker;
 
 pub use app::{App, AppSetup, RoleError, Roles};
+pub use history::{HistoryError, Stretch};
 pub use job::train;
+pub use replay::{
+    AlertLine, AlertsReport, Destination, Difference, DifferenceKind, FieldDifference, JournalDifference,
+    JournalReport, Progress, Quality, ReplayParams, ReplayReport, ScoreReport, TopicReport, WhatIf, WhatIfReport,
+    replay,
+};
 pub use setup::pipeline_params;
 pub use topics::topic_specs;
+pub use why::{Sought, Why, WhyParams, why};

@@ -4,6 +4,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod kept;
+pub(crate) mod models;
 
 use std::sync::Arc;
 

@@ -1,0 +1,39 @@
+//! A look at the windows behind an event, just before the event is handled.
+
+use super::decode::Decoded;
+use super::{EVENTS, Pipeline};
+use crate::data::{Outbox, Record, Timestamp};
+use crate::features::{EventRow, GroupLook};
+
+/// What an event is about to read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventLook {
+    /// Event time.
+    pub at: Timestamp,
+    /// Its windows, grouping by grouping.
+    pub groups: Vec<GroupLook>,
+}
+
+impl Pipeline {
+    /// Lets the shard's time come to that of a record of the events topic, which is next, and shows what the record is
+    /// about to read; `None` for one that is no valid event. What the passing of time publishes goes to `out`, as it
+    /// would when the record is handled; the record has to be handled then.
+    pub fn look(&mut self, record: &Record, now: Timestamp, out: &mut Outbox) -> Option<EventLook> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let decoded = self.decoders.take(EVENTS, record, &mut scratch.rows);
+        let look = match decoded {
+            Decoded::Event { row, at } => {
+                if let Some(tick) = self.tick_before(at) {
+                    self.tick(tick, now, out);
+                }
+                let key = record.key.as_deref().unwrap_or_default();
+                let groups = self.features.inspect(EventRow { key, at, table: &scratch.rows.events, row });
+                Some(EventLook { at, groups })
+            }
+            Decoded::FollowUp { .. } | Decoded::Rejected(_) => None,
+        };
+        scratch.rows.clear();
+        self.scratch = scratch;
+        look
+    }
+}

@@ -1,0 +1,48 @@
+//! Who is in charge in a what-if: whoever was, or one version for every event.
+
+use std::sync::Arc;
+
+use super::desk::Desk;
+use crate::data::{ControlItem, Item, ModelCommand};
+use crate::model::Model;
+use crate::runtime::history::{HistoryError, in_charge};
+
+/// Who is in charge.
+pub(super) struct Charge {
+    /// The version that scores everything.
+    version: Option<u32>,
+    /// What puts it in charge.
+    first: Vec<Arc<ControlItem<Model>>>,
+}
+
+impl Charge {
+    /// Finds the version in the control log; `layout` is the fingerprint of the rows it would score.
+    pub(super) fn new(desk: &Desk<'_>, version: Option<u32>, layout: &str) -> Result<Self, HistoryError> {
+        let Some(number) = version else { return Ok(Charge { version, first: Vec::new() }) };
+        let first = in_charge(desk.transport, &desk.config.topics.models, number, &desk.models)?;
+        let fits = first.iter().filter_map(|item| item.model.as_ref());
+        if fits.clone().any(|model| model.layout().fingerprint() != layout) {
+            let why = format!("v{number} expects other features than this configuration computes");
+            return Err(HistoryError::Wrong(why));
+        }
+        Ok(Charge { version, first })
+    }
+
+    /// What a machine is fed before anything else.
+    pub(super) fn begin(&self) -> Vec<Item<Model>> {
+        self.first.iter().cloned().map(Item::Command).collect()
+    }
+
+    /// Leaves out what would put another version in charge.
+    pub(super) fn keep(&self, items: &mut Vec<Item<Model>>) {
+        if self.version.is_some() {
+            items.retain(|item| !is_switch(item));
+        }
+    }
+}
+
+/// Whether an item names a version to take charge.
+pub(super) fn is_switch(item: &Item<Model>) -> bool {
+    let Item::Command(item) = item else { return false };
+    matches!(item.record.command, ModelCommand::Promoted | ModelCommand::RolledBack)
+}
