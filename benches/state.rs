@@ -203,6 +203,7 @@ by = ["user"]
 spans = ["24h"]
 aggregates = ["count", "sum:fraud"]
 [score]
+workers = 2
 checkpoint = "{checkpoint_ms}ms"
 [kafka]
 brokers = ["{brokers}"]
@@ -223,12 +224,12 @@ impl Zipf {
     const TAIL: f64 = -0.1;
 
     fn new(n: usize) -> Self {
-        Zipf { top: (n as f64).powf(Self::TAIL) }
+        Zipf { top: libm::pow(n as f64, Self::TAIL) }
     }
 
     fn draw(&self, random: &mut SplitMix64) -> u64 {
         let u = random.unit();
-        (1.0 - u * (1.0 - self.top)).powf(1.0 / Self::TAIL) as u64 - 1
+        libm::pow(1.0 - u * (1.0 - self.top), 1.0 / Self::TAIL) as u64 - 1
     }
 }
 

@@ -88,6 +88,14 @@ impl Writer {
         self.bytes.push(u8::from(value));
     }
 
+    /// Bytes with their length, or the mark that there are none.
+    pub fn optional(&mut self, value: Option<&[u8]>) {
+        self.flag(value.is_some());
+        if let Some(bytes) = value {
+            self.slice(bytes);
+        }
+    }
+
     /// A float, bit for bit.
     pub fn float(&mut self, value: f64) {
         self.bytes.extend_from_slice(&value.to_bits().to_le_bytes());
@@ -221,6 +229,11 @@ impl<'a> Reader<'a> {
     pub fn slice(&mut self) -> Result<&'a [u8], BinaryError> {
         let length = self.count()?;
         self.take(length)
+    }
+
+    /// Bytes with their length, if there are any.
+    pub fn optional(&mut self) -> Result<Option<&'a [u8]>, BinaryError> {
+        Ok(if self.flag()? { Some(self.slice()?) } else { None })
     }
 
     /// UTF-8 text with its length.

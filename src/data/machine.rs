@@ -30,7 +30,7 @@ pub trait Machine {
     }
 
     /// Fixes the state as of the last commit, which nothing may have followed, as what the next chunks hold, and returns
-    /// its head. Chunks of an earlier checkpoint that were not taken are given up.
+    /// its head. All chunks of the checkpoint before have been taken, unless this one is of everything.
     fn begin_checkpoint(&mut self, extent: Extent) -> Vec<u8>;
 
     /// The next chunk of the checkpoint, of about `size` bytes; `None` once all have been taken.

@@ -178,7 +178,7 @@ impl<K: Hash + Eq + Ord + Clone, V: Clone> Tracked<K, V> {
     }
 
     /// Begins a checkpoint of the map as of the last commit, which nothing may have followed: of what changed since the
-    /// checkpoint before, or of the `whole` map. What was not yet written of that one is given up.
+    /// checkpoint before, all of which has been written, or of the `whole` map.
     pub fn begin_checkpoint(&mut self, whole: bool) {
         let changed = std::mem::take(&mut self.checkpoint.changed);
         let mut pending = if whole { self.current.keys().cloned().collect() } else { changed };

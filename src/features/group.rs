@@ -46,6 +46,8 @@ struct Marks {
     is_changed: bool,
     /// The checkpoint has not written it yet.
     is_pending: bool,
+    /// A checkpoint holds whose it is.
+    is_named: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -89,7 +91,7 @@ impl Group {
         if marks.is_pending {
             marks.is_pending = false;
             let mut out = Writer::default();
-            self.encode_slot(at, &mut out);
+            self.write_slot(at, &mut out);
             self.checkpoint.kept.insert(at, out.finish());
         }
         let marks = &mut self.slots[at as usize].marks;
@@ -148,7 +150,7 @@ impl Group {
         let entry = &mut self.slots[at as usize];
         entry.key = key.into();
         entry.slot = Slot::new(&self.plan);
-        (entry.marks.is_live, entry.marks.is_saved) = (true, true);
+        (entry.marks.is_live, entry.marks.is_saved, entry.marks.is_named) = (true, true, false);
         self.index.insert(key.into(), at);
         self.undo.push(Undo::Added(at));
         at
@@ -243,7 +245,7 @@ impl Group {
                 Undo::Removed(at, key, slot) => {
                     self.index.insert(key.clone(), at);
                     (entry.key, entry.slot) = (key, slot);
-                    entry.marks.is_live = true;
+                    (entry.marks.is_live, entry.marks.is_named) = (true, false);
                     self.free.remove(&at);
                 }
             }
@@ -261,6 +263,7 @@ impl Group {
         }
         if is_whole {
             pending = self.index.values().copied().collect();
+            self.slots.iter_mut().for_each(|entry| entry.marks.is_named = false);
         }
         pending.sort_unstable_by(|a, b| b.cmp(a));
         for at in &pending {
@@ -275,7 +278,7 @@ impl Group {
         let Some(at) = self.checkpoint.pending.pop() else { return false };
         match self.checkpoint.kept.remove(&at) {
             Some(kept) => out.raw(&kept),
-            None => self.encode_slot(at, out),
+            None => self.write_slot(at, out),
         }
         self.slots[at as usize].marks.is_pending = false;
         true
@@ -286,12 +289,15 @@ impl Group {
         !self.checkpoint.pending.is_empty()
     }
 
-    fn encode_slot(&self, at: u32, out: &mut Writer) {
-        let entry = &self.slots[at as usize];
+    /// The number, whether a group holds it, whose it is where no checkpoint has it yet, and the slot.
+    fn write_slot(&mut self, at: u32, out: &mut Writer) {
+        let entry = &mut self.slots[at as usize];
         out.unsigned(u64::from(at));
         out.flag(entry.marks.is_live);
         if entry.marks.is_live {
-            out.slice(&entry.key);
+            let name = if entry.marks.is_named { None } else { Some(&entry.key) };
+            entry.marks.is_named = true;
+            out.optional(name.map(AsRef::as_ref));
             entry.slot.encode(&self.plan, out);
         }
     }
@@ -308,18 +314,28 @@ impl Group {
             self.free.insert(unused);
         }
         let entry = &mut self.slots[at as usize];
-        if entry.marks.is_live {
-            self.index.remove(&entry.key);
-        }
-        entry.marks = Marks { is_live: reader.flag()?, ..Marks::default() };
-        if entry.marks.is_live {
-            entry.key = reader.slice()?.into();
-            entry.slot = Slot::decode(&self.plan, reader)?;
-            self.index.insert(entry.key.clone(), at);
-            self.free.remove(&at);
-        } else {
+        let was_live = entry.marks.is_live;
+        entry.marks = Marks { is_live: reader.flag()?, is_named: true, ..Marks::default() };
+        if !entry.marks.is_live {
+            if was_live {
+                self.index.remove(&entry.key);
+            }
             self.free.insert(at);
+            return Ok(());
         }
+        match reader.optional()? {
+            Some(key) => {
+                if was_live {
+                    self.index.remove(&entry.key);
+                }
+                entry.key = key.into();
+                self.index.insert(entry.key.clone(), at);
+                self.free.remove(&at);
+            }
+            None if was_live => {}
+            None => return Err(BinaryError::Invalid { what: "slot without a key", at: 0 }),
+        }
+        entry.slot = Slot::decode(&self.plan, reader)?;
         Ok(())
     }
 }

@@ -140,38 +140,27 @@ impl EarlyFollowUps {
     }
 }
 
-fn write_optional(bytes: Option<&[u8]>, out: &mut Writer) {
-    out.flag(bytes.is_some());
-    if let Some(bytes) = bytes {
-        out.slice(bytes);
-    }
-}
-
-fn read_optional<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, BinaryError> {
-    Ok(if reader.flag()? { Some(reader.slice()?) } else { None })
-}
-
 fn write_record(record: &Record, out: &mut Writer) {
     out.signed(record.offset);
     out.signed(record.timestamp.millis());
-    write_optional(record.key.as_deref(), out);
-    write_optional(record.value.as_deref(), out);
+    out.optional(record.key.as_deref());
+    out.optional(record.value.as_deref());
     out.unsigned(record.headers.len() as u64);
     for header in &record.headers {
         out.slice(header.name.as_bytes());
-        write_optional(header.value.as_deref(), out);
+        out.optional(header.value.as_deref());
     }
 }
 
 fn read_record(reader: &mut Reader<'_>) -> Result<Record, BinaryError> {
     let offset = reader.signed()?;
     let timestamp = Timestamp::from_millis(reader.signed()?);
-    let key = read_optional(reader)?.map(Into::into);
-    let value = read_optional(reader)?.map(Into::into);
+    let key = reader.optional()?.map(Into::into);
+    let value = reader.optional()?.map(Into::into);
     let mut headers = Vec::new();
     for _ in 0..reader.count()? {
         let name = reader.text()?.to_owned();
-        headers.push(Header { name, value: read_optional(reader)?.map(Into::into) });
+        headers.push(Header { name, value: reader.optional()?.map(Into::into) });
     }
     Ok(Record { offset, timestamp, key, value, headers })
 }

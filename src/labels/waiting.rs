@@ -96,7 +96,7 @@ pub(super) struct Place {
 enum Undo {
     Appended { place: Place, superseded: Option<Place> },
     Labelled(Place, Option<Labelled>),
-    Gone(u32, Block),
+    Gone(u32, Box<Block>),
     Passed(Timestamp),
 }
 
@@ -195,7 +195,7 @@ impl Waiting {
             self.by_time.remove(&number);
             self.unlink(slab);
             let block = std::mem::replace(&mut self.slab[slab as usize], Block::new(Timestamp::MIN));
-            self.log.push(Undo::Gone(slab, block));
+            self.log.push(Undo::Gone(slab, Box::new(block)));
         }
     }
 
@@ -204,7 +204,7 @@ impl Waiting {
         for undo in self.log.drain(..) {
             if let Undo::Gone(slab, block) = undo {
                 self.free.push(slab);
-                self.written.leaves(block.start().interval(self.span), block);
+                self.written.leaves(block.start().interval(self.span), *block);
             }
         }
     }
@@ -228,7 +228,7 @@ impl Waiting {
                 Undo::Labelled(place, before) => self.label(place, before),
                 Undo::Gone(slab, block) => {
                     self.by_time.insert(block.start().interval(self.span), slab);
-                    self.slab[slab as usize] = block;
+                    self.slab[slab as usize] = *block;
                     self.link(slab);
                 }
                 Undo::Passed(before) => self.passed = before,

@@ -15,6 +15,9 @@ const CHUNK: usize = 128 << 10;
 /// Bytes of a checkpoint that one transaction carries, about.
 const SLICE: usize = 1 << 20;
 
+/// Changes since a compact checkpoint, in sizes of it, that bring the next compact one.
+const CHANGES: u64 = 3;
+
 /// A record of the state topic; a tombstone without value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StateRecord {
@@ -144,15 +147,15 @@ impl Checkpoints {
         self.is_stale = false;
     }
 
-    /// Once the changes written since the last compact one are as much as it was, the next one is compact: what is
-    /// written is twice the changes at most, and what is read twice the state.
+    /// Once the changes written since the last compact one are [`CHANGES`] times as much as it was, the next one is
+    /// compact: what is written is the changes and a third, and what is read four times the state at most.
     fn is_to_be_compact(&self) -> bool {
         let unbound = self.live.iter().filter(|(_, live)| live.until.is_none());
         let (mut compact, mut changes) = (0, 0);
         for (key, live) in unbound {
             *(if key.checkpoint == self.base { &mut compact } else { &mut changes }) += live.bytes;
         }
-        self.base == 0 || changes > compact
+        self.base == 0 || changes > CHANGES * compact
     }
 
     /// Takes the next slice of the open checkpoint from the machine, right after a commit of it, once the last is out.

@@ -66,9 +66,16 @@ enum Phase<M> {
     Reading(StateLog),
     /// The checkpoint is read, and the control log it rests on may not be.
     Read(Box<state::State>),
-    Loading(Base<M>, btree_map::IntoIter<ChunkKey, Vec<u8>>),
-    Journal(Base<M>, Journal),
-    Replaying(Replay<M>, Found, Journal),
+    Loading(Box<Base<M>>, btree_map::IntoIter<ChunkKey, Vec<u8>>),
+    Journal(Box<Base<M>>, Box<Journal>),
+    Replaying(Box<Replaying<M>>),
+}
+
+/// A machine that takes in what the journal names.
+struct Replaying<M> {
+    replay: Replay<M>,
+    found: Found,
+    journal: Journal,
 }
 
 /// A machine as of the last checkpoint.
@@ -156,10 +163,10 @@ impl Place<'_> {
             Phase::Read(state) => self.open_checkpoint(context, state)?,
             Phase::Loading(base, chunks) => self.load(context, base, chunks)?,
             Phase::Journal(base, mut journal) => match journal.read(self.wait)? {
-                true => self.open_journal(context, base, journal)?,
+                true => self.open_journal(context, *base, *journal)?,
                 false => Step::On(Phase::Journal(base, journal)),
             },
-            Phase::Replaying(replay, found, journal) => self.replay(context, replay, found, journal)?,
+            Phase::Replaying(replaying) => self.replay(context, replaying)?,
         })
     }
 
@@ -183,13 +190,13 @@ impl Place<'_> {
             })?;
         }
         let state::State { found, chunks } = *state;
-        Ok(Step::On(Phase::Loading(Base { machine, found, ledger }, chunks.into_iter())))
+        Ok(Step::On(Phase::Loading(Box::new(Base { machine, found, ledger }), chunks.into_iter())))
     }
 
     fn load<M: Machine<Model = Model>, S: Stage<Machine = M>>(
         &self,
         context: &Context<'_, S>,
-        mut base: Base<M>,
+        mut base: Box<Base<M>>,
         mut chunks: btree_map::IntoIter<ChunkKey, Vec<u8>>,
     ) -> Result<Step<M>, RestoreError> {
         while let Some((key, value)) = chunks.next() {
@@ -201,7 +208,7 @@ impl Place<'_> {
         }
         base.machine.commit();
         let journal = Journal::open(context, self.shard, base.found.marker.as_ref())?;
-        Ok(Step::On(Phase::Journal(base, journal)))
+        Ok(Step::On(Phase::Journal(base, Box::new(journal))))
     }
 
     fn open_journal<M: Machine<Model = Model>, S: Stage<Machine = M>>(
@@ -213,16 +220,16 @@ impl Place<'_> {
         let Base { machine, found, ledger } = base;
         self.check_journal(context, found.marker.as_ref(), &journal.records)?;
         let replay = Replay::open(context, self.shard, (machine, ledger), &journal)?;
-        Ok(Step::On(Phase::Replaying(replay, found, journal)))
+        let replaying = Replaying { replay, found, journal };
+        Ok(Step::On(Phase::Replaying(Box::new(replaying))))
     }
 
     fn replay<M: Machine<Model = Model>, S: Stage<Machine = M>>(
         &self,
         context: &Context<'_, S>,
-        mut replay: Replay<M>,
-        found: Found,
-        mut journal: Journal,
+        mut replaying: Box<Replaying<M>>,
     ) -> Result<Step<M>, RestoreError> {
+        let Replaying { replay, journal, .. } = &mut *replaying;
         while let Some(record) = journal.records.pop_front() {
             if replay.gather(&record)? {
                 replay.replay(context, record)?;
@@ -230,9 +237,10 @@ impl Place<'_> {
                 journal.records.push_front(record);
             }
             if context.clock.instant() >= self.until {
-                return Ok(Step::On(Phase::Replaying(replay, found, journal)));
+                return Ok(Step::On(Phase::Replaying(replaying)));
             }
         }
+        let Replaying { replay, found, .. } = *replaying;
         let start = match (&replay.last, &found.marker) {
             (Some(last), _) => Start {
                 inputs: self.inputs(context, &last.positions),
