@@ -1,9 +1,9 @@
 //! What state costs with a million keys and labels a day late: processor time, bytes, and how long a restore takes.
 //!
-//! The real binary scores on a real Kafka, as a process of its own. A fill puts every key and a day of predictions that
-//! wait for their labels into the state; then comes what is measured, with a label for every event of the day before.
-//! Keys are drawn evenly, where every event is another key's, or hot, where few keys have most events (Zipf, exponent
-//! 1.1). Each kind runs with checkpoints and without; at its end the process is killed (-9) and started again.
+//! The real binary scores on a real Kafka, as a process of its own. On the first day every key has an event; on the
+//! second, events are drawn like those of the third; the third is measured. From the second day on there is a label for
+//! every event of the day before. Keys are drawn evenly, or hot: of a hundred events 99 go to a hundredth of the keys.
+//! Each kind runs with checkpoints and without; at its end the process is killed (-9) and started again.
 //!
 //! At full speed more events fall between two checkpoints than live; the printed rate says which live rate, at the default
 //! interval of 30 s, has as many.
@@ -51,8 +51,8 @@ fn main() -> Result<()> {
     };
     println!("machine: {}; broker on {brokers}", machine::describe());
     println!(
-        "{} keys, as many events to fill the state and a day; then {} events, each with the label of one a day before\n",
-        size.keys, size.events
+        "{} keys with {} events a day for two days; then {} events, each with the label of one a day before\n",
+        size.keys, size.keys, size.events
     );
     for keys in [Keys::Uniform, Keys::Hot] {
         let with = run(&brokers, keys, &size, size.checkpoint_ms)?;
@@ -133,15 +133,15 @@ fn run(brokers: &str, keys: Keys, size: &Size, checkpoint_ms: usize) -> Result<R
         log: directory.path().join("log"),
     };
     bench.create()?;
-    let mut feed = Feed { keys, size, random: SplitMix64::new(7), zipf: Zipf::new(size.keys), next: 0 };
-    bench.publish(&mut feed, size.keys)?;
+    let mut feed = Feed { keys, size, random: SplitMix64::new(7), users: Vec::new() };
+    bench.publish(&mut feed, 2 * size.keys)?;
     let process = Process::start(&bench)?;
-    bench.until(&process, size.keys as i64)?;
+    bench.until(&process, 2 * size.keys as i64)?;
     let before = bench.ends()?;
     let cpu = process.cpu_seconds();
     let begun = Instant::now();
     bench.publish(&mut feed, size.events)?;
-    bench.until(&process, (size.keys + size.events) as i64)?;
+    bench.until(&process, (2 * size.keys + size.events) as i64)?;
     let seconds = begun.elapsed().as_secs_f64();
     let mut run = Run {
         seconds,
@@ -181,7 +181,7 @@ required = true
 event_id = "event_id"
 time = "known_at"
 kind = "kind"
-wait = "2d"
+wait = "30h"
 [labels.kinds.outcome.fields.fraud]
 type = "number"
 required = true
@@ -195,12 +195,12 @@ fields = ["amount"]
 [[features.windows]]
 of = "events"
 by = ["user"]
-spans = ["1h", "24h"]
+spans = ["1h", "6h", "72h"]
 aggregates = ["count", "sum:amount", "mean:amount", "max:amount", "since_last"]
 [[features.windows]]
 of = "outcome"
 by = ["user"]
-spans = ["24h"]
+spans = ["72h"]
 aggregates = ["count", "sum:fraud"]
 [score]
 workers = 2
@@ -215,31 +215,13 @@ format = "json"
     )
 }
 
-/// Zipf's law with exponent 1.1, by inversion of its continuous likeness.
-struct Zipf {
-    top: f64,
-}
-
-impl Zipf {
-    const TAIL: f64 = -0.1;
-
-    fn new(n: usize) -> Self {
-        Zipf { top: libm::pow(n as f64, Self::TAIL) }
-    }
-
-    fn draw(&self, random: &mut SplitMix64) -> u64 {
-        let u = random.unit();
-        libm::pow(1.0 - u * (1.0 - self.top), 1.0 / Self::TAIL) as u64 - 1
-    }
-}
-
 /// Events evenly over a day, each followed a day later by its label.
 struct Feed<'a> {
     keys: Keys,
     size: &'a Size,
     random: SplitMix64,
-    zipf: Zipf,
-    next: usize,
+    /// Keys of all events so far.
+    users: Vec<u32>,
 }
 
 impl Feed<'_> {
@@ -247,15 +229,16 @@ impl Feed<'_> {
         START_MS + (number as i128 * i128::from(DAY_MS) / self.size.keys as i128) as i64
     }
 
-    /// The fill has every key once; the key of an event is a function of its number.
-    fn key(&mut self, number: usize) -> u64 {
-        if number < self.size.keys {
-            return number as u64;
-        }
-        match self.keys {
-            Keys::Uniform => self.random.below(self.size.keys as u64),
-            Keys::Hot => self.zipf.draw(&mut self.random).min(self.size.keys as u64 - 1),
-        }
+    /// The key of the next event.
+    fn draw(&mut self) -> u32 {
+        let keys = self.size.keys as u64;
+        let user = match self.keys {
+            _ if self.users.len() < self.size.keys => self.users.len() as u64,
+            Keys::Hot if self.random.below(100) > 0 => self.random.below((keys / 100).max(1)),
+            Keys::Uniform | Keys::Hot => self.random.below(keys),
+        };
+        self.users.push(user as u32);
+        user as u32
     }
 }
 
@@ -286,14 +269,14 @@ impl Bench {
         let topics = &self.config.topics;
         let labels = topics.labels.as_deref().context("there are labels")?;
         let mut publisher = self.transport.publisher()?;
-        for number in feed.next..feed.next + n {
+        for number in feed.users.len()..feed.users.len() + n {
             let at = feed.at(number);
-            let user = feed.key(number);
+            let user = feed.draw();
             let amount = feed.random.below(100_000) as f64 / 100.0;
-            let mut send = |topic: &str, user: u64, value: String| {
+            let mut send = |topic: &str, user: u32, value: String| {
                 publisher.send(&Outgoing {
                     topic,
-                    partition: Some((user % self.config.topics.partitions as u64) as i32),
+                    partition: Some((user % self.config.topics.partitions as u32) as i32),
                     key: Some(format!("user-{user}").as_bytes()),
                     value: Some(value.as_bytes()),
                     headers: &[],
@@ -302,15 +285,13 @@ impl Bench {
             };
             let event = format!(r#"{{"id":"{user}-{number}","user":"user-{user}","at":{at},"amount":{amount}}}"#);
             send(&topics.events, user, event)?;
-            // The label of the fill's event of the day before.
-            if let Some(old) = number.checked_sub(feed.size.keys).filter(|old| *old < feed.size.keys) {
-                let (user, fraud) = (old as u64, u8::from(old % 50 == 0));
-                let label =
-                    format!(r#"{{"event_id":"{user}-{old}","kind":"outcome","known_at":{at},"fraud":{fraud}}}"#);
-                send(labels, user, label)?;
-            }
+            // The label of the event of the day before.
+            let Some(old) = number.checked_sub(feed.size.keys) else { continue };
+            let Some(user) = feed.users.get(old).copied() else { continue };
+            let fraud = u8::from(old % 50 == 0);
+            let label = format!(r#"{{"event_id":"{user}-{old}","kind":"outcome","known_at":{at},"fraud":{fraud}}}"#);
+            send(labels, user, label)?;
         }
-        feed.next += n;
         Ok(publisher.flush()?)
     }
 

@@ -1,4 +1,5 @@
 //! The roles over the memory transport, step by step: faults at any commit leave the same topics as an undisturbed run.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up is to fail loudly")]
 
 mod support;
 

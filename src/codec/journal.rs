@@ -5,8 +5,8 @@
 
 use crate::data::{BinaryError, InputIndex, ModelRecord, Reader, Timestamp, Writer};
 
-/// The format this binary writes and reads.
-pub const JOURNAL_VERSION: u64 = 1;
+/// The format this binary writes; it reads the ones before as well.
+pub const JOURNAL_VERSION: u64 = 2;
 
 /// One part of a transaction's input sequence.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,14 +84,20 @@ impl JournalRecord {
         out.slice(self.config.as_bytes());
         out.slice(self.transactional_id.as_bytes());
         out.unsigned(self.steps.len() as u64);
+        let mut expected = Expected::default();
         for step in &self.steps {
             match step {
                 JournalStep::Run { input, first, last, records } => {
-                    out.unsigned(RUN);
-                    out.unsigned(u64::from(input.0));
-                    out.signed(*first);
-                    out.signed(last - first);
-                    out.unsigned(*records);
+                    out.unsigned(u64::from(input.0) << 2 | RUN);
+                    out.signed(first - expected.first(*input));
+                    let span = last - first + 1;
+                    // Where no offset is missing, the length says all.
+                    let gaps = span - *records as i64;
+                    out.unsigned(*records << 1 | u64::from(gaps != 0));
+                    if gaps != 0 {
+                        out.signed(gaps);
+                    }
+                    expected.took(*input, *last);
                 }
                 JournalStep::Idle => out.unsigned(IDLE),
                 JournalStep::Command { offset, record, loaded } => {
@@ -115,14 +121,15 @@ impl JournalRecord {
     /// Reads a record's bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, JournalError> {
         let mut reader = Reader::new(bytes);
-        reader.version("the journal record", JOURNAL_VERSION)?;
+        let version = reader.version_up_to("the journal record", JOURNAL_VERSION)?;
         let sequence = reader.unsigned()?;
         let now = Timestamp::from_millis(reader.signed()?);
         let config = reader.text()?.to_owned();
         let transactional_id = reader.text()?.to_owned();
         let mut steps = Vec::new();
+        let mut expected = Expected::default();
         for _ in 0..reader.count()? {
-            steps.push(read_step(&mut reader)?);
+            steps.push(if version == 1 { read_step_v1(&mut reader)? } else { read_step(&mut reader, &mut expected)? });
         }
         let mut positions = Vec::new();
         for _ in 0..reader.count()? {
@@ -135,25 +142,63 @@ impl JournalRecord {
     }
 }
 
-fn read_step(reader: &mut Reader<'_>) -> Result<JournalStep, JournalError> {
-    match reader.unsigned()? {
+/// The offset at which the next run of an input begins if none is missing.
+#[derive(Default)]
+struct Expected(std::collections::BTreeMap<u8, i64>);
+
+impl Expected {
+    fn first(&self, input: InputIndex) -> i64 {
+        self.0.get(&input.0).copied().unwrap_or(0)
+    }
+
+    fn took(&mut self, input: InputIndex, last: i64) {
+        self.0.insert(input.0, last.saturating_add(1));
+    }
+}
+
+/// Two bits of the tag name the step, the rest the input of a run.
+fn read_step(reader: &mut Reader<'_>, expected: &mut Expected) -> Result<JournalStep, JournalError> {
+    let tag = reader.unsigned()?;
+    match tag & 3 {
         RUN => {
-            let input = reader.small()?;
-            let input = u8::try_from(input).map_err(|_| BinaryError::Invalid { what: "input number", at: 0 })?;
-            let first = reader.signed()?;
-            let last = first.saturating_add(reader.signed()?);
-            Ok(JournalStep::Run { input: InputIndex(input), first, last, records: reader.unsigned()? })
+            let input = input_index(tag >> 2)?;
+            let first = expected.first(input).saturating_add(reader.signed()?);
+            let length = reader.unsigned()?;
+            let records = length >> 1;
+            let gaps = if length & 1 == 1 { reader.signed()? } else { 0 };
+            let last = first.saturating_add(gaps).saturating_add(records as i64).saturating_sub(1);
+            expected.took(input, last);
+            Ok(JournalStep::Run { input, first, last, records })
         }
-        IDLE => Ok(JournalStep::Idle),
-        COMMAND => {
-            let offset = reader.signed()?;
-            let loaded = reader.flag()?;
-            let record =
-                serde_json::from_slice(reader.slice()?).map_err(|error| JournalError::Command(error.to_string()))?;
-            Ok(JournalStep::Command { offset, record: Box::new(record), loaded })
-        }
+        IDLE if tag == IDLE => Ok(JournalStep::Idle),
+        COMMAND if tag == COMMAND => read_command(reader),
         _ => Err(BinaryError::Invalid { what: "journal step", at: 0 }.into()),
     }
+}
+
+fn read_step_v1(reader: &mut Reader<'_>) -> Result<JournalStep, JournalError> {
+    match reader.unsigned()? {
+        RUN => {
+            let input = input_index(reader.unsigned()?)?;
+            let first = reader.signed()?;
+            let last = first.saturating_add(reader.signed()?);
+            Ok(JournalStep::Run { input, first, last, records: reader.unsigned()? })
+        }
+        IDLE => Ok(JournalStep::Idle),
+        COMMAND => read_command(reader),
+        _ => Err(BinaryError::Invalid { what: "journal step", at: 0 }.into()),
+    }
+}
+
+fn input_index(number: u64) -> Result<InputIndex, BinaryError> {
+    u8::try_from(number).map(InputIndex).map_err(|_| BinaryError::Invalid { what: "input number", at: 0 })
+}
+
+fn read_command(reader: &mut Reader<'_>) -> Result<JournalStep, JournalError> {
+    let offset = reader.signed()?;
+    let loaded = reader.flag()?;
+    let record = serde_json::from_slice(reader.slice()?).map_err(|error| JournalError::Command(error.to_string()))?;
+    Ok(JournalStep::Command { offset, record: Box::new(record), loaded })
 }
 
 #[cfg(test)]
@@ -207,9 +252,27 @@ mod tests {
     }
 
     #[test]
+    fn the_second_version_is_written_as_it_was_published() {
+        let fixture = include_bytes!("../../tests/fixtures/journal-v2.bin");
+        assert_eq!(example().encode().as_deref(), Ok(fixture.as_slice()));
+    }
+
+    #[test]
+    fn runs_of_two_inputs_that_take_turns_cost_three_bytes_each() {
+        let mut record = example();
+        let run = |input: u8, first: i64| JournalStep::Run { input: InputIndex(input), first, last: first, records: 1 };
+        record.steps = (0..200).map(|at| run((at % 2) as u8, 1_000_000 + at / 2)).collect();
+        let alone = JournalRecord { steps: Vec::new(), ..record.clone() }.encode().map(|bytes| bytes.len());
+        let bytes = record.encode();
+        assert_eq!(bytes.as_deref().map(JournalRecord::decode), Ok(Ok(record)));
+        assert!(bytes.map(|bytes| bytes.len()).unwrap_or_default() < alone.unwrap_or_default() + 3 * 200 + 10);
+    }
+
+    #[test]
     fn another_version_is_refused_by_name() {
         let error = JournalRecord::decode(&[9]).map_err(|error| error.to_string());
-        let message = "not a journal record: the journal record has format version 9; this binary reads version 1";
+        let message =
+            "not a journal record: the journal record has format version 9; this binary reads versions up to 2";
         assert_eq!(error, Err(message.to_owned()));
     }
 

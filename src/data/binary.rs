@@ -36,6 +36,16 @@ pub enum BinaryError {
         /// The version known.
         supported: u64,
     },
+    /// The format is later than any this binary reads.
+    #[error("{what} has format version {found}; this binary reads versions up to {latest}")]
+    TooNew {
+        /// What was being read.
+        what: &'static str,
+        /// The version found.
+        found: u64,
+        /// The last version known.
+        latest: u64,
+    },
 }
 
 /// Appends values to a buffer.
@@ -150,6 +160,12 @@ impl<'a> Reader<'a> {
     pub fn version(&mut self, what: &'static str, supported: u64) -> Result<(), BinaryError> {
         let found = self.unsigned()?;
         if found == supported { Ok(()) } else { Err(BinaryError::Version { what, found, supported }) }
+    }
+
+    /// Reads a format version and refuses any later than `latest`.
+    pub fn version_up_to(&mut self, what: &'static str, latest: u64) -> Result<u64, BinaryError> {
+        let found = self.unsigned()?;
+        if (1..=latest).contains(&found) { Ok(found) } else { Err(BinaryError::TooNew { what, found, latest }) }
     }
 
     fn take(&mut self, n: usize) -> Result<&'a [u8], BinaryError> {

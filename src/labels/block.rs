@@ -171,57 +171,95 @@ impl Block {
         *flags = *flags & !SUPERSEDED | if is_superseded { SUPERSEDED } else { 0 };
     }
 
-    /// Appends a row without what can change.
-    pub(super) fn encode_row(&self, row: u32, out: &mut Writer) {
-        let waited = self.get(row);
-        out.slice(self.id(row));
-        out.unsigned(u64::from(self.times[row as usize]));
-        out.unsigned(u64::from(waited.model_version));
-        out.flag(waited.arm == Arm::Canary);
-        out.float(waited.score);
-        out.flag(waited.positive);
-        out.unsigned(waited.handles.len() as u64);
-        waited.handles.iter().for_each(|handle| out.unsigned(u64::from(*handle)));
+    /// Appends rows without what can change, until `to` or until about `size` bytes are written; the row after the last.
+    pub(super) fn encode_rows(&self, from: u32, to: u32, size: usize, out: &mut Writer) -> u32 {
+        out.unsigned(self.stride() as u64);
+        let mut time = 0;
+        for row in from..to {
+            if out.len() >= size && row > from {
+                return row;
+            }
+            let waited = self.get(row);
+            out.slice(self.id(row));
+            out.signed(i64::from(self.times[row as usize]) - time);
+            time = i64::from(self.times[row as usize]);
+            let made = u64::from(waited.model_version) << 2;
+            out.unsigned(made | u64::from(waited.arm == Arm::Canary) << 1 | u64::from(waited.positive));
+            out.float(waited.score);
+            waited.handles.iter().for_each(|handle| out.unsigned(u64::from(*handle)));
+        }
+        to
     }
 
-    /// Reads a row that [`Block::encode_row`] wrote; its id and the rest.
-    pub(super) fn decode_row<'a>(&self, reader: &mut Reader<'a>) -> Result<(&'a [u8], WaitingPrediction), BinaryError> {
-        let id = reader.slice()?;
-        let event_time = Timestamp::from_millis(self.start.millis().saturating_add(i64::from(reader.small()?)));
-        let model_version = reader.small()?;
-        let arm = if reader.flag()? { Arm::Canary } else { Arm::Champion };
-        let (score, positive) = (reader.float()?, reader.flag()?);
-        let handles: Box<[u32]> = (0..reader.count()?).map(|_| reader.small()).collect::<Result<_, _>>()?;
-        if self.len() > 0 && handles.len() != self.stride() {
-            return Err(BinaryError::Invalid { what: "number of handles", at: 0 });
+    /// Reads the rows that [`Block::encode_rows`] wrote and gives each with its id to `take`.
+    pub(super) fn decode_rows(
+        start: Timestamp,
+        reader: &mut Reader<'_>,
+        mut take: impl FnMut(&[u8], WaitingPrediction) -> Result<(), BinaryError>,
+    ) -> Result<(), BinaryError> {
+        let stride = reader.small()?;
+        let mut time = 0i64;
+        while !reader.is_at_end() {
+            let id = reader.slice()?;
+            time = time.saturating_add(reader.signed()?);
+            let event_time = Timestamp::from_millis(start.millis().saturating_add(time));
+            let made = reader.unsigned()?;
+            let model_version =
+                u32::try_from(made >> 2).map_err(|_| BinaryError::Invalid { what: "model version", at: 0 })?;
+            let arm = if made & 2 == 2 { Arm::Canary } else { Arm::Champion };
+            let score = reader.float()?;
+            let handles: Box<[u32]> = (0..stride).map(|_| reader.small()).collect::<Result<_, _>>()?;
+            let positive = made & 1 == 1;
+            take(id, WaitingPrediction { event_time, model_version, arm, score, positive, handles })?;
         }
-        Ok((id, WaitingPrediction { event_time, model_version, arm, score, positive, handles }))
+        Ok(())
     }
 
     /// Appends what can change of a row.
     pub(super) fn encode_mark(&self, row: u32, out: &mut Writer) {
-        out.flag(self.is_superseded(row));
         let label = self.label(row);
-        out.flag(label.is_some());
+        let revision = label.map_or(0, |label| u64::from(label.revision)) << 3;
+        let positive = u64::from(label.is_some_and(|label| label.positive)) << 2;
+        out.unsigned(revision | positive | u64::from(label.is_some()) << 1 | u64::from(self.is_superseded(row)));
         if let Some(label) = label {
-            out.flag(label.positive);
-            out.unsigned(u64::from(label.revision));
             out.signed(label.known_at.since(self.event_time(row)));
         }
     }
+}
 
-    /// Takes in what [`Block::encode_mark`] wrote.
-    pub(super) fn decode_mark(&mut self, row: u32, reader: &mut Reader<'_>) -> Result<(), BinaryError> {
-        self.set_superseded(row, reader.flag()?);
-        let label = match reader.flag()? {
-            true => {
-                let (positive, revision) = (reader.flag()?, reader.small()?);
-                let known_at = self.event_time(row).millis().saturating_add(reader.signed()?);
-                Some(Labelled { positive, revision, known_at: Timestamp::from_millis(known_at) })
-            }
-            false => None,
-        };
-        self.set_label(row, label);
-        Ok(())
+/// What can change of a row, as [`Block::encode_mark`] wrote it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub(super) is_superseded: bool,
+    label: Option<MarkedLabel>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct MarkedLabel {
+    positive: bool,
+    revision: u32,
+    /// Milliseconds from the event to the moment it became known.
+    age: i64,
+}
+
+impl Mark {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, BinaryError> {
+        let packed = reader.unsigned()?;
+        let revision = u32::try_from(packed >> 3).map_err(|_| BinaryError::Invalid { what: "revision", at: 0 })?;
+        let positive = packed & 4 == 4;
+        let label =
+            if packed & 2 == 2 { Some(MarkedLabel { positive, revision, age: reader.signed()? }) } else { None };
+        Ok(Mark { is_superseded: packed & 1 == 1, label })
+    }
+
+    pub(super) fn apply(self, block: &mut Block, row: u32) {
+        let since = block.event_time(row).millis();
+        let label = self.label.map(|MarkedLabel { positive, revision, age }| Labelled {
+            positive,
+            revision,
+            known_at: Timestamp::from_millis(since.saturating_add(age)),
+        });
+        block.set_superseded(row, self.is_superseded);
+        block.set_label(row, label);
     }
 }

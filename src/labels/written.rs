@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::block::Block;
+use super::block::{Block, Mark};
 use super::waiting::{Place, Waiting};
 use crate::data::{BinaryError, Extent, Reader, StateChunk, Timestamp, Writer};
 
@@ -65,16 +65,15 @@ impl Waiting {
             }
             let end = self.block_end(number);
             let block = self.block(slab);
-            if extent == Extent::All {
-                (0..block.len()).for_each(|row| marks.add(number, row, block, end));
-            } else {
-                for (_, row) in marked.range((number, 0)..=(number, u32::MAX)) {
-                    // A row that was taken back may have been marked.
-                    if *row < block.len() {
-                        marks.add(number, *row, block, end);
-                    }
+            let rows: Vec<u32> = match extent {
+                Extent::All => (0..block.len()).collect(),
+                // A row that was taken back may have been marked.
+                Extent::Changes | Extent::Compact => {
+                    let marked = marked.range((number, 0)..=(number, u32::MAX)).map(|(_, row)| *row);
+                    marked.filter(|row| *row < block.len()).collect()
                 }
-            }
+            };
+            marks.add(number, &rows, block, end);
         }
         self.written.marks = marks.finish();
     }
@@ -93,11 +92,7 @@ impl Waiting {
         out.unsigned(ROWS);
         out.signed(number);
         out.unsigned(u64::from(from));
-        let mut row = from;
-        while row < to && out.len() < size {
-            block.encode_row(row, &mut out);
-            row += 1;
-        }
+        let row = block.encode_rows(from, to, size, &mut out);
         match self.written.rows.front_mut() {
             Some(rows) if row < to => rows.from = row,
             _ => {
@@ -138,13 +133,14 @@ impl Waiting {
         if self.block(slab).len() != first {
             return Err(BinaryError::Invalid { what: "first row of a chunk", at: 0 });
         }
-        while !reader.is_at_end() {
-            let (id, prediction) = self.block(slab).decode_row(reader)?;
-            if prediction.event_time.interval(self.span) != number {
+        let (start, span) = (self.block(slab).start(), self.span);
+        Block::decode_rows(start, reader, |id, prediction| {
+            if prediction.event_time.interval(span) != number {
                 return Err(BinaryError::Invalid { what: "event time in its block", at: 0 });
             }
             self.append(id, &prediction);
-        }
+            Ok(())
+        })?;
         let block = self.block_mut(slab);
         block.fixed = block.len();
         Ok(())
@@ -152,36 +148,32 @@ impl Waiting {
 
     fn read_marks(&mut self, reader: &mut Reader<'_>) -> Result<(), BinaryError> {
         while !reader.is_at_end() {
-            let (number, row) = (reader.signed()?, reader.small()?);
-            let slab = self.by_time.get(&number).copied().filter(|slab| row < self.block(*slab).len());
-            match slab {
-                Some(slab) => {
-                    let was_superseded = self.block(slab).is_superseded(row);
-                    self.block_mut(slab).decode_mark(row, reader)?;
-                    if !was_superseded && self.block(slab).is_superseded(row) {
-                        self.forget(Place { block: slab, row });
+            let number = reader.signed()?;
+            let mut row = 0u32;
+            for _ in 0..reader.count()? {
+                row = row.saturating_add(reader.small()?);
+                let mark = Mark::read(reader)?;
+                let slab = self.by_time.get(&number).copied().filter(|slab| row < self.block(*slab).len());
+                match slab {
+                    Some(slab) => {
+                        if mark.is_superseded && !self.block(slab).is_superseded(row) {
+                            self.forget(Place { block: slab, row });
+                        }
+                        mark.apply(self.block_mut(slab), row);
                     }
+                    None if self.block_end(number) <= self.passed => {}
+                    None => return Err(BinaryError::Invalid { what: "row of a label", at: 0 }),
                 }
-                None if self.block_end(number) <= self.passed => skip_mark(reader)?,
-                None => return Err(BinaryError::Invalid { what: "row of a label", at: 0 }),
             }
         }
         Ok(())
     }
 }
 
-fn skip_mark(reader: &mut Reader<'_>) -> Result<(), BinaryError> {
-    reader.flag()?;
-    if reader.flag()? {
-        reader.flag()?;
-        reader.small()?;
-        reader.signed()?;
-    }
-    Ok(())
-}
-
 /// Bytes of a chunk of marks.
 const MARKS_SIZE: usize = 128 << 10;
+/// Rows that are named together, few enough for a chunk to stay near its size.
+const MARKS_ROWS: usize = 4_096;
 
 #[derive(Default)]
 struct MarkChunks {
@@ -191,17 +183,25 @@ struct MarkChunks {
 }
 
 impl MarkChunks {
-    fn add(&mut self, number: i64, row: u32, block: &Block, end: Timestamp) {
-        if self.open.is_empty() {
-            self.open.unsigned(STATE_VERSION);
-            self.open.unsigned(MARKS);
-        }
-        self.open.signed(number);
-        self.open.unsigned(u64::from(row));
-        block.encode_mark(row, &mut self.open);
-        self.until = self.until.max(Some(end));
-        if self.open.len() >= MARKS_SIZE {
-            self.cut();
+    /// The block's number, how many rows, and each by its distance from the one before.
+    fn add(&mut self, number: i64, rows: &[u32], block: &Block, end: Timestamp) {
+        for rows in rows.chunks(MARKS_ROWS) {
+            if self.open.is_empty() {
+                self.open.unsigned(STATE_VERSION);
+                self.open.unsigned(MARKS);
+            }
+            self.open.signed(number);
+            self.open.unsigned(rows.len() as u64);
+            let mut before = 0;
+            for row in rows {
+                self.open.unsigned(u64::from(row - before));
+                before = *row;
+                block.encode_mark(*row, &mut self.open);
+            }
+            self.until = self.until.max(Some(end));
+            if self.open.len() >= MARKS_SIZE {
+                self.cut();
+            }
         }
     }
 
