@@ -1,5 +1,4 @@
 //! The score stage as a machine: its outputs are a function of the sequence alone.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up is to fail loudly")]
 
 mod support;
 
