@@ -27,7 +27,7 @@ use super::watch;
 use crate::codec::JournalError;
 use crate::config::params::Topics;
 use crate::telemetry::release_shard;
-use crate::transport::{Member, MemberSpec, News, Transport, TransportError};
+use crate::transport::{Member, MemberSpec, News, Transport, TransportError, failpoint};
 
 pub(super) use post::run;
 use transaction::Open;
@@ -180,6 +180,7 @@ impl<S: Stage> Worker<S> {
             News::Assigned(partitions) => {
                 tracing::info!(worker = self.id, ?partitions, "assigned");
                 watch::rebalanced("assigned");
+                failpoint::at("at_assign");
                 for partition in partitions {
                     self.shards.insert(partition, State::Given);
                 }
@@ -188,6 +189,7 @@ impl<S: Stage> Worker<S> {
             News::Revoked(partitions) => {
                 tracing::info!(worker = self.id, ?partitions, "revoked");
                 watch::rebalanced("revoked");
+                failpoint::at("at_revoke");
                 // Any other failure ends the worker: what is open must not outlive the shards it was made for.
                 self.commit_or_take_back()?;
                 self.give_up(&partitions)?;

@@ -10,7 +10,7 @@ use crate::data::Machine;
 use crate::runtime::restore::{Progress, Restore, Restored, last_writer};
 use crate::runtime::stage::Stage;
 use crate::runtime::watch;
-use crate::transport::{Position, TransportError};
+use crate::transport::{Position, TransportError, failpoint};
 
 /// How long a restore may keep the worker from polling.
 const RESTORE_SLICE: Duration = Duration::from_millis(50);
@@ -55,6 +55,7 @@ impl<S: Stage> Worker<S> {
                 Err(error) => return Err(error.into()),
             },
         };
+        failpoint::at("at_restore");
         match restore.advance(&shop.context(&self.control), RESTORE_SLICE)? {
             Progress::Restoring(restore) => Ok(State::Restoring(restore, since)),
             Progress::Restored(restored) => {
