@@ -10,9 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use driftless::config::Config;
-use driftless::data::{
-    ArtifactRef, Columns, Evidence, Gain, HoldoutScore, ModelCommand, ModelRecord, Span, Timestamp,
-};
+use driftless::data::{ArtifactRef, Columns, Evidence, Gain, HoldoutScore, ModelCommand, ModelRecord, Span, Timestamp};
 use driftless::drift::{Profile, ProfileInputs, Sample};
 use driftless::model::{Estimator, Layout, Lineage, Linear, LinearParts, Model, ModelParts};
 use driftless::registry::Store;
@@ -160,7 +158,9 @@ pub(crate) fn model(rate: u64) -> Result<Model> {
     while rows.len() < 4_000 {
         for Fed { stream, key, value, timestamp, .. } in source.next() {
             n += 1;
-            if stream == Stream::Events && let Some(event) = oracle::event(value.as_deref(), timestamp) {
+            if stream == Stream::Events
+                && let Some(event) = oracle::event(value.as_deref(), timestamp)
+            {
                 let row = oracle.features(&key, &event);
                 // The first hours fill the windows.
                 if n > 500 {
@@ -170,10 +170,8 @@ pub(crate) fn model(rate: u64) -> Result<Model> {
             }
         }
     }
-    let names: Vec<String> = Config::parse(&format!("app = \"a\"\n{CONFIG}"))
-        .map_err(|error| anyhow::anyhow!("{error}"))?
-        .features
-        .names;
+    let names: Vec<String> =
+        Config::parse(&format!("app = \"a\"\n{CONFIG}")).map_err(|error| anyhow::anyhow!("{error}"))?.features.names;
     let width = names.len();
     let columns: Vec<Vec<f64>> =
         (0..width).map(|at| rows.iter().map(|row| row[at].unwrap_or(f64::NAN)).collect()).collect();

@@ -210,8 +210,10 @@ pub(crate) fn producer(brokers: &str) -> Result<BaseProducer> {
 }
 
 pub(crate) fn send(producer: &BaseProducer, inputs: &Inputs, fed: &Fed) -> Result<()> {
-    let mut record: BaseRecord<'_, str, [u8]> =
-        BaseRecord::to(inputs.topic(fed.stream)).partition(fed.partition).key(fed.key.as_str()).timestamp(fed.timestamp);
+    let mut record: BaseRecord<'_, str, [u8]> = BaseRecord::to(inputs.topic(fed.stream))
+        .partition(fed.partition)
+        .key(fed.key.as_str())
+        .timestamp(fed.timestamp);
     record.payload = fed.value.as_deref();
     loop {
         match producer.send(record) {

@@ -154,7 +154,11 @@ impl World<'_> {
                 Ended::Killed => self.report.kills += 1,
                 Ended::Watchdog => *self.report.log_lines.entry("watchdog".to_owned()).or_default() += 1,
                 Ended::Stopped | Ended::Failed => {
-                    self.report.breach(format!("{} ended by itself: {ended:?}\n{}", instance.name, instance.last_lines()));
+                    self.report.breach(format!(
+                        "{} ended by itself: {ended:?}\n{}",
+                        instance.name,
+                        instance.last_lines()
+                    ));
                 }
             }
             if revive {

@@ -57,7 +57,8 @@ impl Visible {
         for partition in self.seen.iter() {
             let seen = partition.lock().unwrap_or_else(PoisonError::into_inner);
             // From the end: what is looked for came lately.
-            let first = seen.iter().rev().take_while(|seen| seen.at > since).filter(|seen| seen.sent >= since).last()?;
+            let first =
+                seen.iter().rev().take_while(|seen| seen.at > since).filter(|seen| seen.sent >= since).last()?;
             longest = longest.max(first.at - since);
         }
         Some(longest)

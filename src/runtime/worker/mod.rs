@@ -96,6 +96,8 @@ pub(super) struct Worker<S: Stage> {
     control_at: Instant,
     shards: BTreeMap<i32, State<S::Machine>>,
     open: Option<Open>,
+    /// Since when shards wait for the end of a former owner's transaction.
+    left_open: BTreeMap<i32, Instant>,
     decisions: Decisions,
     lag_at: Instant,
     news: Vec<News>,
@@ -129,6 +131,7 @@ impl<S: Stage> Worker<S> {
             control_at: now,
             shards: BTreeMap::new(),
             open: None,
+            left_open: BTreeMap::new(),
             decisions: Decisions::default(),
             lag_at: now,
             news: Vec::new(),
@@ -209,6 +212,7 @@ impl<S: Stage> Worker<S> {
     fn give_up(&mut self, partitions: &[i32]) -> Result<(), WorkerError> {
         for partition in partitions {
             self.shards.remove(partition);
+            self.left_open.remove(partition);
             if self.shop.stage.is_paced() {
                 release_shard(*partition);
             }

@@ -23,7 +23,7 @@ use crate::transport::failpoint::{self, Mutation};
 use crate::transport::{CommittedOffset, Member, MemberSpec, News, Outgoing, Position, TransportError};
 
 /// How long committed offsets may stay unstable before the caller hears of it.
-const COMMITTED_LIMIT: Duration = Duration::from_secs(3);
+const COMMITTED_LIMIT: Duration = Duration::from_millis(500);
 const COMMITTED_STEP: Duration = Duration::from_millis(500);
 const UNSTABLE_WAIT: Duration = Duration::from_millis(20);
 
