@@ -64,7 +64,7 @@ impl Instance {
         let log = File::options().append(true).create(true).open(&self.log)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_driftless"));
         command.args(["run", "--role", self.role, "--instance", self.name, "--config"]).arg(&self.file);
-        command.env_remove("DRIFTLESS_LOG").env("DRIFTLESS_FAILPOINTS", failpoints);
+        command.env("DRIFTLESS_FAILPOINTS", failpoints);
         command.env("DRIFTLESS_MUTATION", self.mutation.as_deref().unwrap_or_default());
         self.child = Some(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?);
         Ok(())
