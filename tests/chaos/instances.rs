@@ -1,6 +1,6 @@
 //! The application's processes: started with fail points, killed, frozen, asked to stop; and what their logs say of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -112,6 +112,25 @@ impl Instance {
         let Some(status) = child.try_wait()? else { return Ok(None) };
         self.child = None;
         Ok(Some(ended(status)))
+    }
+
+    /// The partitions it works on, as its log tells: given, brought up to date, and not asked back.
+    pub(crate) fn owned(&self) -> BTreeSet<i64> {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let mut owned = BTreeSet::new();
+        for line in text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {
+            let named = || serde_json::from_str::<Vec<i64>>(line["partitions"].as_str().unwrap_or("[]"));
+            match line["message"].as_str() {
+                Some("started" | "worker_rejoins") => owned.clear(),
+                Some("restored") => owned.extend(line["shard"].as_i64()),
+                Some("revoked" | "lost") => {
+                    let gone = named().unwrap_or_default();
+                    owned.retain(|partition| !gone.contains(partition));
+                }
+                _ => {}
+            }
+        }
+        if self.runs() { owned } else { BTreeSet::new() }
     }
 
     pub(crate) fn last_lines(&self) -> String {

@@ -3,11 +3,13 @@
 //! Each fault leaves the application whole again: three score instances and a monitor, brokers up, proxies calm. It counts
 //! as survived when every partition shows a prediction of an event that was sent after it.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
 use crate::cluster::{Cluster, Signal};
+use crate::feed::PARTITIONS;
 use crate::instances::{Ended, Instance};
 use crate::plan::{Plan, Random};
 use crate::proxy::Proxy;
@@ -179,28 +181,47 @@ impl World<'_> {
         self.fleet[number].kill()
     }
 
+    /// One that has work, once the group has settled: every partition is worked on and nobody is dying still.
+    fn settled_owner(&mut self) -> Result<usize> {
+        let until = Instant::now() + PROGRESS_LIMIT;
+        let mut before = Vec::new();
+        while Instant::now() < until {
+            let owned: Vec<_> = self.fleet.iter().map(Instance::owned).collect();
+            let whole = owned.iter().map(BTreeSet::len).sum::<usize>() == PARTITIONS as usize;
+            if whole && owned == before {
+                let owners: Vec<usize> = (0..owned.len()).filter(|at| !owned[*at].is_empty()).collect();
+                return Ok(*self.random.pick(&owners));
+            }
+            before = owned;
+            // Longer than the session of a member that died unnoticed.
+            self.watch(Duration::from_millis(if whole { 6_500 } else { 300 }))?;
+        }
+        bail!("the group does not settle")
+    }
+
     fn kill_same(&mut self) -> Result<()> {
-        let number = self.any();
+        let number = self.settled_owner()?;
         let since = Instant::now();
         self.kill(number)?;
         self.fleet[number].start("")?;
-        self.recovered_from_death(since, true)
+        self.recovered_from_death(since, Some(true))
     }
 
     fn kill_other(&mut self) -> Result<()> {
-        let number = self.any();
+        let number = self.settled_owner()?;
         let since = Instant::now();
         self.kill(number)?;
-        self.recovered_from_death(since, false)
+        self.recovered_from_death(since, Some(false))
     }
 
-    fn recovered_from_death(&mut self, since: Instant, same: bool) -> Result<()> {
+    /// Waits for what comes after a death; measured are those of one among instances that had settled.
+    fn recovered_from_death(&mut self, since: Instant, measured_same: Option<bool>) -> Result<()> {
         let mut took = None;
         while took.is_none() && since.elapsed() < PROGRESS_LIMIT {
             took = self.visible.recovered(since);
             self.look(false)?;
         }
-        let Some(took) = took else { return Ok(()) };
+        let (Some(took), Some(same)) = (took, measured_same) else { return Ok(()) };
         let which = if same { "the same instance" } else { "another instance" };
         self.report.say(&format!("  next predictions after {:.2} s by {which}", took.as_secs_f64()));
         let recovery =
@@ -220,7 +241,7 @@ impl World<'_> {
         for instance in &mut self.fleet {
             instance.start("")?;
         }
-        self.recovered_from_death(since, true)
+        self.recovered_from_death(since, None)
     }
 
     fn kill_point(&mut self) -> Result<()> {
@@ -246,7 +267,7 @@ impl World<'_> {
             if self.look(false)? == Some(number) {
                 let since = Instant::now();
                 self.fleet[number].start("")?;
-                return self.recovered_from_death(since, true);
+                return self.recovered_from_death(since, None);
             }
         }
         // It had no work, or nothing was asked back: it must not die of it later, in another fault's time.
