@@ -79,12 +79,15 @@ fn run(plan: &Plan) -> Result<bool> {
     if let Err(error) = outcome {
         report.breach(format!("the run ended early: {error:#}"));
     }
-    if report.breach_count == 0 || plan.mutation.is_none() {
-        let checked = calm_run(&mut report, &brokers, &directory, &run, &undisturbed)
-            .and_then(|()| checker::check(&mut report, &brokers, &run, &undisturbed));
-        if let Err(error) = checked {
-            report.breach(format!("cannot be checked: {error:#}"));
-        }
+    // A run that broke off has nothing that an undisturbed one could be compared with.
+    let checked = if report.breach_count > 0 && plan.mutation.is_some() {
+        checker::check(&mut report, &brokers, &run, None)
+    } else {
+        calm_run(&mut report, &brokers, &directory, &run, &undisturbed)
+            .and_then(|()| checker::check(&mut report, &brokers, &run, Some(&undisturbed)))
+    };
+    if let Err(error) = checked {
+        report.breach(format!("cannot be checked: {error:#}"));
     }
     drop(cluster);
     Ok(report.conclude())
@@ -107,7 +110,8 @@ fn disturb(
     let fleet = ["a", "b", "c"].map(|name| Instance::new("score", name, &common)).into();
     let monitor = Instance::new("monitor", "m", &common);
     let random = Random::new(random.below(u64::MAX));
-    let mut world = World { random, cluster, proxies, fleet, monitor, visible: &visible, report };
+    let breaks_off = plan.mutation.is_some();
+    let mut world = World { random, cluster, proxies, fleet, monitor, visible: &visible, report, breaks_off };
     world.mend()?;
     world.report.say("all partitions move");
     let went = world.go_through(plan);

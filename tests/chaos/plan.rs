@@ -54,6 +54,11 @@ impl Plan {
                 _ => bail!("{ENVIRONMENT}: `{name}` is not known"),
             }
         }
+        // The fault that the mistake shows under.
+        if let (Some(mutation), None) = (&plan.mutation, &plan.only) {
+            let fault = if mutation == "leak-aborted" { "abort" } else { "kill_same" };
+            plan.only = Some(fault.to_owned());
+        }
         if !matches!(plan.nodes, 1 | 3) {
             bail!("{ENVIRONMENT}: nodes is 1 or 3");
         }

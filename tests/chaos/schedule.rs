@@ -68,6 +68,8 @@ pub(crate) struct World<'a> {
     pub monitor: Instance,
     pub visible: &'a Visible,
     pub report: &'a mut Report,
+    /// The first breach ends the run.
+    pub breaks_off: bool,
 }
 
 impl World<'_> {
@@ -95,7 +97,7 @@ impl World<'_> {
             self.report.say(fault.name);
             (fault.run)(self)?;
             self.mend()?;
-            if self.report.breach_count > 0 && plan.mutation.is_some() {
+            if self.breaks_off && self.report.breach_count > 0 {
                 return Ok(());
             }
             let pause = self.random.between(0, 1_500);
@@ -132,6 +134,9 @@ impl World<'_> {
                 return Ok(Some(took));
             }
             self.look(true)?;
+            if self.breaks_off && self.report.breach_count > 0 {
+                break;
+            }
         }
         Ok(None)
     }
