@@ -81,6 +81,9 @@ min_n = 50
 [retrain]
 on = []
 
+[score]
+checkpoint = "5s"
+
 [log]
 format = "json"
 

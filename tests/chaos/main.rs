@@ -75,7 +75,8 @@ fn run(plan: &Plan) -> Result<bool> {
     let model = application::model(plan.rate)?;
     let run = Application::create(&directory, "chaos", &brokers, &cluster.proxies(), &model)?;
     let undisturbed = Application::create(&directory, "calm", &brokers, &brokers, &model)?;
-    let outcome = disturb(plan, &mut report, &mut random, &directory, &mut cluster, &proxies, &run);
+    let site = Site { directory: &directory, cluster: &mut cluster, proxies: &proxies, run: &run };
+    let outcome = disturb(plan, &mut report, site);
     if let Err(error) = outcome {
         report.breach(format!("the run ended early: {error:#}"));
     }
@@ -93,23 +94,24 @@ fn run(plan: &Plan) -> Result<bool> {
     Ok(report.conclude())
 }
 
+/// What faults are done to.
+struct Site<'a> {
+    directory: &'a Path,
+    cluster: &'a mut Cluster,
+    proxies: &'a [Proxy],
+    run: &'a Application,
+}
+
 /// The disturbed run: feed, faults, and the end of it.
-fn disturb(
-    plan: &Plan,
-    report: &mut Report,
-    random: &mut Random,
-    directory: &Path,
-    cluster: &mut Cluster,
-    proxies: &[Proxy],
-    run: &Application,
-) -> Result<()> {
+fn disturb(plan: &Plan, report: &mut Report, site: Site<'_>) -> Result<()> {
+    let Site { directory, cluster, proxies, run } = site;
     let brokers = cluster.brokers();
     let feed = Feed::start(&brokers, run.inputs(), Source::new(plan.seed, plan.rate), plan.rate)?;
     let visible = Visible::follow(&brokers, &run.config.topics.predictions, feed.sent.clone())?;
     let common = Common { file: &run.file, logs: directory, mutation: plan.mutation.as_deref() };
     let fleet = ["a", "b", "c"].map(|name| Instance::new("score", name, &common)).into();
     let monitor = Instance::new("monitor", "m", &common);
-    let random = Random::new(random.below(u64::MAX));
+    let random = Random::new(plan.seed.wrapping_add(1));
     let breaks_off = plan.mutation.is_some();
     let mut world = World { random, cluster, proxies, fleet, monitor, visible: &visible, report, breaks_off };
     world.mend()?;

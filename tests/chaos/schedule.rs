@@ -23,8 +23,8 @@ const PROGRESS_LIMIT: Duration = Duration::from_secs(90);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Points where a transaction is under way.
-const AT_WORK: [&str; 6] =
-    ["after_begin", "after_handle", "after_send", "after_journal", "after_offsets", "after_commit"];
+const AT_WORK: [&str; 7] =
+    ["after_begin", "after_handle", "after_send", "in_slice", "after_journal", "after_offsets", "after_commit"];
 /// Points on the way to and from work.
 const AT_TURNS: [&str; 3] = ["at_assign", "at_restore", "at_revoke"];
 
