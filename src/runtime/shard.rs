@@ -13,6 +13,7 @@ use super::pace::Step;
 use crate::codec::{JournalRecord, JournalStep};
 use crate::data::{ControlItem, InputIndex, Item, Machine, Outbox, Record, Timestamp};
 use crate::model::Model;
+use crate::transport::failpoint::{self, Mutation};
 use crate::transport::{Position, TopicPartition};
 
 /// An idle shard says so again after this time, so that nobody downstream waits for it.
@@ -289,7 +290,9 @@ impl<M: Machine<Model = Model>> Shard<M> {
 
     /// Takes the open transaction back; returns where the inputs have to be fetched from again.
     pub(super) fn rollback(&mut self) -> Vec<Position> {
-        self.machine.rollback();
+        if !failpoint::is_on(Mutation::LeakAborted) {
+            self.machine.rollback();
+        }
         self.outbox.clear();
         self.steps.clear();
         self.control.next = self.control.committed;

@@ -21,6 +21,9 @@ pub(super) trait Stage: Send + Sync + 'static {
     /// Topic that its state is written to, one partition per shard.
     fn state(&self) -> &str;
 
+    /// Topics to whose partition of a shard only the shard's owner writes.
+    fn own(&self) -> Vec<&str>;
+
     /// Hash of the configuration that the machine is built from.
     fn config(&self) -> &str;
 

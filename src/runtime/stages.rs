@@ -59,6 +59,11 @@ impl Stage for ScoreStage {
         &self.topics.journal
     }
 
+    fn own(&self) -> Vec<&str> {
+        let topics = &self.topics;
+        vec![&topics.predictions, &topics.outcomes, &topics.dead_letters, &topics.journal]
+    }
+
     fn state(&self) -> &str {
         &self.topics.state
     }
@@ -120,6 +125,10 @@ impl Stage for MonitorStage {
     #[expect(clippy::misnamed_getters, reason = "each stage has a journal of its own")]
     fn journal(&self) -> &str {
         &self.topics.monitor_journal
+    }
+
+    fn own(&self) -> Vec<&str> {
+        vec![&self.topics.drift_alerts, &self.topics.performance, &self.topics.monitor_journal]
     }
 
     #[expect(clippy::misnamed_getters, reason = "each stage has a state of its own")]

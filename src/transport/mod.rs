@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::data::{Header, Record, Timestamp};
 
+pub(crate) mod failpoint;
 pub mod kafka;
 pub mod memory;
 mod partitioner;

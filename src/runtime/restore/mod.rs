@@ -22,6 +22,7 @@ use crate::codec::{ChunkKey, StoredChunk};
 use crate::data::Machine;
 use crate::model::Model;
 use crate::rollout::Ledger;
+use crate::transport::failpoint::{self, Mutation};
 use crate::transport::{Transport, TransportError};
 
 pub(super) use journal::last_writer;
@@ -215,10 +216,15 @@ impl Place<'_> {
         &self,
         context: &Context<'_, S>,
         base: Base<M>,
-        journal: Journal,
+        mut journal: Journal,
     ) -> Result<Step<M>, RestoreError> {
         let Base { machine, found, ledger } = base;
-        self.check_journal(context, found.marker.as_ref(), &journal.records)?;
+        // A mistake that the fault harness has to notice.
+        if failpoint::is_on(Mutation::WrongEnd) && journal.records.len() > 1 {
+            let _ = journal.records.pop_back();
+        } else {
+            self.check_journal(context, found.marker.as_ref(), &journal.records)?;
+        }
         let replay = Replay::open(context, self.shard, (machine, ledger), &journal)?;
         let replaying = Replaying { replay, found, journal };
         Ok(Step::On(Phase::Replaying(Box::new(replaying))))

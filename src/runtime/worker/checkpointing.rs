@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{State, Worker, WorkerError};
 use crate::runtime::stage::Stage;
-use crate::transport::{Bounds, Outgoing, TransportError};
+use crate::transport::{Bounds, Outgoing, TransportError, failpoint};
 
 /// How long a worker that leaves goes on writing its last checkpoints.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -79,6 +79,7 @@ impl<S: Stage> Worker<S> {
     pub(super) fn send_slice(&mut self, number: i32) -> Result<(), WorkerError> {
         let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(()) };
         for record in shard.checkpoints().outgoing() {
+            failpoint::at("in_slice");
             self.member.send(&Outgoing {
                 topic: self.shop.stage.state(),
                 partition: Some(number),

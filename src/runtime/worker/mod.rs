@@ -27,7 +27,7 @@ use super::watch;
 use crate::codec::JournalError;
 use crate::config::params::Topics;
 use crate::telemetry::release_shard;
-use crate::transport::{Member, MemberSpec, News, Transport, TransportError};
+use crate::transport::{Member, MemberSpec, News, Transport, TransportError, failpoint};
 
 pub(super) use post::run;
 use transaction::Open;
@@ -96,6 +96,8 @@ pub(super) struct Worker<S: Stage> {
     control_at: Instant,
     shards: BTreeMap<i32, State<S::Machine>>,
     open: Option<Open>,
+    /// Since when shards wait for the end of a former owner's transaction.
+    left_open: BTreeMap<i32, Instant>,
     decisions: Decisions,
     lag_at: Instant,
     news: Vec<News>,
@@ -129,6 +131,7 @@ impl<S: Stage> Worker<S> {
             control_at: now,
             shards: BTreeMap::new(),
             open: None,
+            left_open: BTreeMap::new(),
             decisions: Decisions::default(),
             lag_at: now,
             news: Vec::new(),
@@ -180,6 +183,7 @@ impl<S: Stage> Worker<S> {
             News::Assigned(partitions) => {
                 tracing::info!(worker = self.id, ?partitions, "assigned");
                 watch::rebalanced("assigned");
+                failpoint::at("at_assign");
                 for partition in partitions {
                     self.shards.insert(partition, State::Given);
                 }
@@ -188,6 +192,7 @@ impl<S: Stage> Worker<S> {
             News::Revoked(partitions) => {
                 tracing::info!(worker = self.id, ?partitions, "revoked");
                 watch::rebalanced("revoked");
+                failpoint::at("at_revoke");
                 // Any other failure ends the worker: what is open must not outlive the shards it was made for.
                 self.commit_or_take_back()?;
                 self.give_up(&partitions)?;
@@ -207,6 +212,7 @@ impl<S: Stage> Worker<S> {
     fn give_up(&mut self, partitions: &[i32]) -> Result<(), WorkerError> {
         for partition in partitions {
             self.shards.remove(partition);
+            self.left_open.remove(partition);
             if self.shop.stage.is_paced() {
                 release_shard(*partition);
             }

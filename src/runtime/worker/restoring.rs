@@ -10,8 +10,10 @@ use crate::data::Machine;
 use crate::runtime::restore::{Progress, Restore, Restored, last_writer};
 use crate::runtime::stage::Stage;
 use crate::runtime::watch;
-use crate::transport::{Position, TransportError};
+use crate::transport::{Position, TransportError, failpoint};
 
+/// How long the markers of a transaction that a former owner has committed may take to reach all partitions.
+const MARKER_LIMIT: Duration = Duration::from_millis(300);
 /// How long a restore may keep the worker from polling.
 const RESTORE_SLICE: Duration = Duration::from_millis(50);
 
@@ -41,6 +43,9 @@ impl<S: Stage> Worker<S> {
             State::Restoring(restore, since) => (*restore, since),
             State::Given => match self.member.committed(&[number]) {
                 Ok(committed) => {
+                    if !self.is_decided(number)? {
+                        return Ok(State::Given);
+                    }
                     let offsets = (0..shop.stage.inputs().len()).map(|input| {
                         committed.iter().find(|offset| offset.input == input).and_then(|offset| offset.next)
                     });
@@ -55,6 +60,7 @@ impl<S: Stage> Worker<S> {
                 Err(error) => return Err(error.into()),
             },
         };
+        failpoint::at("at_restore");
         match restore.advance(&shop.context(&self.control), RESTORE_SLICE)? {
             Progress::Restoring(restore) => Ok(State::Restoring(restore, since)),
             Progress::Restored(restored) => {
@@ -75,6 +81,32 @@ impl<S: Stage> Worker<S> {
                 Ok(State::Running(Box::new(shard)))
             }
         }
+    }
+
+    /// Whether nothing of a former owner is open any more in what this shard alone writes. A dead owner may have left a
+    /// transaction that holds no offsets yet: nothing keeps the shard from going on, but readers of committed records would
+    /// see nothing of it until that transaction's time-out, so its writer is shut out.
+    fn is_decided(&mut self, number: i32) -> Result<bool, WorkerError> {
+        let clock = self.shop.pace.clock();
+        if self.is_left_open(number)? {
+            let since = *self.left_open.entry(number).or_insert_with(|| clock.instant());
+            if clock.since(since) < MARKER_LIMIT {
+                return Ok(false);
+            }
+            self.fence_last_writer(number)?;
+        }
+        self.left_open.remove(&number);
+        Ok(true)
+    }
+
+    fn is_left_open(&self, number: i32) -> Result<bool, WorkerError> {
+        for topic in self.shop.stage.own() {
+            let bounds = self.shop.transport.bounds(topic)?.and_then(|all| all.get(number as usize).copied());
+            if bounds.is_some_and(|bounds| bounds.end < bounds.high) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A dead owner has left a transaction open that holds offsets of this shard: end it instead of waiting for it.

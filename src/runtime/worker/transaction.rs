@@ -14,7 +14,7 @@ use crate::runtime::pace::Step;
 use crate::runtime::shard::{Shard, Stamp};
 use crate::runtime::stage::{Stage, target};
 use crate::runtime::watch;
-use crate::transport::{Member, Outgoing, TransportError};
+use crate::transport::{Member, Outgoing, TransportError, failpoint};
 
 /// The open transaction.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +80,7 @@ impl<S: Stage> Worker<S> {
         let open = self.open()?;
         let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(false) };
         shard.machine.handle(&batch, open.now, &mut shard.outbox);
+        failpoint::at("after_handle");
         for output in shard.outbox.iter() {
             self.decisions.output(&output);
             let to = target(&self.shop.topics, output.sink, number);
@@ -92,6 +93,7 @@ impl<S: Stage> Worker<S> {
                 timestamp: None,
             })?;
         }
+        failpoint::at("after_send");
         shard.outbox.drain();
         watch::batch(batch.len());
         Ok(true)
@@ -103,6 +105,7 @@ impl<S: Stage> Worker<S> {
             return Ok(open);
         }
         self.member.begin()?;
+        failpoint::at("after_begin");
         Ok(*self.open.insert(Open { since: self.shop.pace.clock().instant(), now: self.shop.pace.now() }))
     }
 
@@ -139,7 +142,9 @@ impl<S: Stage> Worker<S> {
             })?;
             self.send_slice(number)?;
         }
+        failpoint::at("after_journal");
         self.member.commit(&positions)?;
+        failpoint::at("after_commit");
         self.open = None;
         watch::committed(shop.stage.role(), self.clock().since(open.since));
         self.decisions.committed();

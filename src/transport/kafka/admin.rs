@@ -23,6 +23,9 @@ use crate::transport::{Bounds, TopicSpec, TransportError};
 
 const ASK_LIMIT: Duration = Duration::from_secs(10);
 const CREATE_LIMIT: Duration = Duration::from_secs(30);
+/// How long a question that was refused is asked again.
+const REFUSED_LIMIT: Duration = Duration::from_secs(2);
+const REFUSED_STEP: Duration = Duration::from_millis(50);
 /// A created topic is known to every broker a little later.
 const KNOWN_LIMIT: Duration = Duration::from_secs(10);
 const KNOWN_STEP: Duration = Duration::from_millis(20);
@@ -71,6 +74,18 @@ impl Views {
     }
 
     pub(super) fn bounds(&self, topic: &str) -> Result<Option<Vec<Bounds>>, TransportError> {
+        // A broker that was restarted, or another that leads now, refuses the first question of each topic, from which the
+        // client learns better; to let a worker join anew for it would cost a rebalance per topic.
+        let until = Instant::now() + REFUSED_LIMIT;
+        loop {
+            match self.ask_bounds(topic) {
+                Err(TransportError::Retriable(_)) if Instant::now() < until => std::thread::sleep(REFUSED_STEP),
+                answer => return answer,
+            }
+        }
+    }
+
+    fn ask_bounds(&self, topic: &str) -> Result<Option<Vec<Bounds>>, TransportError> {
         let Some(partitions) = self.partitions(topic)? else { return Ok(None) };
         // In this order an end never lies beyond the high watermark asked for after it.
         let starts = offsets(&self.committed, topic, &partitions, Offset::Beginning)?;

@@ -101,8 +101,17 @@ impl Deliveries {
     }
 }
 
+/// The line about a connection that was up and is gone, not one that the client has closed for another. Error events are no substitute: librdkafka sends none when a single
+/// request was under way, and none for a repetition within 30 s.
+fn tells_of_a_lost_connection(facility: &str, text: &str) -> bool {
+    facility == "FAIL" && text.contains("in state UP") && !text.contains("(_DESTROY_BROKER)")
+}
+
 impl ClientContext for Deliveries {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        if tells_of_a_lost_connection(facility, text) {
+            self.disturbed.store(true, Ordering::Relaxed);
+        }
         log_line(level, facility, text);
     }
 
@@ -220,4 +229,24 @@ impl ConsumerContext for Rebalances {
 pub(super) fn bell_of(bell: &Arc<Bell>) -> impl Fn() + Send + Sync + 'static {
     let bell = Arc::clone(bell);
     move || bell.ring()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_was_up_disturbs_and_one_that_never_was_does_not() {
+        let deliveries = Deliveries::default();
+        let log = |text: &str| deliveries.log(RDKafkaLogLevel::Debug, "FAIL", text);
+        log(
+            "[thrd:b/1]: b/1: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT) (_TRANSPORT)",
+        );
+        log("[thrd:b/bootstrap]: b/bootstrap: Decommissioning this broker (after 9ms in state UP) (_DESTROY_BROKER)");
+        assert!(!deliveries.disturbed());
+        log(
+            "[thrd:b/1]: b/1: Disconnected (after 5ms in state UP) (_TRANSPORT): identical to last error: error log suppressed",
+        );
+        assert!(deliveries.disturbed());
+    }
 }

@@ -19,10 +19,11 @@ use super::errors::{classify_code, failed, passes};
 use super::fetch::{Fetcher, SLICE};
 use super::publish::Transactions;
 use super::settings::Settings;
+use crate::transport::failpoint::{self, Mutation};
 use crate::transport::{CommittedOffset, Member, MemberSpec, News, Outgoing, Position, TransportError};
 
 /// How long committed offsets may stay unstable before the caller hears of it.
-const COMMITTED_LIMIT: Duration = Duration::from_secs(3);
+const COMMITTED_LIMIT: Duration = Duration::from_millis(500);
 const COMMITTED_STEP: Duration = Duration::from_millis(500);
 const UNSTABLE_WAIT: Duration = Duration::from_millis(20);
 
@@ -296,7 +297,8 @@ impl Member for KafkaMember {
 
     fn commit(&mut self, positions: &[Position]) -> Result<(), TransportError> {
         self.transactions.settle()?;
-        if !positions.is_empty() {
+        failpoint::abort_at("before_offsets")?;
+        if !positions.is_empty() && !failpoint::is_on(Mutation::SkipOffsets) {
             let mut offsets = TopicPartitionList::new();
             for Position { at, next } in positions {
                 offsets
@@ -306,6 +308,7 @@ impl Member for KafkaMember {
             let metadata = self.membership.metadata(positions)?;
             self.transactions.add_offsets(&offsets, &metadata)?;
         }
+        failpoint::at("after_offsets");
         self.transactions.commit()
     }
 

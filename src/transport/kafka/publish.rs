@@ -32,8 +32,8 @@ const FULL_QUEUE_WAIT: Duration = Duration::from_millis(10);
 const DRAIN_STEP: Duration = Duration::from_millis(1);
 /// Delivery reports are collected this often while records are being added.
 const SENDS_PER_SERVE: u32 = 1024;
-/// Events looked at before a transaction begins; the client hands out one per call.
-const IDLE_EVENTS: u32 = 8;
+/// Events looked at before a transaction begins; the client hands out one per call, and a lost connection is a dozen.
+const IDLE_EVENTS: u32 = 128;
 
 type Client = BaseProducer<Deliveries>;
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 
 use super::KafkaParams;
 
@@ -296,6 +297,10 @@ impl Settings {
     pub(super) fn transactional(&self, transactional_id: &str) -> ClientConfig {
         let mut config = self.publishing();
         config.set("transactional.id", transactional_id);
+        // Lost connections are told by debug lines of this kind alone without exception; there are few others of it.
+        let debug = config.get("debug").map_or_else(|| "broker".to_owned(), |more| format!("broker,{more}"));
+        config.set("debug", debug);
+        config.set_log_level(RDKafkaLogLevel::Debug);
         if config.get("transaction.timeout.ms").is_none() {
             config.set("transaction.timeout.ms", "10000");
         }
