@@ -196,11 +196,15 @@ impl CellSeed<'_> {
         }
     }
 
-    fn integer_text(&mut self, text: impl fmt::Display) {
+    /// An integer and the float nearest to it; as a number it counts only where the two are the same.
+    fn integer(mut self, value: impl fmt::Display + Into<i128> + Copy, float: f64) {
         for cell in &self.field.cells {
             if let Cell::Identifier(column) = *cell {
-                self.table.set_text(column, text.to_string().as_bytes());
+                self.table.set_text(column, value.to_string().as_bytes());
             }
+        }
+        if !self.is_identifier_only() {
+            self.number(float, float as i128 == value.into());
         }
     }
 
@@ -259,23 +263,13 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
         Ok(())
     }
 
-    fn visit_i64<E: Error>(mut self, value: i64) -> Result<(), E> {
-        self.integer_text(value);
-        if !self.is_identifier_only() {
-            let float = value as f64;
-            let exact = float as i128 == i128::from(value);
-            self.number(float, exact);
-        }
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        self.integer(value, value as f64);
         Ok(())
     }
 
-    fn visit_u64<E: Error>(mut self, value: u64) -> Result<(), E> {
-        self.integer_text(value);
-        if !self.is_identifier_only() {
-            let float = value as f64;
-            let exact = float as i128 == i128::from(value);
-            self.number(float, exact);
-        }
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        self.integer(value, value as f64);
         Ok(())
     }
 
