@@ -197,7 +197,7 @@ impl CellSeed<'_> {
     }
 
     /// An integer and the float nearest to it; as a number it counts only where the two are the same.
-    fn integer(mut self, value: impl fmt::Display + Into<i128> + Copy, float: f64) {
+    fn integer(self, value: impl fmt::Display + Into<i128> + Copy, float: f64) {
         for cell in &self.field.cells {
             if let Cell::Identifier(column) = *cell {
                 self.table.set_text(column, value.to_string().as_bytes());

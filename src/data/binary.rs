@@ -48,6 +48,20 @@ pub enum BinaryError {
     },
 }
 
+const RAW: u64 = 0;
+const INTEGER: u64 = 1;
+const HUNDREDTHS: u64 = 2;
+/// Beyond it a float takes no fewer bytes as an integer.
+const LARGEST: f64 = (1i64 << 40) as f64;
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
 /// Appends values to a buffer.
 #[derive(Debug, Default)]
 pub struct Writer {
@@ -90,7 +104,7 @@ impl Writer {
 
     /// A signed integer, zigzag and LEB128.
     pub fn signed(&mut self, value: i64) {
-        self.unsigned(((value << 1) ^ (value >> 63)) as u64);
+        self.unsigned(zigzag(value));
     }
 
     /// One byte, 0 or 1.
@@ -109,6 +123,19 @@ impl Writer {
     /// A float, bit for bit.
     pub fn float(&mut self, value: f64) {
         self.bytes.extend_from_slice(&value.to_bits().to_le_bytes());
+    }
+
+    /// A float, bit for bit, in few bytes where it is a small integer or a decimal of two places, as amounts often are.
+    pub fn number(&mut self, value: f64) {
+        for (form, scale) in [(INTEGER, 1.0), (HUNDREDTHS, 100.0)] {
+            let scaled = (value * scale).round();
+            let whole = scaled as i64;
+            if scaled.abs() < LARGEST && (whole as f64 / scale).to_bits() == value.to_bits() {
+                return self.unsigned(zigzag(whole) << 2 | form);
+            }
+        }
+        self.unsigned(RAW);
+        self.float(value);
     }
 
     /// A 128-bit digest.
@@ -211,8 +238,7 @@ impl<'a> Reader<'a> {
 
     /// A signed integer.
     pub fn signed(&mut self) -> Result<i64, BinaryError> {
-        let value = self.unsigned()?;
-        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+        Ok(unzigzag(self.unsigned()?))
     }
 
     /// A 32-bit unsigned integer.
@@ -234,6 +260,19 @@ impl<'a> Reader<'a> {
     /// A float, bit for bit.
     pub fn float(&mut self) -> Result<f64, BinaryError> {
         Ok(f64::from_bits(u64::from_le_bytes(self.array()?)))
+    }
+
+    /// A float that [`Writer::number`] wrote.
+    pub fn number(&mut self) -> Result<f64, BinaryError> {
+        let at = self.at;
+        let packed = self.unsigned()?;
+        let whole = unzigzag(packed >> 2) as f64;
+        match packed & 3 {
+            RAW => self.float(),
+            INTEGER => Ok(whole),
+            HUNDREDTHS => Ok(whole / 100.0),
+            _ => Err(BinaryError::Invalid { what: "number", at }),
+        }
     }
 
     /// A 128-bit digest.
@@ -287,6 +326,16 @@ mod tests {
             prop_assert_eq!(reader.flag(), Ok(b));
             prop_assert_eq!(reader.slice(), Ok(bytes.as_slice()));
             prop_assert_eq!(reader.finish(), Ok(()));
+        }
+
+        #[test]
+        fn a_number_keeps_every_bit(bits in any::<u64>(), cents in -10_000_000_000i64..10_000_000_000, whole in any::<i32>()) {
+            for value in [f64::from_bits(bits), cents as f64 / 100.0, f64::from(whole), -0.0, f64::INFINITY] {
+                let mut writer = Writer::default();
+                writer.number(value);
+                let written = writer.finish();
+                prop_assert_eq!(Reader::new(&written).number().map(f64::to_bits), Ok(value.to_bits()));
+            }
         }
 
         #[test]

@@ -177,32 +177,37 @@ impl Slot {
     }
 }
 
-/// The count, then for each field how many were there, their sum and their maximum; the last only where it is not the sum.
+/// The count, then for each field how many were there, their sum and their maximum. How many there are is left out where
+/// it is the count, the maximum where it is the sum.
 fn write_pane(cells: &[f64], out: &mut Writer) {
-    out.unsigned(cells[0] as u64);
+    let count = cells[0];
+    out.unsigned(count as u64);
     for field in cells[1..].chunks_exact(3) {
-        let is_sum = field[1].to_bits() == field[2].to_bits();
-        out.unsigned((field[0] as u64) << 1 | u64::from(is_sum));
+        let (is_all, is_sum) = (field[0] == count, field[1].to_bits() == field[2].to_bits());
+        let known = if is_all { 0 } else { field[0] as u64 };
+        out.unsigned(known << 2 | u64::from(is_all) << 1 | u64::from(is_sum));
         if field[0] == 0.0 {
             continue;
         }
-        out.float(field[1]);
+        out.number(field[1]);
         if !is_sum {
-            out.float(field[2]);
+            out.number(field[2]);
         }
     }
 }
 
 fn read_pane(cells: &mut [f64], reader: &mut Reader<'_>) -> Result<(), BinaryError> {
-    cells[0] = reader.unsigned()? as f64;
+    let count = reader.unsigned()? as f64;
+    cells[0] = count;
     for field in cells[1..].chunks_exact_mut(3) {
-        let known = reader.unsigned()?;
-        if known >> 1 == 0 {
+        let packed = reader.unsigned()?;
+        let known = if packed & 2 == 2 { count } else { (packed >> 2) as f64 };
+        if known == 0.0 {
             continue;
         }
-        field[0] = (known >> 1) as f64;
-        field[1] = reader.float()?;
-        field[2] = if known & 1 == 1 { field[1] } else { reader.float()? };
+        field[0] = known;
+        field[1] = reader.number()?;
+        field[2] = if packed & 1 == 1 { field[1] } else { reader.number()? };
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ pub(crate) struct RawScore {
     pub workers: usize,
     /// Length of time, 1 ms to 5 s; default `100ms`. How long a transaction collects records before it commits.
     pub transaction: Span,
-    /// Length of time, 10 ms to 1 h; default `30s`. How often a shard's state is written out.
+    /// Length of time, 10 ms to 1 h; default `20s`. How often a shard's state is written out.
     pub checkpoint: Span,
     /// Most records of one batch; default 4096.
     pub max_batch: usize,
@@ -26,7 +26,7 @@ impl Default for RawScore {
         RawScore {
             workers: 1,
             transaction: Span::from_millis(100),
-            checkpoint: Span::from_millis(30_000),
+            checkpoint: Span::from_millis(20_000),
             max_batch: 4096,
             threshold: 0.5,
         }
