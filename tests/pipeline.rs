@@ -7,13 +7,39 @@ use std::sync::Arc;
 
 use driftless::data::{ControlItem, Extent, Item, Machine, Outbox, Prediction, Sink, Timestamp};
 use driftless::model::Model;
-use driftless::pipeline::Pipeline;
+use driftless::pipeline::{EVENTS, LABELS, Pipeline};
 use driftless::stats::SplitMix64;
 use proptest::prelude::*;
 use support::kept::{Kept, state_of};
-use support::{Written, pipeline, sequence, written};
+use support::{Written, pipeline, record, sequence, written};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
+
+#[test]
+fn a_label_between_two_events_of_one_id_joins_the_first_wherever_batches_are_cut() {
+    let event = |offset: i64, at: i64, amount: u32| Item::Record {
+        input: EVENTS,
+        record: record(offset, at, "north", format!("{{\"id\":\"twice\",\"at\":{at},\"amount\":{amount}}}")),
+    };
+    let label = |offset: i64, id: &str, at: i64| Item::Record {
+        input: LABELS,
+        record: record(
+            offset,
+            at,
+            "north",
+            format!("{{\"event_id\":\"{id}\",\"known_at\":{at},\"kind\":\"checked\",\"fraud\":1}}"),
+        ),
+    };
+    // The first label moves the base rate, so the second event of the id has another score than the first.
+    let items = [event(0, 1_000, 5), label(0, "twice", 2_000), event(1, 3_000, 7), label(1, "twice", 4_000)];
+    let (together, _) = whole(&items);
+    let mut machine = pipeline(0);
+    let mut out = Outbox::default();
+    for item in &items {
+        machine.handle(std::slice::from_ref(item), NOW, &mut out);
+    }
+    assert_eq!(together, written(&out));
+}
 
 /// The whole sequence in one batch and one transaction.
 fn whole(items: &[Item<Model>]) -> (Vec<Written>, Vec<Vec<u8>>) {

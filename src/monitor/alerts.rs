@@ -92,9 +92,9 @@ impl Monitor {
             (false, true) => (Phase::Recovered, "is back within its reference"),
             (false, false) => return,
         };
-        let incident = alerts
-            .incident
-            .get_or_insert_with(|| Incident { id: format!("v{version}-{}", finding.window.start), asked: false });
+        // Signals are judged at times of their own, so a window alone may be the start of two incidents.
+        let id = || format!("v{version}-{}-{}", finding.signal, finding.window.start);
+        let incident = alerts.incident.get_or_insert_with(|| Incident { id: id(), asked: false });
         let alert_id = match alerts.by_signal.get(&finding.signal) {
             Some(open) => open.alert_id.clone(),
             None => format!("v{version}-{}-{WHOLE}-{}", finding.signal, finding.window.start),

@@ -21,6 +21,10 @@ pub(super) struct Joined<'a> {
     pub entity: &'a [u8],
     pub revision: u32,
     pub label: LabelChange,
+    /// The prediction as it was published.
+    pub scored: Scored,
+    /// Whether its decision was the positive class.
+    pub positive: bool,
 }
 
 impl Pipeline {
@@ -53,13 +57,7 @@ impl Pipeline {
     }
 
     pub(super) fn outcome(&mut self, joined: &Joined<'_>, out: &mut Outbox) {
-        let Some(waiting) = self.waiting.get(joined.id) else { return };
-        let scored = Scored {
-            event_time: waiting.event_time,
-            model_version: waiting.model_version,
-            arm: waiting.arm,
-            score: waiting.score,
-        };
+        let scored = joined.scored;
         let outcome = Outcome {
             event_id: String::from_utf8_lossy(joined.id).into_owned(),
             entity: String::from_utf8_lossy(joined.entity).into_owned(),
@@ -70,7 +68,7 @@ impl Pipeline {
             model_version: scored.model_version,
             arm: scored.arm,
             score: scored.score,
-            decision: self.class(waiting.positive).to_owned(),
+            decision: self.class(joined.positive).to_owned(),
         };
         out.push(Sink::Outcomes, Some(joined.entity), Vec::new(), |bytes| write(&outcome, bytes));
         self.performance.labelled(&scored, joined.label);

@@ -30,9 +30,18 @@ pub(super) struct Scratch {
 /// What a record became, in the order in which outputs are written.
 enum Step {
     Predict { item: usize, id: EventId, row: usize, late: bool },
-    Join { id: EventId, entity: Box<[u8]>, revision: u32, label: LabelChange },
+    Join { id: EventId, entity: Box<[u8]>, revision: u32, label: LabelChange, to: JoinedTo },
     Reject { item: usize, reject: Reject },
     RejectEarly { early: Early, reject: Reject },
+}
+
+/// The prediction that a label joined: noted at once, as its id may come again before outputs are written.
+#[derive(Clone, Copy)]
+struct JoinedTo {
+    scored: Scored,
+    positive: bool,
+    /// Its row, where it is scored in the same run.
+    row: Option<usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -222,6 +231,16 @@ impl Pipeline {
         let id = table.text(self.decoders.follow_up_id_column(), row).unwrap_or_default();
         let Some(waiting) = self.waiting.get(id) else { return false };
         let first_column = self.decoders.first_column(kind);
+        let to = JoinedTo {
+            scored: Scored {
+                event_time: waiting.event_time,
+                model_version: waiting.model_version,
+                arm: waiting.arm,
+                score: waiting.score,
+            },
+            positive: waiting.positive,
+            row: if waiting.score.is_nan() { row_of(id, &scratch.steps) } else { None },
+        };
         self.features.follow_up(waiting.handles, FollowUpRow { kind, at, table, first_column, row });
         let Some(positive) = label else { return true };
         match self.waiting.join(id, positive, at) {
@@ -229,13 +248,13 @@ impl Pipeline {
                 self.clocks.base_rate.first(positive);
                 self.clocks.tally.labels += 1;
                 let label = LabelChange { before: None, now: KnownLabel { positive, known_at: at } };
-                scratch.steps.push(Step::Join { id: id.into(), entity: entity(record), revision: 0, label });
+                scratch.steps.push(Step::Join { id: id.into(), entity: entity(record), revision: 0, label, to });
             }
             Some(Join::Corrected { before, revision }) => {
                 self.clocks.base_rate.corrected(positive);
                 let before = KnownLabel { positive: before.positive, known_at: before.known_at };
                 let label = LabelChange { before: Some(before), now: KnownLabel { positive, known_at: at } };
-                scratch.steps.push(Step::Join { id: id.into(), entity: entity(record), revision, label });
+                scratch.steps.push(Step::Join { id: id.into(), entity: entity(record), revision, label, to });
             }
             Some(Join::Repeated) | None => {}
         }
@@ -287,8 +306,13 @@ impl Pipeline {
                     self.performance.predicted(&scored);
                     self.predict(&prediction, &scored, now, out);
                 }
-                Step::Join { id, entity, revision, label } => {
-                    self.outcome(&Joined { id: &id, entity: &entity, revision, label }, out);
+                Step::Join { id, entity, revision, label, to } => {
+                    let JoinedTo { mut scored, mut positive, row } = to;
+                    if let Some(row) = row {
+                        scored.score = scratch.scores[row];
+                        positive = self.decides(scored.score);
+                    }
+                    self.outcome(&Joined { id: &id, entity: &entity, revision, label, scored, positive }, out);
                 }
                 Step::Reject { item, reject } => {
                     let Some(Item::Record { input, record }) = items.get(item) else { continue };
@@ -306,6 +330,14 @@ impl Pipeline {
             None => format!("{}:{}:{}", self.params.events.topic, self.shard, record.offset).into_bytes().into(),
         }
     }
+}
+
+/// The row of the last event with this id in the run.
+fn row_of(id: &[u8], steps: &[Step]) -> Option<usize> {
+    steps.iter().rev().find_map(|step| match step {
+        Step::Predict { id: of, row, .. } if **of == *id => Some(*row),
+        _ => None,
+    })
 }
 
 fn entity(record: &Record) -> Box<[u8]> {

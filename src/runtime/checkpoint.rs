@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use crate::codec::{ChunkKey, ChunkSum, MARKER_KEY, Marker, StoredChunk};
 use crate::data::{Extent, Machine, Timestamp};
 
-/// Bytes of a chunk, about: small beside the largest record a broker takes.
-const CHUNK: usize = 128 << 10;
+/// Bytes of a chunk, about: small beside the largest record a broker takes. Tests have little state, and cut it as often.
+const CHUNK: usize = if cfg!(test) { 200 } else { 128 << 10 };
 /// Bytes of a checkpoint that one transaction carries, about.
-const SLICE: usize = 1 << 20;
+const SLICE: usize = 8 * CHUNK;
 
 /// Changes since a compact checkpoint, in sizes of it, that bring the next compact one.
 const CHANGES: u64 = 3;

@@ -21,6 +21,8 @@ mod retrain;
 mod settle;
 mod setup;
 mod shard;
+#[cfg(test)]
+mod simulation;
 mod stage;
 mod stages;
 mod topics;

@@ -29,6 +29,8 @@ use crate::config::params::Topics;
 use crate::telemetry::release_shard;
 use crate::transport::{Member, MemberSpec, News, Transport, TransportError, failpoint};
 
+#[cfg(test)]
+pub(super) use post::Post;
 pub(super) use post::run;
 use transaction::Open;
 
@@ -103,6 +105,10 @@ pub(super) struct Worker<S: Stage> {
     news: Vec<News>,
     /// Something moved in the last turn, so that the next one does not wait.
     busy: bool,
+    /// What was fetched by the last poll is fetched again: a transaction was taken back since.
+    stale: bool,
+    /// Why shards could not be restored, as far as tried once.
+    doubts: BTreeMap<i32, String>,
     /// No turn before this.
     due: Instant,
 }
@@ -136,6 +142,8 @@ impl<S: Stage> Worker<S> {
             lag_at: now,
             news: Vec::new(),
             busy: false,
+            stale: false,
+            doubts: BTreeMap::new(),
             due: now,
         })
     }
@@ -144,6 +152,7 @@ impl<S: Stage> Worker<S> {
     fn turn(&mut self) -> Result<(), WorkerError> {
         let wait = if self.busy { Duration::ZERO } else { IDLE_POLL };
         let mut news = std::mem::take(&mut self.news);
+        self.stale = false;
         let polled = self.member.poll(wait, self.shop.max_batch, &mut news);
         for news in news.drain(..) {
             self.take_in(news)?;
@@ -170,6 +179,7 @@ impl<S: Stage> Worker<S> {
 
     fn take_in(&mut self, news: News) -> Result<(), WorkerError> {
         match news {
+            News::Record { .. } | News::End { .. } if self.stale => {}
             News::Record { input, partition, record } => {
                 if let Some(State::Running(shard)) = self.shards.get_mut(&partition) {
                     shard.fetched(input, record);
@@ -213,6 +223,7 @@ impl<S: Stage> Worker<S> {
         for partition in partitions {
             self.shards.remove(partition);
             self.left_open.remove(partition);
+            self.doubts.remove(partition);
             if self.shop.stage.is_paced() {
                 release_shard(*partition);
             }

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::{State, Worker, WorkerError};
+use super::{BACKOFF, State, Worker, WorkerError};
 use crate::data::Machine;
-use crate::runtime::restore::{Progress, Restore, Restored, last_writer};
+use crate::runtime::restore::{Progress, Restore, RestoreError, Restored, last_writer};
 use crate::runtime::stage::Stage;
 use crate::runtime::watch;
 use crate::transport::{Position, TransportError, failpoint};
@@ -28,11 +28,27 @@ impl<S: Stage> Worker<S> {
         let numbers: Vec<i32> = self.shards.keys().copied().collect();
         for number in numbers {
             let Some(state) = self.shards.remove(&number) else { continue };
-            let state = self.restore_one(number, state)?;
+            let state = match self.restore_one(number, state) {
+                Err(WorkerError::Restore(refused)) => self.doubt(number, refused)?,
+                restored => restored?,
+            };
             self.shards.insert(number, state);
         }
         self.show();
         Ok(true)
+    }
+
+    /// A refusal counts when it is repeated. A worker that was stopped for a while may have lost the shard to another
+    /// one and finds what that one has done since; one of the next polls tells it so.
+    fn doubt(&mut self, number: i32, refused: RestoreError) -> Result<State<S::Machine>, WorkerError> {
+        let why = refused.to_string();
+        if self.doubts.get(&number) == Some(&why) {
+            return Err(WorkerError::Restore(refused));
+        }
+        tracing::warn!(worker = self.id, shard = number, why, "restore_doubted");
+        self.doubts.insert(number, why);
+        self.due = self.clock().instant() + BACKOFF;
+        Ok(State::Given)
     }
 
     fn restore_one(&mut self, number: i32, state: State<S::Machine>) -> Result<State<S::Machine>, WorkerError> {
@@ -78,6 +94,7 @@ impl<S: Stage> Worker<S> {
                 let positions: Vec<Position> = shard.positions().collect();
                 self.member.start(&positions)?;
                 shard.machine.commit();
+                self.doubts.remove(&number);
                 Ok(State::Running(Box::new(shard)))
             }
         }

@@ -186,6 +186,7 @@ impl<S: Stage> Worker<S> {
             }
         }
         self.member.start(&positions)?;
+        self.stale = true;
         self.due = self.clock().instant() + BACKOFF;
         Ok(())
     }

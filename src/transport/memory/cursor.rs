@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::State;
 use super::log::{Found, Topics};
-use crate::transport::{News, Position, TransportError};
+use crate::transport::{News, Position, TopicPartition, TransportError};
 
 #[derive(Debug)]
 struct Cursor {
@@ -48,7 +49,7 @@ impl Cursors {
     }
 
     /// Appends what can be read now, at most `max` records, every partition getting a fair part.
-    pub(super) fn take(&mut self, log: &Topics, max: usize, news: &mut Vec<News>) -> Result<(), TransportError> {
+    pub(super) fn take(&mut self, state: &State, max: usize, news: &mut Vec<News>) -> Result<(), TransportError> {
         let n_cursors = self.cursors.len();
         if n_cursors == 0 {
             return Ok(());
@@ -62,10 +63,12 @@ impl Cursors {
             else {
                 continue;
             };
-            if cursor.paused {
+            let stalled =
+                !state.stalled.is_empty() && state.stalled.contains(&TopicPartition::new(topic.as_str(), partition));
+            if cursor.paused || stalled {
                 continue;
             }
-            let source = log.partition(topic, partition)?;
+            let source = state.topics.partition(topic, partition)?;
             for _ in 0..=share.min(left) {
                 match source.at(cursor.next) {
                     Found::Record(_) if left == 0 => break,

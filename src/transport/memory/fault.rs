@@ -12,6 +12,9 @@ pub enum Fault {
     /// The commit never arrives and nobody can tell: `Fatal`; the transaction stays open until the next owner of the
     /// transactional id.
     LoseCommit,
+    /// The commit arrives only at [`Memory::deliver_commits`](super::Memory::deliver_commits), if the transactional id has
+    /// had no other owner by then; for the member it is lost: `Fatal`.
+    DelayCommit,
     /// The group drops the member as its commit arrives: `Aborted`, and the next poll tells what is lost.
     Kick,
     /// The process dies as the commit is asked for: `Fatal` now and for every later call, the transaction stays open.
@@ -53,6 +56,17 @@ pub(super) struct Script {
 impl Script {
     pub(super) fn add(&mut self, cue: Cue) {
         self.cues.push(cue);
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.cues.clear();
+    }
+
+    /// Lets the next commit (or send) of an id meet a fault.
+    pub(super) fn add_next(&mut self, transactional_id: &str, fault: Fault) {
+        let count = self.counts.entry(transactional_id.to_owned()).or_default();
+        let nth = 1 + if fault.is_of_send() { count.sends } else { count.commits };
+        self.cues.push(Cue { transactional_id: transactional_id.to_owned(), nth, fault });
     }
 
     /// Counts a commit and returns the fault it meets.

@@ -7,11 +7,9 @@
 
 use std::collections::BTreeMap;
 
+use super::transaction::TransactionNumber;
 use crate::data::{Record, Timestamp};
 use crate::transport::{Bounds, TransportError};
-
-/// Names one open transaction.
-pub(super) type TransactionNumber = u64;
 
 #[derive(Debug)]
 enum State {
@@ -153,9 +151,9 @@ impl Topics {
         Ok(self.partition_mut(topic, partition)?.append(state, record))
     }
 
-    /// Ends a transaction in every partition it wrote to.
-    pub(super) fn end(&mut self, transaction: TransactionNumber, commit: bool) {
-        for partition in self.topics.values_mut().flatten() {
+    /// Ends a transaction in a partition it wrote to.
+    pub(super) fn end(&mut self, topic: &str, partition: i32, transaction: TransactionNumber, commit: bool) {
+        if let Ok(partition) = self.partition_mut(topic, partition) {
             partition.end(transaction, commit);
         }
     }

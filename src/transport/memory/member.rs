@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::cursor::Cursors;
-use super::group::{Group, MemberNumber};
+use super::group::MemberNumber;
 use super::{Fault, Shared, State};
 use crate::transport::{CommittedOffset, Member, MemberSpec, News, Outgoing, Position, TopicPartition, TransportError};
 
@@ -31,7 +31,7 @@ impl MemoryMember {
         }
         let epoch = state.fence(&spec.transactional_id);
         let number = state.join_group(spec);
-        shared.changed.notify_all();
+        shared.wake();
         drop(state);
         Ok(MemoryMember {
             shared: Arc::clone(shared),
@@ -68,45 +68,32 @@ impl MemoryMember {
             news.push(News::Revoked(revoked));
         }
     }
-
-    fn apply_commit(&self, state: &mut State, positions: &[Position]) -> Result<(), TransportError> {
-        let transaction = state.open_transaction(&self.spec.transactional_id, self.epoch)?;
-        state.topics.end(transaction, true);
-        state.close_transaction(&self.spec.transactional_id);
-        let committed = &mut state.group(&self.spec).committed;
-        committed.extend(positions.iter().map(|position| (position.at.clone(), position.next)));
-        Ok(())
-    }
 }
 
-fn may_commit(group: &Group, member: MemberNumber, positions: &[Position]) -> Result<(), TransportError> {
-    if !group.has(member) {
-        return Err(TransportError::Aborted("the group does not know this member".to_owned()));
-    }
-    match positions.iter().find(|position| !group.owns(member, position.at.partition)) {
-        Some(position) => {
-            Err(TransportError::Aborted(format!("partition {} is not owned here", position.at.partition)))
+impl State {
+    /// The broker looks at the membership alone: who is known to the group may commit what it says.
+    fn may_commit(&mut self, spec: &MemberSpec, member: MemberNumber) -> Result<(), TransportError> {
+        #[cfg(test)]
+        if self.unfenced {
+            return Ok(());
         }
-        None => Ok(()),
+        if self.group(spec).has(member) {
+            return Ok(());
+        }
+        Err(TransportError::Aborted("the group does not know this member".to_owned()))
     }
 }
 
 impl Member for MemoryMember {
     fn poll(&mut self, timeout: Duration, max: usize, news: &mut Vec<News>) -> Result<(), TransportError> {
-        let deadline = Instant::now() + timeout;
         let before = news.len();
         let shared = Arc::clone(&self.shared);
-        let mut state = shared.lock();
-        loop {
+        shared.poll(timeout, |state| {
             state.alive(&self.spec.transactional_id, self.epoch)?;
-            self.group_news(&mut state, news);
-            self.cursors.take(&state.topics, max, news)?;
-            let left = deadline.saturating_duration_since(Instant::now());
-            if news.len() > before || left.is_zero() {
-                return Ok(());
-            }
-            state = shared.wait(state, left);
-        }
+            self.group_news(state, news);
+            self.cursors.take(state, max, news)?;
+            Ok(news.len() > before)
+        })
     }
 
     fn start(&mut self, positions: &[Position]) -> Result<(), TransportError> {
@@ -134,13 +121,16 @@ impl Member for MemoryMember {
         }
         let mut state = self.shared.lock();
         state.group(&self.spec).release(self.number, partitions);
-        self.shared.changed.notify_all();
+        self.shared.wake();
         Ok(())
     }
 
     fn committed(&mut self, partitions: &[i32]) -> Result<Vec<CommittedOffset>, TransportError> {
         let mut state = self.shared.lock();
         state.alive(&self.spec.transactional_id, self.epoch)?;
+        if state.is_undecided(&self.spec.group, partitions) {
+            return Err(TransportError::Retriable("a transaction holds offsets that are not decided yet".to_owned()));
+        }
         let committed = &state.group(&self.spec).committed;
         let mut offsets = Vec::with_capacity(partitions.len() * self.spec.inputs.len());
         for (input, topic) in self.spec.inputs.iter().enumerate() {
@@ -168,35 +158,38 @@ impl Member for MemoryMember {
     fn commit(&mut self, positions: &[Position]) -> Result<(), TransportError> {
         let mut state = self.shared.lock();
         let state = &mut *state;
-        state.open_transaction(&self.spec.transactional_id, self.epoch)?;
+        let transaction = state.open_transaction(&self.spec.transactional_id, self.epoch)?;
         let fault = state.script.commit(&self.spec.transactional_id);
         match fault {
             Some(Fault::RefuseCommit) => {
                 return Err(TransportError::Aborted("the script refuses this commit".to_owned()));
             }
-            Some(Fault::LoseCommit) => return Err(lost_answer()),
-            Some(Fault::Kick) => state.kick(&self.spec.transactional_id),
+            Some(Fault::Kick) => state.leave(self.number),
             Some(Fault::Kill) => {
                 state.kill(&self.spec.transactional_id);
-                self.shared.changed.notify_all();
+                self.shared.wake();
                 return Err(TransportError::Fatal("the script killed this process".to_owned()));
             }
-            Some(Fault::LoseAnswer | Fault::RefuseSend) | None => {}
+            Some(Fault::LoseCommit | Fault::DelayCommit | Fault::LoseAnswer | Fault::RefuseSend) | None => {}
         }
-        self.shared.changed.notify_all();
         if !positions.is_empty() {
-            may_commit(state.group(&self.spec), self.number, positions)?;
+            state.may_commit(&self.spec, self.number)?;
+            state.add_offsets(transaction, &self.spec, positions);
         }
-        self.apply_commit(state, positions)?;
+        if let Some(lost @ (Fault::LoseCommit | Fault::DelayCommit)) = fault {
+            state.set_adrift(transaction, lost == Fault::DelayCommit);
+            return Err(lost_answer());
+        }
+        state.decide(transaction, true);
+        self.shared.wake();
         if fault == Some(Fault::LoseAnswer) { Err(lost_answer()) } else { Ok(()) }
     }
 
     fn abort(&mut self) -> Result<(), TransportError> {
         let mut state = self.shared.lock();
         let transaction = state.open_transaction(&self.spec.transactional_id, self.epoch)?;
-        state.topics.end(transaction, false);
-        state.close_transaction(&self.spec.transactional_id);
-        self.shared.changed.notify_all();
+        state.decide(transaction, false);
+        self.shared.wake();
         Ok(())
     }
 
@@ -208,14 +201,19 @@ fn lost_answer() -> TransportError {
 }
 
 impl Drop for MemoryMember {
-    /// Leaves as a clean exit does: the group at once, an open transaction aborted.
+    /// Leaves as a clean exit does: the group at once, an open transaction aborted, unless a commit of it was sent. A
+    /// process that crashed does nothing any more.
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        state.leave(&self.spec, self.number);
-        if let Ok(transaction) = state.open_transaction(&self.spec.transactional_id, self.epoch) {
-            state.topics.end(transaction, false);
-            state.close_transaction(&self.spec.transactional_id);
+        if state.members.get(&self.number).is_some_and(|member| member.dead) {
+            return;
         }
-        self.shared.changed.notify_all();
+        state.leave(self.number);
+        if let Ok(transaction) = state.open_transaction(&self.spec.transactional_id, self.epoch)
+            && !state.is_adrift(transaction)
+        {
+            state.decide(transaction, false);
+        }
+        self.shared.wake();
     }
 }

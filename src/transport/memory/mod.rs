@@ -5,7 +5,7 @@
 //! faults on cue ([`Cue`]). Everything sits behind one lock and happens in the order of the calls, so a
 //! test on one thread is the same every time. It does not keep data beyond the process, nor does it compact.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,46 +20,51 @@ mod fault;
 mod group;
 mod log;
 mod member;
+mod session;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 pub use fault::{Cue, Fault};
 
 use cursor::Cursors;
 use fault::Script;
 use group::{Group, MemberNumber};
-use log::{Found, Topics, TransactionNumber};
-
-/// Producer state of one transactional id.
-#[derive(Debug, Default)]
-struct Producer {
-    epoch: u64,
-    killed: bool,
-    open: Option<TransactionNumber>,
-    member: Option<GroupMember>,
-}
-
-#[derive(Clone, Debug)]
-struct GroupMember {
-    spec: MemberSpec,
-    number: MemberNumber,
-}
+use log::{Found, Topics};
+use session::GroupMember;
+use transaction::{TransactionNumber, Transactions};
 
 #[derive(Debug, Default)]
 struct State {
     topics: Topics,
     groups: BTreeMap<String, Group>,
-    producers: BTreeMap<String, Producer>,
+    members: BTreeMap<MemberNumber, GroupMember>,
+    transactions: Transactions,
+    /// Partitions whose records come late.
+    stalled: BTreeSet<TopicPartition>,
     script: Script,
     numbers: u64,
     keyless: u64,
     now: Timestamp,
+    #[cfg(test)]
+    unfenced: bool,
 }
 
-#[derive(Debug, Default)]
+/// What passes instead of time when a call waits.
+type Waits = Box<dyn Fn(Duration) + Send + Sync>;
+
+#[derive(Default)]
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// `None`: calls wait by the machine's clock.
+    waits: Option<Waits>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.state.fmt(formatter)
+    }
 }
 
 impl Shared {
@@ -68,8 +73,32 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(&self, guard: MutexGuard<'a, State>, timeout: Duration) -> MutexGuard<'a, State> {
-        self.changed.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
+    fn wake(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Calls `take` until it has taken something or the time is up.
+    fn poll(
+        &self,
+        timeout: Duration,
+        mut take: impl FnMut(&mut State) -> Result<bool, TransportError>,
+    ) -> Result<(), TransportError> {
+        let mut state = self.lock();
+        if let Some(waits) = &self.waits {
+            if !take(&mut state)? && !timeout.is_zero() {
+                drop(state);
+                waits(timeout);
+            }
+            return Ok(());
+        }
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if take(&mut state)? || left.is_zero() {
+                return Ok(());
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }
 
@@ -77,86 +106,6 @@ impl State {
     fn next_number(&mut self) -> u64 {
         self.numbers += 1;
         self.numbers
-    }
-
-    fn group(&mut self, spec: &MemberSpec) -> &mut Group {
-        self.groups.entry(spec.group.clone()).or_default()
-    }
-
-    fn n_partitions(&self, spec: &MemberSpec) -> i32 {
-        let n = spec.inputs.first().and_then(|topic| self.topics.get(topic)).map_or(0, <[_]>::len);
-        i32::try_from(n).unwrap_or(i32::MAX)
-    }
-
-    fn join_group(&mut self, spec: &MemberSpec) -> MemberNumber {
-        let number = self.next_number();
-        let partitions = self.n_partitions(spec);
-        self.group(spec).join(number, partitions);
-        if let Some(producer) = self.producers.get_mut(&spec.transactional_id) {
-            producer.member = Some(GroupMember { spec: spec.clone(), number });
-        }
-        number
-    }
-
-    fn leave(&mut self, spec: &MemberSpec, number: MemberNumber) {
-        let partitions = self.n_partitions(spec);
-        self.group(spec).leave(number, partitions);
-    }
-
-    fn kick(&mut self, transactional_id: &str) {
-        if let Some(member) = self.producers.get(transactional_id).and_then(|producer| producer.member.clone()) {
-            self.leave(&member.spec, member.number);
-        }
-    }
-
-    fn kill(&mut self, transactional_id: &str) {
-        self.kick(transactional_id);
-        if let Some(producer) = self.producers.get_mut(transactional_id) {
-            producer.killed = true;
-        }
-    }
-
-    /// Starts a new epoch of a transactional id: aborts what is open, shuts the previous producer out.
-    fn fence(&mut self, transactional_id: &str) -> u64 {
-        let producer = self.producers.entry(transactional_id.to_owned()).or_default();
-        producer.epoch += 1;
-        producer.killed = false;
-        let epoch = producer.epoch;
-        if let Some(transaction) = producer.open.take() {
-            self.topics.end(transaction, false);
-        }
-        epoch
-    }
-
-    fn alive(&self, transactional_id: &str, epoch: u64) -> Result<&Producer, TransportError> {
-        match self.producers.get(transactional_id) {
-            Some(producer) if producer.epoch == epoch && !producer.killed => Ok(producer),
-            _ => {
-                Err(TransportError::Fatal(format!("another producer took `{transactional_id}` over, or it was killed")))
-            }
-        }
-    }
-
-    fn begin(&mut self, transactional_id: &str, epoch: u64) -> Result<(), TransportError> {
-        if self.alive(transactional_id, epoch)?.open.is_some() {
-            return Err(TransportError::Fatal("a transaction is open already".to_owned()));
-        }
-        let number = self.next_number();
-        if let Some(producer) = self.producers.get_mut(transactional_id) {
-            producer.open = Some(number);
-        }
-        Ok(())
-    }
-
-    fn open_transaction(&self, transactional_id: &str, epoch: u64) -> Result<TransactionNumber, TransportError> {
-        let open = self.alive(transactional_id, epoch)?.open;
-        open.ok_or_else(|| TransportError::Fatal("no transaction is open".to_owned()))
-    }
-
-    fn close_transaction(&mut self, transactional_id: &str) {
-        if let Some(producer) = self.producers.get_mut(transactional_id) {
-            producer.open = None;
-        }
     }
 
     fn append(
@@ -182,6 +131,9 @@ impl State {
             headers: outgoing.headers.to_vec(),
         };
         self.topics.append(outgoing.topic, partition, record, transaction)?;
+        if let Some(transaction) = transaction {
+            self.wrote(transaction, outgoing.topic, partition);
+        }
         Ok(())
     }
 }
@@ -198,9 +150,21 @@ impl Memory {
         Memory::default()
     }
 
+    /// An empty cluster whose calls never block: whenever one would wait, `waits` is told how long instead. For a
+    /// simulation on one thread.
+    pub fn simulated(waits: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        Memory { shared: Arc::new(Shared { waits: Some(Box::new(waits)), ..Shared::default() }) }
+    }
+
     /// Sets the clock that stamps records sent without a timestamp (at first the epoch); it never moves by itself.
     pub fn set_now(&self, now: Timestamp) {
         self.shared.lock().now = now;
+    }
+
+    /// Lets groups accept the commits of members they do not know: a broker that is wrong, to prove that it is noticed.
+    #[cfg(test)]
+    pub(crate) fn forget_fencing(&self) {
+        self.shared.lock().unfenced = true;
     }
 
     /// Plans a fault.
@@ -208,17 +172,33 @@ impl Memory {
         self.shared.lock().script.add(cue);
     }
 
-    /// Lets the group drop a member, as when its session ran out; it finds out and joins again.
-    pub fn kick(&self, transactional_id: &str) {
-        self.shared.lock().kick(transactional_id);
-        self.shared.changed.notify_all();
+    /// Lets the next commit (or send, for [`Fault::RefuseSend`]) of a transactional id meet a fault.
+    pub fn plan_next(&self, transactional_id: &str, fault: Fault) {
+        self.shared.lock().script.add_next(transactional_id, fault);
+    }
+
+    /// Takes all faults back that have not been met.
+    pub fn forget_faults(&self) {
+        self.shared.lock().script.forget();
+    }
+
+    /// Holds back what is read from a partition (`true`), as a slow fetch does, or lets it come. Nothing is said of the
+    /// partition's end meanwhile.
+    pub fn stall(&self, at: &TopicPartition, stalled: bool) {
+        let mut state = self.shared.lock();
+        if stalled {
+            state.stalled.insert(at.clone());
+        } else {
+            state.stalled.remove(at);
+        }
+        self.shared.wake();
     }
 
     /// Kills a member as `kill -9` does: its calls fail, its open transaction stays open until the id is used again.
     /// The group notices at once.
     pub fn kill(&self, transactional_id: &str) {
         self.shared.lock().kill(transactional_id);
-        self.shared.changed.notify_all();
+        self.shared.wake();
     }
 
     /// Drops the records before `start`, as retention does.
@@ -289,7 +269,7 @@ impl Transport for Memory {
 
     fn fence(&self, transactional_id: &str) -> Result<(), TransportError> {
         self.shared.lock().fence(transactional_id);
-        self.shared.changed.notify_all();
+        self.shared.wake();
         Ok(())
     }
 }
@@ -301,17 +281,11 @@ struct MemoryReader {
 
 impl Reader for MemoryReader {
     fn poll(&mut self, timeout: Duration, max: usize, news: &mut Vec<News>) -> Result<(), TransportError> {
-        let deadline = Instant::now() + timeout;
         let before = news.len();
-        let mut state = self.shared.lock();
-        loop {
-            self.cursors.take(&state.topics, max, news)?;
-            let left = deadline.saturating_duration_since(Instant::now());
-            if news.len() > before || left.is_zero() {
-                return Ok(());
-            }
-            state = self.shared.wait(state, left);
-        }
+        self.shared.poll(timeout, |state| {
+            self.cursors.take(state, max, news)?;
+            Ok(news.len() > before)
+        })
     }
 
     fn start(&mut self, positions: &[Position]) -> Result<(), TransportError> {
@@ -326,7 +300,7 @@ struct MemoryPublisher {
 impl Publisher for MemoryPublisher {
     fn send(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
         self.shared.lock().append(outgoing, None)?;
-        self.shared.changed.notify_all();
+        self.shared.wake();
         Ok(())
     }
 
