@@ -465,7 +465,7 @@ fn the_digest_follows_what_changes_results_and_nothing_else() -> Result<(), Conf
     let plain = with("")?;
     assert_eq!(plain.len(), 64);
     let same = [
-        "[score]\nworkers = 8\ntransaction = \"20ms\"\nmax_batch = 64",
+        "[score]\nworkers = 8\ntransaction = \"20ms\"\ndelivery = \"at-least-once\"\nmax_batch = 64",
         "[kafka]\nbrokers = [\"far.example.org:9092\"]\n[store]\npath = \"elsewhere\"\n[http]\nlisten = \"\"",
         "[drift]\nwindow = \"168h\"",
         "[retrain]\non = [\"labels\", \"schedule\", \"performance\", \"drift\"]",

@@ -6,10 +6,12 @@ mod support;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use driftless::data::Span;
+use driftless::data::params::Delivery;
 use driftless::runtime::{ReplayParams, Sought, WhatIf, WhyParams, replay, why};
 use driftless::transport::kafka::{Kafka, KafkaParams};
 use driftless::transport::memory::Memory;
-use driftless::transport::{MemberSpec, Transport};
+use driftless::transport::{MemberSpec, Outgoing, Transport};
 use support::bench::{Bench, Published, assert_whole, differences};
 use support::config_of;
 use support::models::{run_with_models, text_without_trainings};
@@ -99,4 +101,38 @@ fn a_past_on_kafka_is_computed_again_and_left_as_it_is() {
     let decision = why(&bench.config, &*bench.transport, &WhyParams { sought }, &mut |_| {}).unwrap();
     assert!(decision.is_reproduced(), "{decision}");
     assert_eq!(touched(&bench), before);
+}
+
+#[test]
+#[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
+fn a_prediction_sent_ahead_is_seen_before_its_transaction_commits() {
+    const N: usize = 8;
+    let app = fresh("shops");
+    let mut config = config_of(&app);
+    config.score.delivery = Delivery::AtLeastOnce;
+    config.score.transaction = Span::from_millis(5_000);
+    let bench = Bench::new(kafka(), config);
+    let ends =
+        |topic: &str| bench.transport.bounds(topic).unwrap().unwrap().iter().map(|bounds| bounds.end).sum::<i64>();
+    let (journal, letters) = (&bench.config.topics.journal, &bench.config.topics.dead_letters);
+    let app = bench.start_live("a");
+    // A commit has just been: the next transaction has its time before it.
+    bench.until(&app, || app.missing().is_empty() && ends(journal) > 0);
+    let broken = Outgoing {
+        topic: &bench.config.topics.events,
+        partition: None,
+        key: Some(b"north"),
+        value: Some(b"{"),
+        headers: &[],
+        timestamp: None,
+    };
+    let mut publisher = bench.transport.publisher().unwrap();
+    publisher.send(&broken).unwrap();
+    publisher.flush().unwrap();
+    bench.publish_slowly(0, N);
+    bench.until(&app, || bench.predicted().len() == N);
+    assert_eq!(ends(letters), 0, "the transaction was committed before its predictions were seen");
+    app.stop().unwrap();
+    assert!(ends(letters) > 0);
+    assert_eq!(bench.predicted().len(), N);
 }

@@ -167,6 +167,31 @@ fn revoked(news: &[News]) -> Vec<i32> {
 
 #[test]
 #[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
+fn what_is_sent_ahead_outlasts_an_abort_and_is_there_before_a_commit() {
+    let cluster = Cluster::new("ahead");
+    let (events, out, journal) = (cluster.create("events", 1), cluster.create("out", 1), cluster.create("journal", 1));
+    let mut member = cluster.kafka.join(&cluster.spec(0, &[&events])).unwrap();
+    for transaction in ["one", "two"] {
+        member.begin().unwrap();
+        member.send_ahead(&outgoing(&out, 0, transaction)).unwrap();
+        member.send(&outgoing(&journal, 0, transaction)).unwrap();
+        if transaction == "one" {
+            let deadline = Instant::now() + PATIENCE;
+            while cluster.bounds(&out)[0].end == 0 {
+                assert!(Instant::now() < deadline);
+                std::thread::yield_now();
+            }
+            member.abort().unwrap();
+        } else {
+            member.commit(&[]).unwrap();
+        }
+    }
+    assert_eq!(cluster.read(&out, 0).values, ["one", "two"]);
+    assert_eq!(cluster.read(&journal, 0).values, ["two"]);
+}
+
+#[test]
+#[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
 fn outputs_and_offsets_of_both_inputs_become_visible_together() {
     let cluster = Cluster::new("together");
     let (events, labels, out) = (cluster.create("events", 2), cluster.create("labels", 2), cluster.create("out", 2));

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use driftless::data::params::Delivery;
 use driftless::data::{Prediction, Span};
 use driftless::transport::memory::{Cue, Fault, Memory};
 use driftless::transport::{TopicPartition, Transport};
@@ -167,4 +168,71 @@ fn a_commit_lost_while_shards_are_revoked_publishes_nothing_twice() {
     bench.until(&last, || distinct(&bench.predicted()) == N);
     last.stop().unwrap();
     assert_eq!(bench.predicted().len(), N, "an event was predicted twice");
+}
+
+/// With predictions that go ahead of transactions of this age.
+fn ahead(transaction: Span) -> (Memory, Bench) {
+    let memory = Memory::new();
+    let mut config = config();
+    config.score.delivery = Delivery::AtLeastOnce;
+    config.score.transaction = transaction;
+    (memory.clone(), Bench::new(Arc::new(memory), config))
+}
+
+fn event_id(value: &[u8]) -> String {
+    serde_json::from_slice::<Prediction>(value).unwrap().event_id
+}
+
+/// The last prediction of every event, in the order in which the last ones came; and how many came before them.
+fn last_of_each(mut published: Published) -> (Published, usize) {
+    let mut repeated = 0;
+    for partition in &mut published.predictions {
+        let mut seen = BTreeSet::new();
+        let all = std::mem::take(partition);
+        repeated += all.len();
+        partition.extend(all.into_iter().rev().filter(|value| seen.insert(event_id(value))));
+        partition.reverse();
+        repeated -= partition.len();
+    }
+    (published, repeated)
+}
+
+#[test]
+fn predictions_sent_ahead_come_again_after_a_failure_and_all_else_is_exactly_once() {
+    let expected = undisturbed(15, 300);
+    for fault in
+        [Fault::RefuseCommit, Fault::LoseCommit, Fault::Kick, Fault::Kill, Fault::RefuseSend, Fault::LoseAnswer]
+    {
+        let (memory, bench) = ahead(Span::from_millis(100));
+        // Some of these commits hold no predictions.
+        for nth in if fault == Fault::RefuseSend { [40, 120, 121, 300] } else { [2, 5, 6, 9] } {
+            memory.plan(Cue { transactional_id: "shops.score.a.0".to_owned(), nth, fault });
+        }
+        bench.run(15, 300, |_, app| app);
+        let (found, repeated) = last_of_each(bench.published());
+        assert_eq!(repeated > 0, fault != Fault::LoseAnswer, "{fault:?}: {repeated} came again");
+        let found = differences(&found, &expected);
+        assert!(found.is_empty(), "{fault:?}: {found:#?}");
+    }
+}
+
+#[test]
+fn predictions_sent_ahead_are_seen_before_their_transaction_commits() {
+    const N: usize = 40;
+    // Nothing is committed but for a stop.
+    let (memory, bench) = ahead(Span::from_millis(3_600_000));
+    let committed = || {
+        let at = |partition| TopicPartition::new(bench.config.topics.events.as_str(), partition);
+        (0..2).filter_map(|partition| memory.committed("shops.score", &at(partition))).sum::<i64>()
+    };
+    let app = bench.start_live("a");
+    bench.publish_slowly(0, N);
+    bench.until(&app, || bench.predicted().len() == N);
+    assert_eq!(committed(), 0);
+    memory.kill("shops.score.a.0");
+    bench.until(&app, || bench.predicted().len() == 2 * N);
+    assert_eq!((committed(), distinct(&bench.predicted())), (0, N));
+    app.stop().unwrap();
+    assert_eq!(committed(), N as i64);
+    assert_eq!((bench.predicted().len(), distinct(&bench.predicted())), (2 * N, N));
 }

@@ -34,3 +34,9 @@ pub(crate) fn cpu_seconds_of(process: &str) -> f64 {
     let ticks: f64 = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
     ticks / TICKS_PER_SECOND
 }
+
+/// How busy the machine is, all processes counted: the load averages of 1, 5 and 15 minutes.
+pub(crate) fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}

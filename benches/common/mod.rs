@@ -1,9 +1,12 @@
-//! What the benchmarks share: the bundled flights as records, models to score them with, and the machine's name.
+//! What the benchmarks share: the bundled flights as records, models to score them with, score roles over a broker, and
+//! the machine's name.
 #![expect(dead_code, reason = "each benchmark uses its part")]
 
 pub(crate) mod flights;
 pub(crate) mod machine;
 pub(crate) mod models;
+pub(crate) mod plain;
+pub(crate) mod sitting;
 
 /// Smallest and middle value of some measurements.
 #[derive(Clone, Copy, Debug)]

@@ -318,6 +318,36 @@ mod tests {
     }
 
     #[test]
+    fn a_prediction_that_was_published_twice_is_one_example() {
+        let (store, again) = (store(), self::store());
+        let (mut once, mut twice) = (open(&store, 7), open(&again, 7));
+        (0..40).for_each(|i| append(&mut once, i));
+        for (offset, i) in (0..20).chain(10..40).enumerate() {
+            let (event_id, event_time) = (format!("e{i}"), Timestamp::from_millis(i));
+            let layout = layout().fingerprint().to_owned();
+            let features = vec![i as f64 / 3.0, f64::NAN];
+            let row = ExampleRow {
+                event_id: event_id.clone(),
+                event_time,
+                model_version: 1,
+                arm: Arm::Champion,
+                score: 0.1,
+                layout,
+                features,
+            };
+            let label = LabelRow { event_id, known_at: event_time, label: (i % 2) as f64, revision: 0 };
+            let at = |topic| LogPosition { topic, partition: 0, offset: offset as i64 };
+            twice.add_prediction(at("fraud.predictions"), row).unwrap();
+            if offset < 20 || i >= 20 {
+                twice.add_label(at("fraud.outcomes"), label).unwrap();
+            }
+        }
+        assert_eq!(digest(&twice), digest(&once));
+        twice.flush().unwrap();
+        assert_eq!(digest(&open(&again, 7)), digest(&once));
+    }
+
+    #[test]
     fn a_crash_between_flushes_neither_loses_nor_doubles_rows() {
         let (clean, crashed) = (store(), store());
         let mut whole = open(&clean, 10);

@@ -179,6 +179,7 @@ impl App {
             board: self.board.clone(),
             stop: self.stop.clone(),
             interval: config.score.transaction.to_std(),
+            delivery: config.score.delivery,
             checkpoint: config.score.checkpoint.to_std(),
             max_batch: config.score.max_batch,
             stage,

@@ -164,6 +164,10 @@ pub trait Member {
     /// Adds a record to the open transaction. Waits while the client's queue is full; never drops.
     fn send(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError>;
 
+    /// Writes a record at once, outside the open transaction, so that readers need not wait for its end; an abort does
+    /// not take it back. [`Member::commit`] waits for it, and is refused with `Aborted` if it was not delivered.
+    fn send_ahead(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError>;
+
     /// Waits for all deliveries, adds the input offsets with fresh group metadata, and commits.
     fn commit(&mut self, positions: &[Position]) -> Result<(), TransportError>;
 

@@ -185,6 +185,7 @@ fn settings(config: &Config) -> Vec<Setting> {
     let score = &config.score;
     add("score", "workers", score.workers.to_string());
     add("score", "transaction", format!("{}, batches of up to {} records", score.transaction, score.max_batch));
+    add("score", "delivery", score.delivery.name().to_owned());
     add("score", "checkpoint", format!("every {}", score.checkpoint));
     add("score", "threshold", score.threshold.to_string());
     let drift = &config.drift;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::params::{ModelFamily, PromotionMetric};
+use crate::data::params::{Delivery, ModelFamily, PromotionMetric};
 use crate::data::{Span, TrainingReason};
 
 /// `[score]`
@@ -13,6 +13,9 @@ pub(crate) struct RawScore {
     pub workers: usize,
     /// Length of time, 1 ms to 5 s; default `100ms`. How long a transaction collects records before it commits.
     pub transaction: Span,
+    /// `exactly-once` or `at-least-once`; default `exactly-once`. Whether predictions wait for their transaction's
+    /// commit, or go ahead of it and are repeated after a failure.
+    pub delivery: Delivery,
     /// Length of time, 10 ms to 1 h; default `20s`. How often a shard's state is written out.
     pub checkpoint: Span,
     /// Most records of one batch; default 4096.
@@ -26,6 +29,7 @@ impl Default for RawScore {
         RawScore {
             workers: 1,
             transaction: Span::from_millis(100),
+            delivery: Delivery::ExactlyOnce,
             checkpoint: Span::from_millis(20_000),
             max_batch: 4096,
             threshold: 0.5,

@@ -29,6 +29,7 @@ pub(super) fn score(raw: &RawScore) -> Result<ScoreParams, Problem> {
     Ok(ScoreParams {
         workers: whole("score.workers", raw.workers, 1..=256)?,
         transaction,
+        delivery: raw.delivery,
         checkpoint,
         max_batch: whole("score.max_batch", raw.max_batch, 1..=1_000_000)?,
         threshold: unit("score.threshold", raw.threshold, Unit::Closed)?,

@@ -20,4 +20,4 @@ pub use events::{
 pub use features::{Aggregate, FeatureParams, Grouping, Source, WindowSpec};
 pub use labels::{KindIndex, KindSpec, LabelParams, LabelSpec};
 pub use retrain::{ModelFamily, PromoteParams, PromotionMetric, RetrainParams};
-pub use watch::{DriftParams, PerformanceParams, ScoreParams};
+pub use watch::{Delivery, DriftParams, PerformanceParams, ScoreParams};

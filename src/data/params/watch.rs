@@ -1,8 +1,29 @@
 //! How scoring batches its work, and how drift and performance are watched.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::data::Span;
+
+/// When readers see a prediction, and how often. State, outcomes and everything else is exactly once either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// With the commit of its transaction, once.
+    #[default]
+    ExactlyOnce,
+    /// As soon as it is made, ahead of its transaction; again if that is aborted.
+    AtLeastOnce,
+}
+
+impl Delivery {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Delivery::ExactlyOnce => "exactly-once",
+            Delivery::AtLeastOnce => "at-least-once",
+        }
+    }
+}
 
 /// How the score role works.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -11,6 +32,8 @@ pub struct ScoreParams {
     pub workers: usize,
     /// How long a transaction collects records before it commits.
     pub transaction: Span,
+    /// When readers see a prediction, and how often.
+    pub delivery: Delivery,
     /// How often a shard's state is written out; a restore replays what came since.
     pub checkpoint: Span,
     /// Most records of one batch.

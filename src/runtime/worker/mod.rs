@@ -26,6 +26,7 @@ use super::stage::Stage;
 use super::watch;
 use crate::codec::JournalError;
 use crate::config::params::Topics;
+use crate::data::params::Delivery;
 use crate::telemetry::release_shard;
 use crate::transport::{Member, MemberSpec, News, Transport, TransportError, failpoint};
 
@@ -55,6 +56,8 @@ pub(super) struct Shop<S> {
     pub stop: Arc<AtomicBool>,
     /// Age at which a transaction is committed.
     pub interval: Duration,
+    /// Whether predictions wait for that.
+    pub delivery: Delivery,
     /// How often a shard's state is written out.
     pub checkpoint: Duration,
     pub max_batch: usize,

@@ -2,13 +2,15 @@
 //! when it cannot be.
 //!
 //! Invariant: what a shard has taken, what came of it, its journal record and its offsets become visible together or not
-//! at all. All that a transaction handles has one `now`, the one its journal records carry, so that a replay computes
-//! the same.
+//! at all. Where delivery is at-least-once predictions, and only they, go ahead of it, and its commit waits until they are
+//! there. All that a transaction handles has one `now`, the one its journal records carry, so that a replay computes the
+//! same.
 
 use std::time::Instant;
 
 use super::{BACKOFF, State, Worker, WorkerError};
-use crate::data::{Machine, Timestamp};
+use crate::data::params::Delivery;
+use crate::data::{Machine, Sink, Timestamp};
 use crate::model::Model;
 use crate::runtime::pace::Step;
 use crate::runtime::shard::{Shard, Stamp};
@@ -84,14 +86,18 @@ impl<S: Stage> Worker<S> {
         for output in shard.outbox.iter() {
             self.decisions.output(&output);
             let to = target(&self.shop.topics, output.sink, number);
-            self.member.send(&Outgoing {
+            let outgoing = Outgoing {
                 topic: to.topic,
                 partition: Some(to.partition),
                 key: output.key,
                 value: output.value,
                 headers: output.headers,
                 timestamp: None,
-            })?;
+            };
+            match self.shop.delivery {
+                Delivery::AtLeastOnce if output.sink == Sink::Predictions => self.member.send_ahead(&outgoing)?,
+                Delivery::AtLeastOnce | Delivery::ExactlyOnce => self.member.send(&outgoing)?,
+            }
         }
         failpoint::at("after_send");
         shard.outbox.drain();

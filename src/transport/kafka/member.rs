@@ -295,6 +295,10 @@ impl Member for KafkaMember {
         self.transactions.send(outgoing)
     }
 
+    fn send_ahead(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
+        self.transactions.send_ahead(outgoing)
+    }
+
     fn commit(&mut self, positions: &[Position]) -> Result<(), TransportError> {
         self.transactions.settle()?;
         failpoint::abort_at("before_offsets")?;

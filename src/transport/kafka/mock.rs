@@ -234,6 +234,10 @@ impl Member for EmbeddedMember {
         self.transactions.send(outgoing)
     }
 
+    fn send_ahead(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
+        self.transactions.send_ahead(outgoing)
+    }
+
     fn commit(&mut self, positions: &[Position]) -> Result<(), TransportError> {
         self.transactions.settle()?;
         self.transactions.commit()?;

@@ -108,11 +108,13 @@ fn purge(producer: &Client) -> bool {
     drain(producer, LEAVE_LIMIT)
 }
 
-/// The transactional producer of one worker.
+/// The transactional producer of one worker, and the plain one for what goes ahead of its transactions.
 pub(super) struct Transactions {
     settings: Arc<Settings>,
     transactional_id: String,
     producer: Bounded<Client>,
+    /// Connected when it is first needed.
+    ahead: Option<KafkaPublisher>,
     watchdog: Watchdog,
     open: bool,
     disturbed: bool,
@@ -128,6 +130,7 @@ impl Transactions {
             settings: Arc::clone(settings),
             transactional_id: transactional_id.to_owned(),
             producer: connect(settings, transactional_id)?,
+            ahead: None,
             watchdog,
             open: false,
             disturbed: false,
@@ -160,7 +163,16 @@ impl Transactions {
         Ok(())
     }
 
-    /// Waits for the acknowledgement of every record of the transaction.
+    /// Queues a record that is not part of the transaction.
+    pub(super) fn send_ahead(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
+        let ahead = match &mut self.ahead {
+            Some(ahead) => ahead,
+            none => none.insert(KafkaPublisher::connect(&self.settings)?),
+        };
+        ahead.send(outgoing).map_err(aborting)
+    }
+
+    /// Waits for the acknowledgement of every record of the transaction, and of those sent ahead of it.
     pub(super) fn settle(&mut self) -> Result<(), TransportError> {
         if !drain(&self.producer, DRAIN_LIMIT) {
             return Err(TransportError::Aborted(format!(
@@ -169,7 +181,8 @@ impl Transactions {
                 DRAIN_LIMIT.as_secs()
             )));
         }
-        undelivered(&self.producer, Class::Abortable)
+        undelivered(&self.producer, Class::Abortable)?;
+        self.ahead.as_mut().map_or(Ok(()), |ahead| ahead.flush().map_err(aborting))
     }
 
     /// Puts the input offsets into the transaction, in the name of the group member that `metadata` describes.
@@ -238,6 +251,14 @@ impl Drop for Transactions {
             // Failing that, the broker's time-out or the successor's start aborts it.
             let _ = self.producer.abort_transaction(LEAVE_LIMIT);
         }
+    }
+}
+
+/// What was to go ahead of a transaction did not: the transaction cannot be committed.
+fn aborting(error: TransportError) -> TransportError {
+    match error {
+        TransportError::Retriable(message) => TransportError::Aborted(message),
+        other => other,
     }
 }
 

@@ -155,6 +155,17 @@ impl Member for MemoryMember {
         state.append(outgoing, Some(transaction))
     }
 
+    fn send_ahead(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
+        let mut state = self.shared.lock();
+        state.alive(&self.spec.transactional_id, self.epoch)?;
+        if state.script.send(&self.spec.transactional_id).is_some() {
+            return Err(TransportError::Aborted("the script refuses this record".to_owned()));
+        }
+        state.append(outgoing, None)?;
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+
     fn commit(&mut self, positions: &[Position]) -> Result<(), TransportError> {
         let mut state = self.shared.lock();
         let state = &mut *state;

@@ -57,6 +57,20 @@ fn cue(fault: Fault, nth: u64) -> Cue {
 }
 
 #[test]
+fn what_is_sent_ahead_is_seen_at_once_and_outlasts_an_abort() {
+    let memory = cluster(1);
+    let mut member = memory.join(&spec(0)).unwrap();
+    member.begin().unwrap();
+    member.send_ahead(&record(OUT, "ahead")).unwrap();
+    member.send(&record(EVENTS, "inside")).unwrap();
+    assert_eq!((visible(&memory, OUT), visible(&memory, EVENTS)), (vec!["ahead".to_owned()], vec![]));
+    member.abort().unwrap();
+    assert_eq!((visible(&memory, OUT), visible(&memory, EVENTS)), (vec!["ahead".to_owned()], vec![]));
+    memory.kill(&spec(0).transactional_id);
+    assert!(matches!(member.send_ahead(&record(OUT, "late")), Err(TransportError::Fatal(_))));
+}
+
+#[test]
 fn outputs_and_offsets_become_visible_together() {
     let memory = cluster(1);
     publish(&memory, &["a", "b"]);
