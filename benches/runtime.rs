@@ -248,6 +248,7 @@ impl Bench {
             roles,
             instance: "bench".to_owned(),
             stepped: false,
+            trust_journal: false,
         };
         let app = App::start(setup)?;
         let measured = self.watch(&output, || app.failed().is_some());

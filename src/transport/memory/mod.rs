@@ -22,6 +22,7 @@ mod log;
 mod member;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 pub use fault::{Cue, Fault};
 
@@ -48,6 +49,8 @@ struct GroupMember {
 #[derive(Debug, Default)]
 struct State {
     topics: Topics,
+    /// How each topic was created.
+    specs: BTreeMap<String, TopicSpec>,
     groups: BTreeMap<String, Group>,
     producers: BTreeMap<String, Producer>,
     script: Script,
@@ -131,9 +134,10 @@ impl State {
     fn alive(&self, transactional_id: &str, epoch: u64) -> Result<&Producer, TransportError> {
         match self.producers.get(transactional_id) {
             Some(producer) if producer.epoch == epoch && !producer.killed => Ok(producer),
-            _ => {
-                Err(TransportError::Fatal(format!("another producer took `{transactional_id}` over, or it was killed")))
+            Some(producer) if producer.epoch != epoch => {
+                Err(TransportError::Fenced(format!("another producer took `{transactional_id}` over")))
             }
+            _ => Err(TransportError::Fatal(format!("`{transactional_id}` was killed"))),
         }
     }
 
@@ -270,6 +274,10 @@ impl Transport for Memory {
         Ok(state.topics.get(topic).map(|partitions| partitions.iter().map(log::Partition::bounds).collect()))
     }
 
+    fn cleanup_policy(&self, topic: &str) -> Result<Option<String>, TransportError> {
+        Ok(Some(self.shared.lock().cleanup_policy(topic)))
+    }
+
     fn create(&self, topics: &[TopicSpec]) -> Result<Vec<String>, TransportError> {
         let mut state = self.shared.lock();
         let mut created = Vec::new();
@@ -281,6 +289,7 @@ impl Transport for Memory {
                 )));
             }
             if state.topics.create(&topic.name, topic.partitions) {
+                state.specs.insert(topic.name.clone(), topic.clone());
                 created.push(topic.name.clone());
             }
         }
