@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::groups::GroupInfo;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::Quiet;
@@ -90,7 +91,7 @@ impl Views {
             .fetch_group_list(Some(group), ASK_LIMIT)
             .map_err(|error| failed(&format!("cannot ask for group `{group}`"), &error))?;
         let found = list.groups().iter().filter(|found| found.name() == group);
-        let members = found.flat_map(|found| found.members());
+        let members = found.flat_map(GroupInfo::members);
         Ok(members.map(|member| format!("{} on {}", member.client_id(), member.client_host())).collect())
     }
 

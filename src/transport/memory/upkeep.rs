@@ -1,5 +1,6 @@
 //! Upkeep of the memory transport, and what an operator does to a cluster behind an application's back.
 
+use super::group::Group;
 use super::{Memory, State};
 use crate::transport::{TopicSpec, TransportError, Upkeep};
 
@@ -29,7 +30,7 @@ impl Memory {
 impl Upkeep for Memory {
     fn members(&self, group: &str) -> Result<Vec<String>, TransportError> {
         let state = self.shared.lock();
-        let numbers = state.groups.get(group).into_iter().flat_map(|group| group.members());
+        let numbers = state.groups.get(group).into_iter().flat_map(Group::members);
         Ok(numbers.map(|number| format!("member {number}")).collect())
     }
 
