@@ -114,18 +114,20 @@ fn describe(plan: &ResetPlan, out: &mut impl Write) -> anyhow::Result<()> {
             writeln!(out, "           {} ({} partitions): {what}", topic.topic, topic.partitions)?;
         }
     }
-    let inputs: Vec<&str> = plan.roles.iter().flat_map(|role| &role.inputs).map(String::as_str).collect();
+    let is_made_anew = |input: &String| plan.roles.iter().flat_map(|role| &role.topics).any(|own| own.topic == *input);
+    let inputs = plan.roles.iter().flat_map(|role| &role.inputs).filter(|input| !is_made_anew(input));
+    let inputs: Vec<&str> = inputs.map(String::as_str).collect();
     let inputs = inputs.join(", ");
     match plan.to {
         Beginning::Earliest => writeln!(
             out,
-            "\nThe next start reads {inputs} from the first record there is, with empty windows. What it makes of old\n\
-             records it PUBLISHES AGAIN: readers of predictions, outcomes, alerts and performance see them twice."
+            "\nThe next start reads {inputs}\nfrom the first record there is, with empty windows. What it makes of old records it \
+             PUBLISHES AGAIN:\nreaders of predictions, outcomes, alerts and performance see them twice."
         )?,
         Beginning::Latest => writeln!(
             out,
-            "\nThe next start reads {inputs} from their present ends, with empty windows. Records that were not read\n\
-             until now are passed over, and labels of earlier events find no prediction."
+            "\nThe next start reads {inputs}\nfrom their present ends, with empty windows. Records that were not read until \
+             now are passed over,\nand labels of earlier events find no prediction."
         )?,
     }
     writeln!(out, "Inputs, predictions, outcomes, dead letters, alerts, performance and models stay as they are.")?;
