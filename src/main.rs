@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use driftless::cli::{self, check, demo, models, produce, replay, run, topics, why};
+use driftless::cli::{self, check, demo, models, produce, replay, reset, run, topics, why};
 
 /// Keeps machine-learning models honest on live Kafka streams.
 #[derive(Parser)]
@@ -31,6 +31,8 @@ enum Command {
     Why(why::WhyArgs),
     /// List model versions, promote, roll back, freeze.
     Models(models::ModelsArgs),
+    /// Let an application that is stopped begin anew: its offsets, journals and state are deleted.
+    Reset(reset::ResetArgs),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Models(args) => models::run(&args),
+        Command::Reset(args) => reset::run(&args),
     };
     cli::exit_code(result)
 }

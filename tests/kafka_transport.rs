@@ -361,7 +361,7 @@ fn a_zombie_is_shut_out_by_the_next_user_of_its_transactional_id() {
     let bounds = cluster.bounds(&out)[0];
     assert_eq!(bounds.end, bounds.high, "the fence ended the open transaction");
     let result = zombie.commit(&[position(&events, 0, 1)]);
-    assert!(matches!(result, Err(TransportError::Fatal(_))), "{result:?}");
+    assert!(matches!(result, Err(TransportError::Fenced(_))), "{result:?}");
     drop(zombie);
     assert_eq!(cluster.read(&out, 0).values, Vec::<String>::new());
 }
@@ -535,7 +535,7 @@ fn starts_replace_positions_and_pauses_hold_back() {
 
 #[test]
 #[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
-fn what_is_missing_or_gone_is_a_configuration_error() {
+fn what_is_missing_is_a_configuration_error_and_what_is_gone_is_gone() {
     let cluster = Cluster::new("missing");
     assert_eq!(cluster.kafka.bounds(&cluster.topic("nowhere")).unwrap(), None);
     let events = cluster.create("events", 1);
@@ -559,5 +559,5 @@ fn what_is_missing_or_gone_is_a_configuration_error() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(&error, TransportError::Configuration(text) if text.contains(&events)), "{error}");
+    assert!(matches!(&error, TransportError::Gone(text) if text.contains(&events)), "{error}");
 }

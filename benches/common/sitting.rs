@@ -167,6 +167,7 @@ impl Sitting {
             roles: Roles { score: true, monitor: false, retrain: false },
             instance: "bench".to_owned(),
             stepped: false,
+            trust_journal: false,
         })?;
         Ok(Running { app, config, _store: store })
     }

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod models;
 pub mod produce;
 pub mod replay;
+pub mod reset;
 pub mod run;
 mod signals;
 pub mod topics;

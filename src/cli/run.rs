@@ -38,6 +38,9 @@ pub struct RunArgs {
     /// Name of this instance, the same after a restart; the host name by default.
     #[arg(long, value_name = "NAME")]
     instance: Option<String>,
+    /// Go on where the journals end although the consumer groups have lost their offsets; nothing is lost by it.
+    #[arg(long)]
+    trust_journal: bool,
 }
 
 struct Watched<F>(F);
@@ -63,7 +66,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let signals = Signals::install()?;
     let transport = Arc::new(kafka(&config, &instance)?);
     tracing::info!(app = config.app, instance, ?roles, brokers = config.kafka.bootstrap(), "started");
-    let setup = AppSetup { config: config.clone(), transport, roles, instance, stepped: false };
+    let trust_journal = args.trust_journal;
+    let setup = AppSetup { config: config.clone(), transport, roles, instance, stepped: false, trust_journal };
     let app = App::start(setup)?;
     let server = config.http.listen.map(|address| serve(address, &app)).transpose()?;
     while !signals.came() && app.failed().is_none() {

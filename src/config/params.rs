@@ -17,6 +17,8 @@ pub struct KafkaParams {
     pub brokers: Vec<String>,
     /// How long a dead worker keeps its partitions.
     pub session_timeout: Span,
+    /// What to do where retention has removed records before they were read.
+    pub on_gap: OnGap,
     /// Properties of librdkafka to pass on, sorted by name; secrets not fetched yet.
     pub properties: Vec<Property>,
 }
@@ -86,6 +88,16 @@ impl KafkaParams {
         }
         Ok(())
     }
+}
+
+/// What to do where retention has removed records before they were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnGap {
+    /// Stop and say so.
+    Refuse,
+    /// Go on with what is there; logged and counted.
+    Skip,
 }
 
 /// One property of librdkafka as the file gives it.

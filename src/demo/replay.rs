@@ -76,6 +76,7 @@ pub fn replay(stage: &Stage, params: ReplayParams, screen: &mut Screen, stop: &A
         roles: Roles::ALL,
         instance: "demo".to_owned(),
         stepped: true,
+        trust_journal: false,
     })?;
     let mut replay = Replay {
         stage,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::board::Board;
 use super::clock::Clock;
 use super::control::Models;
+use super::guards::{Guards, check_topics};
 use super::pace::{Pace, Step};
 use super::retrain::{self, RETRAIN, RetrainShop};
 use super::setup::{layout, monitor_params, pipeline_params};
@@ -56,6 +57,8 @@ pub struct AppSetup {
     pub instance: String,
     /// Inputs are read only as far as [`App::advance`] allows, and `now` is what it says.
     pub stepped: bool,
+    /// Goes on where the journals end although the groups' offsets are gone; without it that is refused.
+    pub trust_journal: bool,
 }
 
 /// A role stopped, and why.
@@ -100,7 +103,8 @@ impl App {
         } else {
             RETRAIN
         };
-        let shards = patiently(|| check_topics(&setup)).map_err(|error| RoleError::new(first, error))?;
+        let shards = patiently(|| check_topics(&*setup.transport, &setup.config))
+            .map_err(|error| RoleError::new(first, error))?;
         let pace = if setup.stepped { Pace::stepped() } else { Pace::live(Clock::Machine) };
         let mut app = App {
             board: Arc::default(),
@@ -178,6 +182,11 @@ impl App {
             pace: self.pace.clone(),
             board: self.board.clone(),
             stop: self.stop.clone(),
+            guards: Guards {
+                shards: self.shards,
+                on_gap: config.kafka.on_gap,
+                trust_journal: self.setup.trust_journal,
+            },
             interval: config.score.transaction.to_std(),
             delivery: config.score.delivery,
             checkpoint: config.score.checkpoint.to_std(),
@@ -284,38 +293,4 @@ fn patiently<T>(mut ask: impl FnMut() -> Result<T, TransportError>) -> Result<T,
             answer => return answer,
         }
     }
-}
-
-/// Number of shards; what has to exist does, and co-partitioned topics have equal counts.
-fn check_topics(setup: &AppSetup) -> Result<i32, TransportError> {
-    let topics = &setup.config.topics;
-    let count = |topic: &str| -> Result<usize, TransportError> {
-        let bounds = setup.transport.bounds(topic)?.ok_or_else(|| {
-            TransportError::Configuration(format!("topic `{topic}` does not exist; `driftless topics create` makes it"))
-        })?;
-        Ok(bounds.len())
-    };
-    let shards = count(&topics.events)?;
-    let together = [topics.labels.as_deref(), Some(&topics.predictions), Some(&topics.outcomes)];
-    let written = [Some(topics.dead_letters.as_str()), Some(&topics.journal), Some(&topics.state)];
-    for topic in together.into_iter().chain(written).flatten() {
-        let found = count(topic)?;
-        if found != shards {
-            return Err(TransportError::Configuration(format!(
-                "`{topic}` has {found} partitions and `{}` has {shards}; they must have the same number",
-                topics.events
-            )));
-        }
-    }
-    let monitors = [&topics.monitor_journal, &topics.monitor_state];
-    for topic in
-        [&topics.summaries, &topics.drift_alerts, &topics.performance, &topics.models].into_iter().chain(monitors)
-    {
-        let found = count(topic)?;
-        if found != 1 {
-            return Err(TransportError::Configuration(format!("`{topic}` has {found} partitions; it must have one")));
-        }
-    }
-    i32::try_from(shards)
-        .map_err(|_| TransportError::Configuration(format!("`{}` has too many partitions", topics.events)))
 }

@@ -11,11 +11,13 @@ mod checkpoint;
 mod clock;
 mod control;
 mod decisions;
+mod guards;
 mod history;
 mod job;
 mod letters;
 mod pace;
 mod replay;
+mod reset;
 mod restore;
 mod retrain;
 mod settle;
@@ -26,6 +28,7 @@ mod simulation;
 mod stage;
 mod stages;
 mod topics;
+mod twin;
 mod watch;
 mod why;
 mod worker;
@@ -38,6 +41,7 @@ pub use replay::{
     JournalReport, Progress, Quality, ReplayParams, ReplayReport, ScoreReport, TopicReport, WhatIf, WhatIfReport,
     replay,
 };
+pub use reset::{Beginning, ResetError, ResetParams, ResetPlan, plan_reset};
 pub use setup::pipeline_params;
 pub use topics::topic_specs;
 pub use why::{Sought, Why, WhyParams, why};

@@ -61,7 +61,7 @@ impl Stage for ScoreStage {
 
     fn own(&self) -> Vec<&str> {
         let topics = &self.topics;
-        vec![&topics.predictions, &topics.outcomes, &topics.dead_letters, &topics.journal]
+        vec![&topics.predictions, &topics.outcomes, &topics.dead_letters, &topics.journal, &topics.state]
     }
 
     fn state(&self) -> &str {
@@ -128,7 +128,8 @@ impl Stage for MonitorStage {
     }
 
     fn own(&self) -> Vec<&str> {
-        vec![&self.topics.drift_alerts, &self.topics.performance, &self.topics.monitor_journal]
+        let topics = &self.topics;
+        vec![&topics.drift_alerts, &topics.performance, &topics.monitor_journal, &topics.monitor_state]
     }
 
     #[expect(clippy::misnamed_getters, reason = "each stage has a state of its own")]

@@ -17,6 +17,11 @@ pub(super) fn restored(took: Duration) {
     observe(Metric::RestoreSeconds, &[], took.as_secs_f64());
 }
 
+/// Offsets were passed over that retention had removed.
+pub(super) fn skipped(role: &'static str, offsets: i64) {
+    count(Metric::SkippedOffsets, &[Label::Role(role)], u64::try_from(offsets).unwrap_or(0));
+}
+
 /// A checkpoint is complete.
 pub(super) fn checkpointed(role: &'static str, shard: i32, written: &Written) {
     let Written { checkpoint, is_compact, bytes, held } = *written;

@@ -56,6 +56,8 @@ pub enum Metric {
     BatchRecords,
     /// Records not read yet.
     Lag,
+    /// Offsets that were gone before they were read.
+    SkippedOffsets,
     /// Changes of the assignment.
     Rebalances,
     /// How long restoring a shard took.
@@ -93,7 +95,7 @@ const TRAINING_SECONDS: &[f64] = &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Metric; 23] = [
+    pub const ALL: [Metric; 24] = [
         Metric::BuildInfo,
         Metric::Consumed,
         Metric::Predictions,
@@ -105,6 +107,7 @@ impl Metric {
         Metric::TransactionSeconds,
         Metric::BatchRecords,
         Metric::Lag,
+        Metric::SkippedOffsets,
         Metric::Rebalances,
         Metric::RestoreSeconds,
         Metric::CheckpointBytes,
@@ -200,6 +203,13 @@ impl Metric {
                 unit: Unit::Count,
                 labels: &["partition"],
                 help: "Records of the events topic not read yet, by partition, as of the last poll.",
+            },
+            Metric::SkippedOffsets => Declaration {
+                name: "driftless_skipped_offsets_total",
+                kind: Counter,
+                unit: Unit::Count,
+                labels: &["role"],
+                help: "Offsets of inputs that retention removed unread and that were skipped, by role.",
             },
             Metric::Rebalances => Declaration {
                 name: "driftless_rebalances_total",

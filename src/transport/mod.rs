@@ -14,8 +14,10 @@ pub(crate) mod failpoint;
 pub mod kafka;
 pub mod memory;
 mod partitioner;
+mod upkeep;
 
 pub use partitioner::{murmur2, partition_for};
+pub use upkeep::Upkeep;
 
 /// What went wrong, by what the caller does about it.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,13 @@ pub enum TransportError {
     /// This producer or member is finished; drop it and join again.
     #[error("kafka client is no longer usable: {0}")]
     Fatal(String),
+    /// Another producer took the transactional id over; what was open is aborted. Drop this one; join again only if its
+    /// owner is known to be the rightful one.
+    #[error("shut out: {0}")]
+    Fenced(String),
+    /// The position is not among the records that the partition holds: they were removed, or the topic was made anew.
+    #[error("{0}")]
+    Gone(String),
     /// It may work in a moment.
     #[error("kafka did not answer: {0}")]
     Retriable(String),
@@ -236,6 +245,13 @@ pub trait Transport: Send + Sync {
     /// Bounds of every partition of a topic, in partition order, as a reader of committed records sees them; `None` if
     /// there is no such topic.
     fn bounds(&self, topic: &str) -> Result<Option<Vec<Bounds>>, TransportError>;
+
+    /// The cleanup policy of a topic, such as `delete` or `compact,delete`; `None` where the cluster cannot tell.
+    ///
+    /// `Configuration` where it may not be asked.
+    fn cleanup_policy(&self, _topic: &str) -> Result<Option<String>, TransportError> {
+        Ok(None)
+    }
 
     /// Creates the topics that do not exist yet; returns the names of those created.
     fn create(&self, topics: &[TopicSpec]) -> Result<Vec<String>, TransportError>;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use driftless::config::Config;
 use driftless::data::{Item, Prediction, Timestamp};
-use driftless::runtime::{App, AppSetup, Roles};
+use driftless::runtime::{App, AppSetup, RoleError, Roles};
 use driftless::transport::{News, Outgoing, Position, TopicPartition, TopicSpec, Transport};
 
 use super::disordered;
@@ -22,6 +22,7 @@ pub(crate) struct Bench {
     pub transport: Arc<dyn Transport>,
     pub config: Arc<Config>,
     pub store: tempfile::TempDir,
+    pub trust_journal: bool,
 }
 
 /// What is published for good, partition by partition.
@@ -56,7 +57,7 @@ impl Bench {
             })
             .collect();
         transport.create(&specs).unwrap();
-        Bench { transport, config: Arc::new(config), store }
+        Bench { transport, config: Arc::new(config), store, trust_journal: false }
     }
 
     pub(crate) fn start(&self) -> App {
@@ -68,15 +69,24 @@ impl Bench {
         self.start_as(instance, Roles { score: true, monitor: false, retrain: false }, false)
     }
 
+    /// Starts roles on the machine's clock, if they can be started.
+    pub(crate) fn try_start(&self, instance: &str, roles: Roles) -> Result<App, RoleError> {
+        App::start(self.setup(instance, roles, false))
+    }
+
     fn start_as(&self, instance: &str, roles: Roles, stepped: bool) -> App {
-        App::start(AppSetup {
+        App::start(self.setup(instance, roles, stepped)).unwrap()
+    }
+
+    fn setup(&self, instance: &str, roles: Roles, stepped: bool) -> AppSetup {
+        AppSetup {
             config: self.config.clone(),
             transport: self.transport.clone(),
             roles,
             instance: instance.into(),
             stepped,
-        })
-        .unwrap()
+            trust_journal: self.trust_journal,
+        }
     }
 
     /// Publishes `n` events from number `from` on, a millisecond or more apart.
@@ -101,6 +111,18 @@ impl Bench {
             }
         }
         publisher.flush().unwrap();
+    }
+
+    /// Waits until a role has stopped by itself, and says why.
+    pub(crate) fn stopped(&self, app: &App) -> String {
+        let until = Instant::now() + LIMIT;
+        loop {
+            if let Some(error) = app.failed() {
+                return error.why;
+            }
+            assert!(Instant::now() < until, "no role stopped; missing: {:?}", app.missing());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits until `reached`.

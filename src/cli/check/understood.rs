@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::warnings::warnings;
 use crate::config::Config;
-use crate::config::params::{NamedTopic, PropertyValue};
+use crate::config::params::{NamedTopic, OnGap, PropertyValue};
 use crate::data::Span;
 use crate::data::params::{
     Aggregate, EventParams, FieldKind, FieldSpec, LabelParams, NumberIndex, Source, TimeSource, WindowSpec,
@@ -210,6 +210,13 @@ fn settings(config: &Config) -> Vec<Setting> {
     });
     add("kafka", "brokers", config.kafka.bootstrap());
     add("kafka", "session", format!("a dead worker keeps its partitions for {}", config.kafka.session_timeout));
+    add("kafka", "gap", {
+        let what = match config.kafka.on_gap {
+            OnGap::Refuse => "refused",
+            OnGap::Skip => "skipped, logged and counted",
+        };
+        format!("records removed before they were read are {what}")
+    });
     for property in &config.kafka.properties {
         let value = match &property.value {
             PropertyValue::Text(text) => format!("{} = {text}", property.name),

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::config::params::{LogFormat, LogLevel};
+use crate::config::params::{LogFormat, LogLevel, OnGap};
 use crate::data::Span;
 
 /// `[kafka]`
@@ -17,6 +17,8 @@ pub(crate) struct RawKafka {
     pub brokers: Vec<String>,
     /// Length of time; default `6s`. How long a dead worker keeps its partitions.
     pub session_timeout: Span,
+    /// `refuse` or `skip`; default `refuse`. What to do where retention has removed records before they were read.
+    pub on_gap: OnGap,
     /// Properties of librdkafka, passed on as they are.
     pub properties: BTreeMap<String, RawPropertyValue>,
     /// Names and settings of the topics Driftless writes.
@@ -28,6 +30,7 @@ impl Default for RawKafka {
         RawKafka {
             brokers: vec!["127.0.0.1:9092".to_owned()],
             session_timeout: Span::from_millis(6_000),
+            on_gap: OnGap::Refuse,
             properties: BTreeMap::new(),
             topics: RawTopics::default(),
         }

@@ -73,6 +73,7 @@ pub(super) fn kafka(raw: &RawKafka) -> Result<KafkaParams, Problem> {
     Ok(KafkaParams {
         brokers: raw.brokers.clone(),
         session_timeout: positive("kafka.session_timeout", raw.session_timeout)?,
+        on_gap: raw.on_gap,
         properties,
     })
 }

@@ -68,7 +68,8 @@ impl Feed {
             let bounds = transport.bounds(topic)?.and_then(|all| all.get(shard as usize).copied());
             if bounds.is_none_or(|bounds| bounds.start > first) {
                 return Err(FeedError::Refused(format!(
-                    "`{topic}` no longer holds offset {first}, which the journal names"
+                    "`{topic}` no longer holds offset {first}, which the journal names: retention has removed it, and what \
+                     came after the last checkpoint cannot be computed again; begin anew with `driftless reset`"
                 )));
             }
             positions.push(Position { at: TopicPartition::new(topic.as_str(), shard), next: first });
@@ -109,7 +110,8 @@ impl Feed {
         }
         if !self.holds(&wanted) && self.clock.since(self.moved) > PATIENCE {
             return Err(FeedError::Refused(format!(
-                "the inputs end before what journal record {} took from them: a topic was made anew",
+                "the inputs end before what journal record {} took from them: a topic was made anew; begin anew with \
+                 `driftless reset`",
                 record.sequence
             )));
         }

@@ -35,15 +35,7 @@ impl Place<'_> {
         }
         let last = records.back().map(|record| &record.positions).or(marker.map(|marker| &marker.positions));
         let Some(last) = last else { return self.check_first_start(context) };
-        let positions: Vec<Option<i64>> = last.iter().copied().map(Some).collect();
-        if positions == self.committed {
-            return Ok(());
-        }
-        Err(self.refused(format!(
-            "its journal ends at offsets {last:?}, but the group has committed {:?}: somebody has changed one of the two, or \
-             another application has the same name; `driftless reset` begins anew",
-            self.committed
-        )))
+        self.check_committed(context, last)
     }
 
     /// Neither checkpoint nor journal: a first start, unless the group says otherwise.

@@ -7,6 +7,7 @@
 mod checks;
 mod journal;
 mod log;
+mod offsets;
 mod replay;
 mod state;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use super::checkpoint::{Checkpoints, Found};
 use super::clock::Clock;
 use super::control::{ControlTail, Models};
+use super::guards::Guards;
 use super::shard::{Shard, Start};
 use super::stage::Stage;
 use crate::codec::{ChunkKey, StoredChunk};
@@ -54,6 +56,9 @@ pub(super) struct Context<'a, S> {
     pub models: &'a Models,
     pub control: &'a ControlTail,
     pub clock: &'a Clock,
+    /// Consumer group of the stage.
+    pub group: &'a str,
+    pub guards: Guards,
 }
 
 /// A shard on its way.
@@ -249,12 +254,12 @@ impl Place<'_> {
         let Replaying { replay, found, .. } = *replaying;
         let start = match (&replay.last, &found.marker) {
             (Some(last), _) => Start {
-                inputs: self.inputs(context, &last.positions),
+                inputs: self.resume(context, &last.positions)?,
                 control: last.control,
                 sequence: last.sequence + 1,
             },
             (None, Some(marker)) => Start {
-                inputs: self.inputs(context, &marker.positions),
+                inputs: self.resume(context, &marker.positions)?,
                 control: marker.control,
                 sequence: marker.sequence + 1,
             },

@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::board::{Board, Phase};
 use super::control::{ControlTail, Models};
 use super::pace::Pace;
+use super::twin::Fencings;
 use super::worker::WorkerError;
 use crate::config::Config;
 use crate::data::Record;
@@ -59,8 +60,10 @@ struct Role<'a> {
 
 /// Runs until told to stop or until something needs an operator.
 pub(super) fn run(shop: &RetrainShop, transactional_id: &str) -> Result<(), WorkerError> {
+    let mut fencings = Fencings::default();
     while !shop.stop.load(Ordering::Relaxed) {
         shop.board.worker(transactional_id, Phase::Joining);
+        let joined = shop.pace.clock().instant();
         let result = Role::join(shop, transactional_id).and_then(|mut role| {
             let result = role.work();
             role.let_go();
@@ -68,7 +71,13 @@ pub(super) fn run(shop: &RetrainShop, transactional_id: &str) -> Result<(), Work
         });
         match result {
             Ok(()) => return Ok(()),
-            Err(WorkerError::Transport(error)) if !matches!(error, TransportError::Configuration(_)) => {
+            Err(WorkerError::Transport(error))
+                if !matches!(error, TransportError::Configuration(_) | TransportError::Gone(_)) =>
+            {
+                let by_fencing = matches!(error, TransportError::Fenced(_));
+                if fencings.ended(by_fencing, shop.pace.clock().since(joined)) {
+                    return Err(WorkerError::twin(transactional_id));
+                }
                 tracing::warn!(worker = transactional_id, %error, "worker_rejoins");
                 let clock = shop.pace.clock();
                 clock.wait_until(clock.instant() + REJOIN, &shop.stop);

@@ -8,9 +8,11 @@ use super::scenario::Scenario;
 use super::stock::stock;
 use super::wire::Wire;
 use super::world::Process;
+use crate::config::params::OnGap;
 use crate::monitor::MonitorParams;
 use crate::runtime::board::Board;
 use crate::runtime::clock::Clock;
+use crate::runtime::guards::Guards;
 use crate::runtime::pace::Pace;
 use crate::runtime::setup::monitor_params;
 use crate::runtime::stage::Stage;
@@ -119,6 +121,8 @@ impl Workplace {
             stop: Arc::default(),
             interval: self.transaction,
             checkpoint: self.checkpoint,
+            delivery: config.score.delivery,
+            guards: Guards { shards: self.monitor.shards, on_gap: OnGap::Refuse, trust_journal: false },
             max_batch: self.max_batch,
             stage,
         });

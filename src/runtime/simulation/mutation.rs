@@ -56,6 +56,10 @@ impl<S: Stage> Stage for Leaky<S> {
         self.0.state()
     }
 
+    fn own(&self) -> Vec<&str> {
+        self.0.own()
+    }
+
     fn config(&self) -> &str {
         self.0.config()
     }

@@ -107,6 +107,11 @@ impl Member for WireMember {
         self.inner.send(outgoing)
     }
 
+    fn send_ahead(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
+        self.wire.call(Call::Send)?;
+        self.inner.send_ahead(outgoing)
+    }
+
     fn commit(&mut self, positions: &[Position]) -> Result<(), TransportError> {
         self.wire.call(Call::Commit)?;
         let positions = if self.wire.mutation == Some(Mutation::OffsetsNotSent) { &[] } else { positions };

@@ -6,6 +6,7 @@
 //! is finished is replaced, and the shards restore.
 
 mod checkpointing;
+mod inputs;
 mod post;
 mod restoring;
 mod transaction;
@@ -19,6 +20,7 @@ use super::board::{Board, Phase};
 use super::clock::Clock;
 use super::control::{ControlTail, Models};
 use super::decisions::Decisions;
+use super::guards::Guards;
 use super::pace::Pace;
 use super::restore::{Context, Restore, RestoreError};
 use super::shard::Shard;
@@ -39,8 +41,6 @@ use transaction::Open;
 const IDLE_POLL: Duration = Duration::from_millis(5);
 /// How often the control log is looked at.
 const CONTROL_PACE: Duration = Duration::from_millis(10);
-/// How often lag is measured.
-const LAG_PACE: Duration = Duration::from_secs(5);
 /// Wait after a transaction was taken back.
 const BACKOFF: Duration = Duration::from_millis(100);
 
@@ -54,6 +54,7 @@ pub(super) struct Shop<S> {
     pub pace: Arc<Pace>,
     pub board: Arc<Board>,
     pub stop: Arc<AtomicBool>,
+    pub guards: Guards,
     /// Age at which a transaction is committed.
     pub interval: Duration,
     /// Whether predictions wait for that.
@@ -66,8 +67,8 @@ pub(super) struct Shop<S> {
 impl<S> Shop<S> {
     /// What a restore works with.
     fn context<'a>(&'a self, control: &'a ControlTail) -> Context<'a, S> {
-        let Shop { stage, transport, models, pace, .. } = self;
-        Context { stage, transport: &**transport, models, control, clock: pace.clock() }
+        let Shop { stage, transport, models, pace, group, guards, .. } = self;
+        Context { stage, transport: &**transport, models, control, clock: pace.clock(), group, guards: *guards }
     }
 }
 
@@ -80,6 +81,19 @@ pub(super) enum WorkerError {
     Restore(RestoreError),
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// What was found cannot be right; an operator has to look.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl WorkerError {
+    /// Another process runs under the same name.
+    pub(super) fn twin(transactional_id: &str) -> Self {
+        WorkerError::Refused(format!(
+            "another process takes the transactional id `{transactional_id}` over again and again: two instances have the \
+             same name; start each with an `--instance` of its own"
+        ))
+    }
 }
 
 impl From<RestoreError> for WorkerError {
@@ -164,7 +178,7 @@ impl<S: Stage> Worker<S> {
         polled?;
         self.follow_control()?;
         self.busy = self.restore()?;
-        self.show_lag()?;
+        self.look_at_inputs()?;
         match self.handle_and_commit() {
             Ok(moved) => self.busy |= moved,
             Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(&why)?,
@@ -195,6 +209,7 @@ impl<S: Stage> Worker<S> {
             }
             News::Assigned(partitions) => {
                 tracing::info!(worker = self.id, ?partitions, "assigned");
+                self.check_assigned(&partitions)?;
                 watch::rebalanced("assigned");
                 failpoint::at("at_assign");
                 for partition in partitions {
@@ -263,22 +278,6 @@ impl<S: Stage> Worker<S> {
                 shard.control().max(self.control.settled(shard.control())),
             );
         }
-    }
-
-    /// How far the shards are behind the end of their first input.
-    fn show_lag(&mut self) -> Result<(), WorkerError> {
-        if !self.shop.stage.is_paced() || self.clock().since(self.lag_at) < LAG_PACE {
-            return Ok(());
-        }
-        self.lag_at = self.clock().instant();
-        let bounds = self.shop.transport.bounds(&self.shop.topics.events)?.unwrap_or_default();
-        for (number, state) in &mut self.shards {
-            let State::Running(shard) = state else { continue };
-            if let (Some(bounds), Some(input)) = (bounds.get(*number as usize), shard.inputs().first()) {
-                watch::lag(*number, bounds.end - input.settled());
-            }
-        }
-        Ok(())
     }
 }
 

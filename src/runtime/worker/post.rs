@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::{Shop, Worker, WorkerError};
 use crate::runtime::board::Phase;
 use crate::runtime::stage::Stage;
+use crate::runtime::twin::Fencings;
 use crate::transport::TransportError;
 
 /// Waits between joins, doubling from the first to the last.
@@ -23,6 +24,7 @@ pub(in crate::runtime) struct Post<S: Stage> {
     worker: Option<Worker<S>>,
     joined: Instant,
     backoff: Duration,
+    fencings: Fencings,
     due: Instant,
 }
 
@@ -44,6 +46,7 @@ impl<S: Stage> Post<S> {
             worker: None,
             joined: now,
             backoff: BACKOFF[0],
+            fencings: Fencings::default(),
             due: now,
         }
     }
@@ -81,14 +84,24 @@ impl<S: Stage> Post<S> {
 
     /// The client is finished: another one joins after a while.
     fn lose(&mut self, error: WorkerError) -> Result<(), WorkerError> {
-        self.worker = None;
+        let worker = self.worker.take();
+        if let (WorkerError::Transport(TransportError::Gone(_)), Some(mut worker)) = (&error, worker) {
+            // What the last checkpoint lacks may be gone as well, so that nobody could replay it.
+            if let Err(error) = worker.write_last_checkpoints() {
+                tracing::debug!(worker = self.id, %error, "no checkpoint before the gap");
+            }
+        }
         let error = match error {
             WorkerError::Transport(error) if !matches!(error, TransportError::Configuration(_)) => error,
             error => return Err(error),
         };
-        tracing::warn!(worker = self.id, %error, "worker_rejoins");
         let now = self.shop.pace.clock().instant();
-        if now.saturating_duration_since(self.joined) > GOOD {
+        let held = now.saturating_duration_since(self.joined);
+        if self.fencings.ended(matches!(error, TransportError::Fenced(_)), held) {
+            return Err(WorkerError::twin(&self.id));
+        }
+        tracing::warn!(worker = self.id, %error, "worker_rejoins");
+        if held > GOOD {
             self.backoff = BACKOFF[0];
         }
         self.due = now + self.backoff;

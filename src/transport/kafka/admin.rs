@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::topic_partition_list::TopicPartitionListElem;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::groups::GroupInfo;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::context::Quiet;
@@ -21,8 +21,8 @@ use super::errors::{classify_code, failed};
 use super::settings::Settings;
 use crate::transport::{Bounds, TopicSpec, TransportError};
 
-const ASK_LIMIT: Duration = Duration::from_secs(10);
-const CREATE_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const ASK_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const CREATE_LIMIT: Duration = Duration::from_secs(30);
 /// How long a question that was refused is asked again.
 const REFUSED_LIMIT: Duration = Duration::from_secs(2);
 const REFUSED_STEP: Duration = Duration::from_millis(50);
@@ -73,6 +73,28 @@ impl Views {
         Ok((!numbers.is_empty()).then_some(numbers))
     }
 
+    /// Replicas of each partition of a topic; `None` if there is no such topic.
+    pub(super) fn replication(&self, topic: &str) -> Result<Option<i32>, TransportError> {
+        let metadata = self
+            .committed
+            .fetch_metadata(Some(topic), ASK_LIMIT)
+            .map_err(|error| failed(&format!("cannot ask for topic `{topic}`"), &error))?;
+        let found = metadata.topics().iter().find(|found| found.name() == topic);
+        let replicas = found.and_then(|found| found.partitions().iter().map(|one| one.replicas().len()).min());
+        Ok(replicas.and_then(|n| i32::try_from(n).ok()))
+    }
+
+    /// The names of the clients in a group.
+    pub(super) fn members(&self, group: &str) -> Result<Vec<String>, TransportError> {
+        let list = self
+            .committed
+            .fetch_group_list(Some(group), ASK_LIMIT)
+            .map_err(|error| failed(&format!("cannot ask for group `{group}`"), &error))?;
+        let found = list.groups().iter().filter(|found| found.name() == group);
+        let members = found.flat_map(GroupInfo::members);
+        Ok(members.map(|member| format!("{} on {}", member.client_id(), member.client_host())).collect())
+    }
+
     pub(super) fn bounds(&self, topic: &str) -> Result<Option<Vec<Bounds>>, TransportError> {
         // A broker that was restarted, or another that leads now, refuses the first question of each topic, from which the
         // client learns better; to let a worker join anew for it would cost a rebalance per topic.
@@ -116,31 +138,56 @@ impl Views {
 }
 
 /// Offsets of all partitions, in their order.
+///
+/// The client answers from what it knew of the topic when it last looked: where that was before the topic grew or was
+/// made anew, it has to look again.
 fn offsets(
     view: &BaseConsumer<Quiet>,
     topic: &str,
     partitions: &[i32],
     which: Offset,
 ) -> Result<Vec<i64>, TransportError> {
-    let what = || format!("cannot ask for the offsets of topic `{topic}`");
+    let what = format!("cannot ask for the offsets of topic `{topic}`");
+    match answers(view, topic, partitions, which) {
+        Ok(Some(offsets)) => Ok(offsets),
+        Ok(None) => Err(TransportError::Retriable(format!("{what}: not all partitions answered"))),
+        Err(error) if error.rdkafka_error_code().is_some_and(is_unknown) => {
+            view.fetch_metadata(Some(topic), ASK_LIMIT).map_err(|error| failed(&what, &error))?;
+            Err(TransportError::Retriable(format!("{what}: not all brokers know it yet")))
+        }
+        Err(error) => Err(failed(&what, &error)),
+    }
+}
+
+fn is_unknown(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
+    matches!(code, UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
+}
+
+/// One question for offsets; `None` if a partition was left out of the answer.
+fn answers(
+    view: &BaseConsumer<Quiet>,
+    topic: &str,
+    partitions: &[i32],
+    which: Offset,
+) -> Result<Option<Vec<i64>>, KafkaError> {
     let mut asked = TopicPartitionList::new();
     for partition in partitions {
-        asked.add_partition_offset(topic, *partition, which).map_err(|error| failed(&what(), &error))?;
+        asked.add_partition_offset(topic, *partition, which)?;
     }
-    let answer = view.offsets_for_times(asked, ASK_LIMIT).map_err(|error| failed(&what(), &error))?;
-    partitions
-        .iter()
-        .map(|partition| {
-            let element = answer.find_partition(topic, *partition);
-            if let Some(Err(error)) = element.as_ref().map(TopicPartitionListElem::error) {
-                return Err(failed(&what(), &error));
-            }
-            match element.map(|element| element.offset()) {
-                Some(Offset::Offset(offset)) => Ok(offset),
-                _ => Err(TransportError::Retriable(format!("{}: no answer for partition {partition}", what()))),
-            }
-        })
-        .collect()
+    let answer = view.offsets_for_times(asked, ASK_LIMIT)?;
+    let mut offsets = Vec::with_capacity(partitions.len());
+    for partition in partitions {
+        let Some(element) = answer.find_partition(topic, *partition) else { return Ok(None) };
+        element.error()?;
+        let Offset::Offset(offset) = element.offset() else { return Ok(None) };
+        offsets.push(offset);
+    }
+    Ok(Some(offsets))
+}
+
+pub(super) fn admin(settings: &Settings) -> Result<AdminClient<Quiet>, TransportError> {
+    settings.admin().create_with_context(Quiet).map_err(|error| failed("cannot create a client", &error))
 }
 
 /// Creates the topics that are missing and waits until they can be used.
@@ -148,8 +195,7 @@ pub(super) fn create(settings: &Settings, views: &Views, topics: &[TopicSpec]) -
     if topics.is_empty() {
         return Ok(Vec::new());
     }
-    let admin: AdminClient<Quiet> =
-        settings.admin().create_with_context(Quiet).map_err(|error| failed("cannot create a client", &error))?;
+    let admin = admin(settings)?;
     let wanted: Vec<NewTopic<'_>> = topics
         .iter()
         .map(|topic| {
@@ -186,7 +232,7 @@ impl Wake for Unpark {
 }
 
 /// Waits for a future of the admin client, which its own thread completes.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);

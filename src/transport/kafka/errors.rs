@@ -14,6 +14,8 @@ pub(super) enum Class {
     Retriable,
     Abortable,
     Fatal,
+    Fenced,
+    Gone,
     Configuration,
 }
 
@@ -23,6 +25,8 @@ impl Class {
             Class::Retriable => TransportError::Retriable(message),
             Class::Abortable => TransportError::Aborted(message),
             Class::Fatal => TransportError::Fatal(message),
+            Class::Fenced => TransportError::Fenced(message),
+            Class::Gone => TransportError::Gone(message),
             Class::Configuration => TransportError::Configuration(message),
         }
     }
@@ -32,7 +36,7 @@ pub(super) fn classify(error: &KafkaError) -> Class {
     match error {
         KafkaError::Transaction(inner) => match inner.code() {
             code if is_of_configuration(code) => Class::Configuration,
-            _ if inner.is_fatal() => Class::Fatal,
+            code if inner.is_fatal() => ending(code),
             _ if inner.txn_requires_abort() => Class::Abortable,
             _ if inner.is_retriable() => Class::Retriable,
             _ => Class::Fatal,
@@ -43,17 +47,29 @@ pub(super) fn classify(error: &KafkaError) -> Class {
     }
 }
 
+/// What an error that ends the client means: it is broken, or another one has taken its place.
+fn ending(code: Code) -> Class {
+    match code {
+        Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch => Class::Fenced,
+        _ => Class::Fatal,
+    }
+}
+
+/// The error of a client that is finished.
+pub(super) fn finished(code: Code, message: String) -> TransportError {
+    ending(code).error(message)
+}
+
 pub(super) fn classify_code(code: Code) -> Class {
     match code {
         code if is_of_configuration(code) => Class::Configuration,
+        Code::OffsetOutOfRange | Code::AutoOffsetReset | Code::NoOffset | Code::LogTruncation => Class::Gone,
+        Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch => Class::Fenced,
         Code::Fatal
-        | Code::Fenced
         | Code::State
         | Code::DestroyBroker
         | Code::BrokerDestroy
-        | Code::ProducerFenced
         | Code::FencedInstanceId
-        | Code::InvalidProducerEpoch
         | Code::InvalidProducerIdMapping
         | Code::InvalidTransactionalState
         | Code::OutOfOrderSequenceNumber
@@ -97,10 +113,6 @@ fn is_of_configuration(code: Code) -> bool {
             | Code::NotImplemented
             | Code::BadMessage
             | Code::BadCompression
-            | Code::OffsetOutOfRange
-            | Code::AutoOffsetReset
-            | Code::NoOffset
-            | Code::LogTruncation
     )
 }
 
@@ -145,7 +157,8 @@ mod tests {
     fn errors_are_sorted_by_what_the_caller_does() {
         let consumption = |code| classify(&KafkaError::MessageConsumption(code));
         assert_eq!(consumption(Code::TopicAuthorizationFailed), Class::Configuration);
-        assert_eq!(consumption(Code::AutoOffsetReset), Class::Configuration);
+        assert_eq!(consumption(Code::AutoOffsetReset), Class::Gone);
+        assert_eq!(consumption(Code::ProducerFenced), Class::Fenced);
         assert_eq!(consumption(Code::BrokerTransportFailure), Class::Retriable);
         assert_eq!(consumption(Code::FencedInstanceId), Class::Fatal);
         assert_eq!(classify(&KafkaError::Seek("erroneous state".to_owned())), Class::Fatal);

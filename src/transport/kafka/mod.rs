@@ -20,6 +20,7 @@ mod member;
 mod mock;
 mod publish;
 mod settings;
+mod upkeep;
 
 pub use mock::Embedded;
 pub use settings::{PropertyError, check_properties};
@@ -103,6 +104,10 @@ impl Transport for Kafka {
 
     fn bounds(&self, topic: &str) -> Result<Option<Vec<Bounds>>, TransportError> {
         self.views()?.bounds(topic)
+    }
+
+    fn cleanup_policy(&self, topic: &str) -> Result<Option<String>, TransportError> {
+        upkeep::cleanup_policy(&self.settings, topic)
     }
 
     fn create(&self, topics: &[TopicSpec]) -> Result<Vec<String>, TransportError> {

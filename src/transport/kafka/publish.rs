@@ -16,7 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
 use super::bounded::{Bounded, Watchdog};
 use super::context::Deliveries;
-use super::errors::{Class, classify, classify_code, failed};
+use super::errors::{Class, classify, classify_code, failed, finished};
 use super::settings::Settings;
 use crate::transport::{Outgoing, Publisher, TransportError};
 
@@ -65,14 +65,16 @@ fn queue(producer: &Client, outgoing: &Outgoing<'_>) -> Result<(), TransportErro
             continue;
         }
         let message = format!("cannot send to `{}`: {error}", outgoing.topic);
+        if let Some((code, _)) = producer.client().fatal_error() {
+            return Err(finished(code, message));
+        }
         return Err(match code {
-            _ if producer.client().fatal_error().is_some() => TransportError::Fatal(message),
             // The transaction has failed meanwhile; the abort will tell.
             Some(RDKafkaErrorCode::State | RDKafkaErrorCode::QueueFull) => TransportError::Aborted(message),
             _ => match classify(&error) {
                 Class::Configuration => TransportError::Configuration(message),
-                Class::Fatal => TransportError::Fatal(message),
-                Class::Abortable | Class::Retriable => TransportError::Aborted(message),
+                class @ (Class::Fatal | Class::Fenced) => class.error(message),
+                Class::Abortable | Class::Retriable | Class::Gone => TransportError::Aborted(message),
             },
         });
     }
@@ -93,8 +95,8 @@ fn drain(producer: &Client, limit: Duration) -> bool {
 /// Why a drained producer has records that were not delivered.
 fn undelivered(producer: &Client, otherwise: Class) -> Result<(), TransportError> {
     let Some(failure) = producer.context().failure() else { return Ok(()) };
-    if let Some((_, text)) = producer.client().fatal_error() {
-        return Err(TransportError::Fatal(text));
+    if let Some((code, text)) = producer.client().fatal_error() {
+        return Err(finished(code, text));
     }
     let class = match failure.code.map(classify_code) {
         Some(Class::Configuration) => Class::Configuration,
@@ -229,7 +231,7 @@ impl Transactions {
                 TransportError::Retriable(message) => TransportError::Fatal(message),
                 other => other,
             };
-            if matches!(concluded, TransportError::Fatal(_)) {
+            if matches!(concluded, TransportError::Fatal(_) | TransportError::Fenced(_)) {
                 self.open = false;
             }
             concluded
@@ -238,7 +240,7 @@ impl Transactions {
 
     fn failed(&self, what: &str, error: &KafkaError) -> TransportError {
         match self.producer.client().fatal_error() {
-            Some((_, text)) => TransportError::Fatal(format!("{what}: {text}")),
+            Some((code, text)) => finished(code, format!("{what}: {text}")),
             None => failed(what, error),
         }
     }

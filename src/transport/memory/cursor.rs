@@ -86,7 +86,7 @@ impl Cursors {
                         break;
                     }
                     Found::OutOfRange => {
-                        return Err(TransportError::Configuration(format!(
+                        return Err(TransportError::Gone(format!(
                             "offset {} of `{topic}` partition {partition} is no longer there",
                             cursor.next
                         )));

@@ -39,6 +39,10 @@ impl Group {
         self.balance(partitions);
     }
 
+    pub(super) fn members(&self) -> impl Iterator<Item = MemberNumber> + '_ {
+        self.members.iter().copied()
+    }
+
     pub(super) fn has(&self, member: MemberNumber) -> bool {
         self.members.contains(&member)
     }

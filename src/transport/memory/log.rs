@@ -122,6 +122,18 @@ impl Topics {
         true
     }
 
+    /// Removes a topic with all its records.
+    pub(super) fn remove(&mut self, topic: &str) {
+        self.topics.remove(topic);
+    }
+
+    /// Adds partitions to a topic until it has so many.
+    pub(super) fn grow(&mut self, topic: &str, partitions: usize) {
+        if let Some(found) = self.topics.get_mut(topic) {
+            found.resize_with(found.len().max(partitions), Partition::default);
+        }
+    }
+
     /// A partition, or the error a missing one is.
     pub(super) fn partition(&self, topic: &str, partition: i32) -> Result<&Partition, TransportError> {
         let partitions = self.topics.get(topic).ok_or_else(|| no_topic(topic))?;

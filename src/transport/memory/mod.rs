@@ -24,6 +24,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod upkeep;
 
 pub use fault::{Cue, Fault};
 
@@ -37,6 +38,8 @@ use transaction::{TransactionNumber, Transactions};
 #[derive(Debug, Default)]
 struct State {
     topics: Topics,
+    /// How each topic was created.
+    specs: BTreeMap<String, TopicSpec>,
     groups: BTreeMap<String, Group>,
     members: BTreeMap<MemberNumber, GroupMember>,
     transactions: Transactions,
@@ -250,6 +253,10 @@ impl Transport for Memory {
         Ok(state.topics.get(topic).map(|partitions| partitions.iter().map(log::Partition::bounds).collect()))
     }
 
+    fn cleanup_policy(&self, topic: &str) -> Result<Option<String>, TransportError> {
+        Ok(Some(self.shared.lock().cleanup_policy(topic)))
+    }
+
     fn create(&self, topics: &[TopicSpec]) -> Result<Vec<String>, TransportError> {
         let mut state = self.shared.lock();
         let mut created = Vec::new();
@@ -261,6 +268,7 @@ impl Transport for Memory {
                 )));
             }
             if state.topics.create(&topic.name, topic.partitions) {
+                state.specs.insert(topic.name.clone(), topic.clone());
                 created.push(topic.name.clone());
             }
         }

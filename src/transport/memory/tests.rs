@@ -130,7 +130,7 @@ fn a_zombie_is_shut_out_by_the_next_user_of_its_transactional_id() {
     zombie.begin().unwrap();
     zombie.send(&record(OUT, "zombie")).unwrap();
     let _successor = memory.join(&spec(0)).unwrap();
-    assert!(matches!(zombie.commit(&[]), Err(TransportError::Fatal(_))));
+    assert!(matches!(zombie.commit(&[]), Err(TransportError::Fenced(_))));
     assert!(visible(&memory, OUT).is_empty());
     assert_eq!(memory.bounds(OUT).unwrap().unwrap(), [Bounds { start: 0, end: 2, high: 2 }]);
 }
@@ -231,7 +231,7 @@ fn pause_holds_back_and_max_bounds_the_records_of_one_poll() {
 }
 
 #[test]
-fn a_position_that_retention_removed_is_a_configuration_error() {
+fn a_position_that_retention_removed_is_gone() {
     let memory = cluster(1);
     publish(&memory, &["a", "b"]);
     memory.trim(&TopicPartition::new(EVENTS, 0), 1).unwrap();
@@ -239,7 +239,7 @@ fn a_position_that_retention_removed_is_a_configuration_error() {
     let mut reader = memory.reader(&[EVENTS.to_owned()]).unwrap();
     reader.start(&[position(EVENTS, 0)]).unwrap();
     let result = reader.poll(Duration::ZERO, 10, &mut Vec::new());
-    assert!(matches!(result, Err(TransportError::Configuration(_))));
+    assert!(matches!(result, Err(TransportError::Gone(_))));
 }
 
 #[test]

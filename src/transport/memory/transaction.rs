@@ -77,9 +77,10 @@ impl State {
     pub(super) fn alive(&self, transactional_id: &str, epoch: u64) -> Result<&Producer, TransportError> {
         match self.transactions.producers.get(transactional_id) {
             Some(producer) if producer.epoch == epoch && !producer.killed => Ok(producer),
-            _ => {
-                Err(TransportError::Fatal(format!("another producer took `{transactional_id}` over, or it was killed")))
+            Some(producer) if producer.epoch != epoch => {
+                Err(TransportError::Fenced(format!("another producer took `{transactional_id}` over")))
             }
+            _ => Err(TransportError::Fatal(format!("`{transactional_id}` was killed"))),
         }
     }
 
