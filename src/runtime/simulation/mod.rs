@@ -4,7 +4,8 @@
 //! A seed decides who makes the next turn, when time passes, what arrives, and what goes wrong: crashes, zombies,
 //! rebalances, refused, lost and late commits, slow markers, slow fetches. Then the world is drained and what is
 //! committed is held against the inputs, the journals and an undisturbed run. The same seed is the same story, so one
-//! that fails is a regression test: put it into [`REGRESSIONS`].
+//! that fails is a regression test: put it into [`REGRESSIONS`]. A story changes when a worker makes other calls or the
+//! scheduler draws otherwise; what a seed has taught goes into a test of its own where that is possible.
 //!
 //! `DRIFTLESS_SIMULATION_SEEDS=10000 cargo test --lib simulation` runs that many; `DRIFTLESS_SIMULATION_SEED=N` runs one and
 //! tells its story.
@@ -30,11 +31,11 @@ use world::{Event, World};
 
 /// Seeds that failed once: a label between two events of one id; records fetched before a rollback and handled after it;
 /// a restore by a worker that had lost its shard.
-const REGRESSIONS: [u64; 3] = [51, 346, 803];
+const REGRESSIONS: [u64; 3] = [51, 464, 864];
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 1_000;
 /// Within so many seeds a mutation is found.
-const SEEDS_FOR_A_MUTATION: u64 = 200;
+const SEEDS_FOR_A_MUTATION: u64 = 500;
 
 /// A seed that failed.
 struct Breach {

@@ -166,7 +166,9 @@ impl World {
             return Ok(());
         }
         let temper = &self.scenario.temper;
-        if self.depth.get() < DEPTH && temper.interrupt > 0 && self.one_in(6 * temper.interrupt) {
+        // A commit that is on its way while others go on is the most telling moment of all.
+        let rarity = if call == Call::Commit { 1 } else { 6 };
+        if self.depth.get() < DEPTH && self.one_in(rarity * temper.interrupt) {
             self.interrupt(process, call);
             if self.crashed.borrow().contains(&process) {
                 return Err(gone());
