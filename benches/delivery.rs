@@ -3,8 +3,8 @@
 //!
 //! Throughput: the same role over the same loaded events, by turns with transactions (the default), with predictions ahead
 //! of them, and without any: a plain producer, a wait for deliveries and a commit of offsets every 100 ms. A run counts
-//! from the first visible prediction to the last; one goes before them all and does not count. What is reported is the
-//! median of the rounds' ratios.
+//! from the first tenth of the visible predictions to the last; one goes before them all and does not count. What is
+//! reported is the median of the rounds' ratios.
 //!
 //! Latency: events are published at half of the rate reached with transactions, and predictions are read by a reader of
 //! committed records in the same process, on one clock. It runs from the call that publishes an event to the return of the

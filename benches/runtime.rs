@@ -5,8 +5,8 @@
 //! produces; the role decodes, computes windows, counts drift, scores with the linear model, and writes predictions and
 //! its journal. They take turns, so that a busy machine disturbs both alike; the ratio of each round counts.
 //!
-//! A run is timed from the first output that a reader of committed records can see to the last; joining the group is not
-//! in it. Processor time is that of the whole process, the client's own threads and the watching included.
+//! A run is timed from the first tenth of the outputs that a reader of committed records can see to the last; joining the
+//! group is not in it. Processor time is that of the whole process, the client's own threads and the watching included.
 //!
 //! `DRIFTLESS_BENCH_BROKERS=HOST:PORT cargo bench --bench runtime`; `DRIFTLESS_BENCH_EVENTS` (500000),
 //! `DRIFTLESS_BENCH_ROUNDS` (5).
