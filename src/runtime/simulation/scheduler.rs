@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::stock::stock;
 use super::wire::Call;
-use super::world::{Event, HOLD_UP, Instance, Process, Status, World};
+use super::world::{Event, HOLD_UP, Instance, Process, SESSION, Status, World};
 use crate::transport::memory::Fault;
 use crate::transport::{TopicPartition, TransportError};
 
@@ -187,6 +187,10 @@ impl World {
         let is_present = || self.instances[process.instance].life.get() == process.life;
         if is_present() && self.one_in(2) {
             status.set(Status::Frozen(self.clock.instant(), false));
+        }
+        if matches!(status.get(), Status::Frozen(..)) && self.one_in(2) {
+            // It sleeps for longer than its session: what it does next, it does as a zombie.
+            self.pass(SESSION + Duration::from_millis(1));
         }
         self.depth.set(self.depth.get() + 1);
         let until = self.clock.instant() + HOLD_UP;

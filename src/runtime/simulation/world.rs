@@ -23,7 +23,7 @@ use crate::transport::memory::{Fault, Memory};
 use crate::transport::{Outgoing, TopicPartition, Transport};
 
 /// How long a group counts on a member that says nothing.
-const SESSION: Duration = Duration::from_secs(6);
+pub(super) const SESSION: Duration = Duration::from_secs(6);
 /// How long the coordinator lets a transaction be open.
 pub(super) const TRANSACTION: Span = Span::from_millis(10_000);
 /// Nothing is held up for longer: a restore takes more for a fault that needs a person.
