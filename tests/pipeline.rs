@@ -11,7 +11,7 @@ use driftless::pipeline::{EVENTS, LABELS, Pipeline};
 use driftless::stats::SplitMix64;
 use proptest::prelude::*;
 use support::kept::{Kept, state_of};
-use support::{Written, pipeline, record, sequence, written};
+use support::{Written, forgetful, pipeline, record, sequence, written};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
@@ -32,7 +32,7 @@ fn a_label_between_two_events_of_one_id_joins_the_first_wherever_batches_are_cut
     };
     // The first label moves the base rate, so the second event of the id has another score than the first.
     let items = [event(0, 1_000, 5), label(0, "twice", 2_000), event(1, 3_000, 7), label(1, "twice", 4_000)];
-    let (together, _) = whole(&items);
+    let (together, _) = whole(&items, shops);
     let mut machine = pipeline(0);
     let mut out = Outbox::default();
     for item in &items {
@@ -42,8 +42,8 @@ fn a_label_between_two_events_of_one_id_joins_the_first_wherever_batches_are_cut
 }
 
 /// The whole sequence in one batch and one transaction.
-fn whole(items: &[Item<Model>]) -> (Vec<Written>, Vec<Vec<u8>>) {
-    let mut machine = pipeline(0);
+fn whole(items: &[Item<Model>], make: fn() -> Pipeline) -> (Vec<Written>, Vec<Vec<u8>>) {
+    let mut machine = make();
     let mut out = Outbox::default();
     machine.handle(items, NOW, &mut out);
     machine.commit();
@@ -52,6 +52,7 @@ fn whole(items: &[Item<Model>]) -> (Vec<Written>, Vec<Vec<u8>>) {
 
 /// A machine with what is kept of its checkpoints, and what it took since the last one began.
 struct Cut<'a> {
+    make: fn() -> Pipeline,
     machine: Pipeline,
     kept: Kept,
     /// Transactions since the checkpoint that counts, and since the one that is being written.
@@ -62,12 +63,12 @@ struct Cut<'a> {
 }
 
 impl<'a> Cut<'a> {
-    fn new() -> Self {
-        let mut machine = pipeline(0);
+    fn new(make: fn() -> Pipeline) -> Self {
+        let mut machine = make();
         let mut kept = Kept::default();
         kept.begin(&mut machine, Extent::All);
         while !kept.take(&mut machine, 1 << 20) {}
-        Cut { machine, kept, since: Default::default(), control: Vec::new(), rests_on: [0, 0] }
+        Cut { make, machine, kept, since: Default::default(), control: Vec::new(), rests_on: [0, 0] }
     }
 
     fn committed(&mut self, transaction: &'a [Item<Model>]) {
@@ -99,7 +100,7 @@ impl<'a> Cut<'a> {
 
     /// Another machine takes over: from the checkpoint that counts, with what came since done again.
     fn restore(&mut self) {
-        let mut machine = pipeline(0);
+        let mut machine = (self.make)();
         self.kept.restore(&mut machine, &self.control[..self.rests_on[0]]);
         for transaction in &self.since[0] {
             machine.handle(transaction, NOW, &mut Outbox::muted());
@@ -113,9 +114,9 @@ impl<'a> Cut<'a> {
 
 /// Cut at random into batches and transactions, some of which are taken back and done again, with checkpoints between
 /// them, and some followed by a restore from the last complete one; some records are looked at before their turn.
-fn cut(items: &[Item<Model>], seed: u64) -> (Vec<Written>, Vec<Vec<u8>>) {
+fn cut(items: &[Item<Model>], seed: u64, make: fn() -> Pipeline) -> (Vec<Written>, Vec<Vec<u8>>) {
     let mut random = SplitMix64::new(seed);
-    let mut cut = Cut::new();
+    let mut cut = Cut::new(make);
     let mut outputs = Vec::new();
     let mut rest = items;
     while !rest.is_empty() {
@@ -146,6 +147,10 @@ fn cut(items: &[Item<Model>], seed: u64) -> (Vec<Written>, Vec<Vec<u8>>) {
     (outputs, state_of(&mut cut.machine))
 }
 
+fn shops() -> Pipeline {
+    pipeline(0)
+}
+
 fn look_ahead(machine: &mut Pipeline, batch: &[Item<Model>]) {
     for item in batch {
         if let Item::Record { input, record } = item {
@@ -158,10 +163,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn outputs_do_not_depend_on_where_batches_and_transactions_are_cut(seed in any::<u64>(), n in 50usize..700) {
+    fn outputs_do_not_depend_on_where_batches_and_transactions_are_cut(
+        seed in any::<u64>(), n in 50usize..700, is_forgetful in any::<bool>(),
+    ) {
+        let make = if is_forgetful { forgetful } else { shops };
         let items = sequence(seed, n);
-        let (outputs, state) = whole(&items);
-        let (cut_outputs, cut_state) = cut(&items, seed ^ 1);
+        let (outputs, state) = whole(&items, make);
+        let (cut_outputs, cut_state) = cut(&items, seed ^ 1, make);
         prop_assert_eq!(outputs.len(), cut_outputs.len());
         for (position, (one, other)) in outputs.iter().zip(&cut_outputs).enumerate() {
             prop_assert_eq!(one, other, "output {}", position);
@@ -173,7 +181,7 @@ proptest! {
 #[test]
 fn every_event_becomes_one_prediction_or_one_dead_letter() {
     let items = sequence(7, 800);
-    let (outputs, _) = whole(&items);
+    let (outputs, _) = whole(&items, shops);
     let events = items.iter().filter(|item| matches!(item, Item::Record { input, .. } if input.0 == 0)).count();
     let mut by_id: BTreeMap<String, u32> = BTreeMap::new();
     for (_, _, value, _) in outputs.iter().filter(|output| output.0 == Sink::Predictions) {
@@ -191,7 +199,7 @@ fn every_event_becomes_one_prediction_or_one_dead_letter() {
 
 #[test]
 fn a_promotion_switches_at_its_place_in_the_sequence() {
-    let (outputs, _) = whole(&sequence(3, 400));
+    let (outputs, _) = whole(&sequence(3, 400), shops);
     let versions: Vec<u32> = outputs
         .iter()
         .filter(|output| output.0 == Sink::Predictions)
@@ -208,8 +216,8 @@ fn a_promotion_switches_at_its_place_in_the_sequence() {
 fn a_late_event_reads_the_same_window_after_a_restore() {
     for (seed, n) in [(5_197_728_881_991_162_656, 286), (16_318_502_868_385_307_652, 127)] {
         let items = sequence(seed, n);
-        let (outputs, _) = whole(&items);
-        let (cut_outputs, _) = cut(&items, seed ^ 1);
+        let (outputs, _) = whole(&items, shops);
+        let (cut_outputs, _) = cut(&items, seed ^ 1, shops);
         let differing = outputs.iter().zip(&cut_outputs).position(|(one, other)| one != other);
         assert_eq!(differing, None, "seed {seed}");
     }

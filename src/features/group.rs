@@ -316,26 +316,69 @@ impl Group {
         let entry = &mut self.slots[at as usize];
         let was_live = entry.marks.is_live;
         entry.marks = Marks { is_live: reader.flag()?, is_named: true, ..Marks::default() };
+        let name = if entry.marks.is_live { reader.optional()? } else { None };
+        if entry.marks.is_live && name.is_none() && !was_live {
+            return Err(BinaryError::Invalid { what: "slot without a key", at: 0 });
+        }
+        // A group that left this number may have been read under another one already.
+        let is_left = was_live && (name.is_some() || !entry.marks.is_live);
+        if is_left && self.index.get(&entry.key) == Some(&at) {
+            self.index.remove(&entry.key);
+        }
         if !entry.marks.is_live {
-            if was_live {
-                self.index.remove(&entry.key);
-            }
             self.free.insert(at);
             return Ok(());
         }
-        match reader.optional()? {
-            Some(key) => {
-                if was_live {
-                    self.index.remove(&entry.key);
-                }
-                entry.key = key.into();
-                self.index.insert(entry.key.clone(), at);
-                self.free.remove(&at);
-            }
-            None if was_live => {}
-            None => return Err(BinaryError::Invalid { what: "slot without a key", at: 0 }),
+        self.free.remove(&at);
+        if let Some(key) = name {
+            entry.key = key.into();
+            self.index.insert(entry.key.clone(), at);
         }
         entry.slot = Slot::decode(&self.plan, reader)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::params::{FeatureParams, Grouping};
+
+    fn group() -> Group {
+        let grouping = Grouping { name: "shop".into(), fields: Vec::new() };
+        let params =
+            FeatureParams { groupings: vec![grouping], fields: Vec::new(), windows: Vec::new(), names: Vec::new() };
+        Group::new(GroupPlan::new(&params, 0, Vec::new()))
+    }
+
+    fn checkpoint(group: &mut Group) -> Vec<u8> {
+        group.commit();
+        group.begin_checkpoint(false);
+        let mut out = Writer::default();
+        while group.write_next(&mut out) {}
+        out.finish()
+    }
+
+    #[test]
+    fn groups_that_have_changed_numbers_are_found_where_they_are() -> Result<(), BinaryError> {
+        let mut group = group();
+        for key in [b"a", b"b"] {
+            group.find_or_add(key);
+        }
+        let first = checkpoint(&mut group);
+        group.expire(Timestamp::from_millis(1));
+        for key in [b"b", b"a"] {
+            group.find_or_add(key);
+        }
+        let second = checkpoint(&mut group);
+        let mut read = self::group();
+        for chunk in [first, second] {
+            let mut reader = Reader::new(&chunk);
+            while !reader.is_at_end() {
+                read.read_next(&mut reader)?;
+            }
+        }
+        assert_eq!((read.find(b"b"), read.find(b"a"), read.len()), (Some(0), Some(1), 2));
         Ok(())
     }
 }

@@ -163,9 +163,10 @@ impl Waiting {
         self.log.push(Undo::Appended { place, superseded });
     }
 
-    /// Sets the score of a prediction that is held, once the batch has been scored.
+    /// Sets the score of a prediction that is held, once the batch has been scored. One that has its score is another
+    /// one with the same id: that which was scored was too old to be held.
     pub fn scored(&mut self, id: &[u8], score: f64, positive: bool) {
-        if let Some(place) = self.find(id) {
+        if let Some(place) = self.find(id).filter(|place| self.block(place.block).get(place.row).score.is_nan()) {
             self.slab[place.block as usize].set_score(place.row, score, positive);
         }
     }

@@ -113,6 +113,14 @@ pub(crate) fn pipeline(shard: i32) -> Pipeline {
     Pipeline::new(Arc::new(driftless::runtime::pipeline_params(&config()).unwrap()), shard)
 }
 
+/// The same with waits and windows so short that groups go and come back all the time.
+pub(crate) fn forgetful() -> Pipeline {
+    let short = [("\"1h\"", "\"1m\""), ("\"10m\"", "\"1m\""), ("\"5m\", \"20m\"", "\"30s\""), ("\"20m\"", "\"1m\"")];
+    let text = short.iter().fold(CONFIG.to_owned(), |text, (from, to)| text.replace(from, to));
+    let text = text.split("[retrain]").next().unwrap();
+    Pipeline::new(Arc::new(driftless::runtime::pipeline_params(&Config::parse(text).unwrap()).unwrap()), 0)
+}
+
 pub(crate) fn record(offset: i64, at: i64, key: &str, value: impl Into<Vec<u8>>) -> Record {
     Record {
         offset,
