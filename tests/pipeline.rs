@@ -222,3 +222,29 @@ fn a_late_event_reads_the_same_window_after_a_restore() {
         assert_eq!(differing, None, "seed {seed}");
     }
 }
+
+#[test]
+fn heads_of_every_format_are_read() {
+    let items = sequence(3, 60);
+    let control: Vec<_> = items
+        .iter()
+        .filter_map(|item| if let Item::Command(item) = item { Some(item.clone()) } else { None })
+        .collect();
+    let mut expected = pipeline(1);
+    expected.handle(&items, NOW, &mut Outbox::default());
+    for (name, head) in [
+        ("v1", &include_bytes!("fixtures/shard-head-v1.bin")[..]),
+        ("v2", &include_bytes!("fixtures/shard-head-v2.bin")[..]),
+    ] {
+        let mut machine = pipeline(1);
+        machine.restore_head(head, &control).unwrap();
+        assert_eq!((machine.time(), machine.model_version()), (expected.time(), 2), "{name}");
+        machine.commit();
+        if name == "v2" {
+            assert_eq!(machine.begin_checkpoint(Extent::All), head);
+        }
+    }
+    let mut machine = pipeline(1);
+    let error = machine.restore_head(&[3], &control).unwrap_err().to_string();
+    assert_eq!(error, "the state of a shard has format version 3; this binary reads versions up to 2");
+}

@@ -163,6 +163,7 @@ impl Sitting {
         let config = Arc::new(config);
         let app = App::start(AppSetup {
             config: config.clone(),
+            previous: None,
             transport: role.transport,
             roles: Roles { score: true, monitor: false, retrain: false },
             instance: "bench".to_owned(),

@@ -1,6 +1,7 @@
 //! `driftless run`: roles against a cluster, until told to stop.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use anyhow::Context;
 
 use super::connect::{ConfigArgs, kafka};
 use super::signals::Signals;
+use crate::config::Config;
 use crate::http::{Health, Readiness, Server};
 use crate::runtime::{App, AppSetup, Roles};
 use crate::telemetry::{init_logs, install_metrics};
@@ -32,6 +34,9 @@ pub enum Role {
 pub struct RunArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Configuration that ran until now, where `--config` has been changed: what it holds is taken over.
+    #[arg(long, value_name = "FILE")]
+    previous: Option<PathBuf>,
     /// Role to run; may be given more than once, all of them by default.
     #[arg(long, value_name = "ROLE")]
     role: Vec<Role>,
@@ -58,6 +63,7 @@ impl<F: Fn() -> Vec<String>> Health for Watched<F> {
 /// A wrong configuration, a cluster that cannot be used, a role that stopped.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let config = Arc::new(args.config.load()?);
+    let previous = args.previous.as_deref().map(Config::load).transpose()?.map(Arc::new);
     init_logs(&config.log)?;
     install_metrics()?;
     let has = |role| args.role.is_empty() || args.role.contains(&role);
@@ -67,7 +73,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let transport = Arc::new(kafka(&config, &instance)?);
     tracing::info!(app = config.app, instance, ?roles, brokers = config.kafka.bootstrap(), "started");
     let trust_journal = args.trust_journal;
-    let setup = AppSetup { config: config.clone(), transport, roles, instance, stepped: false, trust_journal };
+    let setup =
+        AppSetup { config: config.clone(), previous, transport, roles, instance, stepped: false, trust_journal };
     let app = App::start(setup)?;
     let server = config.http.listen.map(|address| serve(address, &app)).transpose()?;
     while !signals.came() && app.failed().is_none() {

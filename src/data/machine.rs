@@ -39,6 +39,12 @@ pub trait Machine {
     /// Event time up to which chunks that are bound to a time no longer matter.
     fn horizon(&self) -> Timestamp;
 
+    /// Takes over what the machine of the configuration before held, on a machine that has seen nothing;
+    /// [`Machine::commit`] ends it. A function of the two alone. The next checkpoint has to be of everything.
+    fn adopt(&mut self, old: Self)
+    where
+        Self: Sized;
+
     /// Takes the head of a checkpoint in, on a machine that has seen nothing. `control` is the control log as far as the
     /// checkpoint's machine had taken it in.
     ///

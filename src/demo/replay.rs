@@ -72,6 +72,7 @@ pub fn replay(stage: &Stage, params: ReplayParams, screen: &mut Screen, stop: &A
     let flights = Flights::load(FlightsParams { shuffle: params.shuffle, broken: true })?;
     let app = App::start(AppSetup {
         config: stage.config.clone(),
+        previous: None,
         transport: stage.transport.clone(),
         roles: Roles::ALL,
         instance: "demo".to_owned(),

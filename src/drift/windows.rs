@@ -78,6 +78,13 @@ impl DriftWindows {
         self.windows.retain(|(start, _), held| start.plus(window) > watermark || held.unpublished);
     }
 
+    /// Takes over the windows of another configuration, if they are the same stretches of time.
+    pub fn adopt(&mut self, old: DriftWindows) {
+        if (self.window, self.offset) == (old.window, old.offset) {
+            self.windows = old.windows;
+        }
+    }
+
     /// Makes all changes final.
     pub fn commit(&mut self) {
         self.windows.commit();

@@ -14,14 +14,16 @@ use crate::data::{BinaryError, FixedMap, Reader, Timestamp, Writer};
 
 /// The widest run of unused slot numbers that is read: a bound on what bad bytes can make a reader allocate.
 const MAX_GAP: u32 = 1 << 20;
+/// What an event names instead of a slot where its grouping did not exist yet.
+pub(super) const NO_SLOT: u32 = u32::MAX;
 
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub plan: GroupPlan,
-    index: FixedMap<Box<[u8]>, u32>,
-    slots: Vec<Entry>,
+    pub(super) index: FixedMap<Box<[u8]>, u32>,
+    pub(super) slots: Vec<Entry>,
     /// Unused slot numbers; the lowest is given out first, so numbers are a function of what is held.
-    free: BTreeSet<u32>,
+    pub(super) free: BTreeSet<u32>,
     undo: Vec<Undo>,
     /// Memory of slots that were kept aside, used again for the next ones.
     spare: Vec<Slot>,
@@ -29,25 +31,25 @@ pub(super) struct Group {
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
-    key: Box<[u8]>,
-    slot: Slot,
-    marks: Marks,
+pub(super) struct Entry {
+    pub(super) key: Box<[u8]>,
+    pub(super) slot: Slot,
+    pub(super) marks: Marks,
 }
 
 /// What is true of a slot number, whoever it belongs to.
 #[derive(Clone, Copy, Debug, Default)]
-struct Marks {
+pub(super) struct Marks {
     /// A group holds it.
-    is_live: bool,
+    pub(super) is_live: bool,
     /// As of the last commit it is kept aside.
-    is_saved: bool,
+    pub(super) is_saved: bool,
     /// It has changed since the last checkpoint began.
-    is_changed: bool,
+    pub(super) is_changed: bool,
     /// The checkpoint has not written it yet.
-    is_pending: bool,
+    pub(super) is_pending: bool,
     /// A checkpoint holds whose it is.
-    is_named: bool,
+    pub(super) is_named: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -165,7 +167,7 @@ impl Group {
         for since in &plan.since_last {
             let elapsed = slot.last(since.source).map(|last| event.at.since(last));
             let strict = !matches!(plan.sources.get(since.source), Some(Source::Events));
-            let seen = |ms: &i64| *ms <= plan.reach.millis() && (if strict { *ms > 0 } else { *ms >= 0 });
+            let seen = |ms: &i64| *ms <= since.span.millis() && (if strict { *ms > 0 } else { *ms >= 0 });
             row[since.feature] = elapsed.filter(seen).map_or(f64::NAN, |ms| ms as f64 / 1000.0);
         }
         for ring in &plan.rings {
@@ -187,10 +189,11 @@ impl Group {
         at
     }
 
-    /// Takes a follow-up of an event of this slot in.
+    /// Takes a follow-up of an event of this slot in; an event from before there was this grouping has none.
     pub(super) fn follow_up(&mut self, at: u32, follow_up: &FollowUpRow<'_>) {
         let of = Source::Kind(follow_up.kind);
-        let Some(source) = self.plan.sources.iter().position(|source| *source == of) else { return };
+        let source = self.plan.sources.iter().position(|source| *source == of);
+        let Some(source) = source.filter(|_| at != NO_SLOT) else { return };
         self.touch(at);
         let slot = &mut self.slots[at as usize].slot;
         for ring in self.plan.rings.iter().filter(|ring| ring.source == of) {

@@ -7,12 +7,14 @@
 //!
 //! Every change can be taken back until [`Features::commit`].
 
+mod carry;
 mod group;
 mod inspect;
 mod plan;
 mod rows;
 mod slot;
 
+pub use carry::{Carried, Former, FormerKind, Fresh};
 use group::Group;
 pub use inspect::{FeatureLook, FieldLook, GroupLook, PaneLook, SinceLook, WindowLook};
 use plan::GroupPlan;

@@ -54,6 +54,8 @@ pub(super) struct SinceLast {
     pub feature: usize,
     /// Position among the grouping's sources.
     pub source: usize,
+    /// How far back the latest record is remembered.
+    pub span: Span,
 }
 
 /// Everything kept for one grouping.
@@ -71,6 +73,16 @@ pub(super) struct GroupPlan {
     pub marks: usize,
     /// How long a value can matter: the longest span of the grouping.
     pub reach: Span,
+}
+
+impl Statistic {
+    /// The field it reads, by its position among those of the ring.
+    pub(super) fn field(self) -> Option<usize> {
+        match self {
+            Statistic::Count => None,
+            Statistic::Sum(field) | Statistic::Mean(field) | Statistic::Max(field) => Some(field),
+        }
+    }
 }
 
 impl Ring {
@@ -103,7 +115,7 @@ impl GroupPlan {
             let source = plan.source(window.of);
             plan.reach = plan.reach.max(window.span);
             if let Aggregate::SinceLast = window.aggregate {
-                plan.since_last.push(SinceLast { feature, source });
+                plan.since_last.push(SinceLast { feature, source, span: window.span });
                 continue;
             }
             let ring = plan.ring(source, window.pane(), window.panes as usize);

@@ -14,12 +14,12 @@ use crate::data::params::NumberIndex;
 use crate::data::{BinaryError, Reader, Timestamp, Writer};
 
 /// Marks a pane number or time that is not there.
-const NONE: i64 = i64::MIN;
+pub(super) const NONE: i64 = i64::MIN;
 
 #[derive(Clone, Debug)]
 pub(super) struct Slot {
-    doubles: Box<[f64]>,
-    marks: Box<[i64]>,
+    pub(super) doubles: Box<[f64]>,
+    pub(super) marks: Box<[i64]>,
     /// Latest event time of the group: expiry counts from here.
     pub touched: Timestamp,
 }
@@ -229,7 +229,7 @@ impl Ring {
         })
     }
 
-    fn clear(&self, cells: &mut [f64]) {
+    pub(super) fn clear(&self, cells: &mut [f64]) {
         cells.fill(0.0);
         for field in cells[1..].chunks_exact_mut(3) {
             field[2] = f64::NEG_INFINITY;

@@ -6,6 +6,7 @@
 
 mod block;
 mod early;
+mod moved;
 mod waiting;
 mod written;
 

@@ -15,6 +15,7 @@ mod estimator;
 mod forest;
 mod layout;
 mod linear;
+mod selection;
 mod tree;
 
 pub use crate::data::{Columns, ColumnsError};
@@ -23,4 +24,5 @@ pub use estimator::Estimator;
 pub use forest::{Forest, ForestError, MAX_TREES};
 pub use layout::{Layout, LayoutError, MAX_FEATURES};
 pub use linear::{CLIP, Linear, LinearError, LinearParts};
+pub use selection::Selection;
 pub use tree::{LinkedNode, MAX_DEPTH, MAX_NODES, TreeError, TreeNodes};

@@ -38,6 +38,11 @@ impl Counts {
         self.judged = None;
     }
 
+    /// Windows are of another length from here on.
+    pub(super) fn drop_windows(&mut self) {
+        self.windows.clear();
+    }
+
     /// The first window that ends by `reached`, merged over its shards.
     fn take_whole(&mut self, reached: Timestamp, length: crate::data::Span) -> Option<(Window, Vec<BinCounts>)> {
         let (&start, _) = self.windows.first_key_value()?;

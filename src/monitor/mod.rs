@@ -5,6 +5,7 @@
 //! point are whole, so a verdict never depends on which shard reported first. A shard that has read its inputs to the
 //! end is not waited for; one that has not reported at all is.
 
+mod adopt;
 mod alerts;
 mod drift;
 mod merge;
@@ -124,10 +125,14 @@ impl Monitor {
         state.tally.summaries += 1;
         state.shards.report(&summary);
         for window in summary.drift {
-            state.drift.report(summary.shard, window, state.ledger.champion());
+            if self.params.drift.has(window.start) {
+                state.drift.report(summary.shard, window, state.ledger.champion());
+            }
         }
         for window in summary.performance {
-            self.report_performance(summary.shard, window);
+            if self.params.performance.has(window.start) {
+                self.report_performance(summary.shard, window);
+            }
         }
         if let Some(reached) = self.state.shards.advance(self.params.shards, self.params.performance.every) {
             self.evaluate(reached, sheet);
@@ -213,6 +218,10 @@ impl Machine for Monitor {
 
     fn horizon(&self) -> Timestamp {
         Timestamp::MIN
+    }
+
+    fn adopt(&mut self, old: Self) {
+        self.take_over(old);
     }
 
     fn restore_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {

@@ -40,6 +40,13 @@ struct Totals {
     scores: ScoreHistogram,
 }
 
+impl Due {
+    /// Windows are of another length from here on.
+    pub(super) fn drop_windows(&mut self) {
+        self.changed.clear();
+    }
+}
+
 impl Merged {
     fn totals(&self) -> Totals {
         let mut totals = Totals { predictions: 0, label_age_s: 0, scores: ScoreHistogram::default() };

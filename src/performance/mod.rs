@@ -104,6 +104,16 @@ impl Performance {
         self.windows.retain(|(start, ..), window| *start >= before || window.unpublished);
     }
 
+    /// Takes over the windows of another configuration, if they are the same stretches of time; false if they are not,
+    /// and have to be counted anew.
+    pub fn adopt(&mut self, old: Performance) -> bool {
+        let is_same = (self.window, self.offset) == (old.window, old.offset);
+        if is_same {
+            self.windows = old.windows;
+        }
+        is_same
+    }
+
     /// Makes all changes final.
     pub fn commit(&mut self) {
         self.windows.commit();

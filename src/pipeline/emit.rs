@@ -11,8 +11,17 @@ pub(super) struct Predicted<'a> {
     pub id: &'a [u8],
     /// Row of its features.
     pub row: usize,
-    pub late: bool,
+    pub remarks: Remarks,
     pub columns: &'a Columns,
+}
+
+/// What a prediction says of itself.
+#[derive(Clone, Copy)]
+pub(super) struct Remarks {
+    /// It came later than the configured lateness.
+    pub late: bool,
+    /// A window behind it may not hold all it would.
+    pub warming: bool,
 }
 
 /// A label that found its prediction.
@@ -32,7 +41,12 @@ impl Pipeline {
         let record = predicted.record;
         let key = record.key.as_deref().unwrap_or_default();
         let decision = self.class(self.decides(scored.score));
-        let flags: &[&str] = if predicted.late { &["late"] } else { &[] };
+        let flags: &[&str] = match predicted.remarks {
+            Remarks { late: false, warming: false } => &[],
+            Remarks { late: true, warming: false } => &["late"],
+            Remarks { late: false, warming: true } => &["warming"],
+            Remarks { late: true, warming: true } => &["late", "warming"],
+        };
         let id = String::from_utf8_lossy(predicted.id);
         let entity = String::from_utf8_lossy(key);
         let view = PredictionView {

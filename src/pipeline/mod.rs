@@ -9,6 +9,7 @@
 //! configured lateness. Summaries are published when the watermark is about to pass a multiple of
 //! `performance.every`, before the record that moves it, and whenever the inputs have been read to their end.
 
+mod adopt;
 mod decode;
 mod emit;
 mod letters;
@@ -29,6 +30,7 @@ use crate::model::Model;
 use crate::performance::Performance;
 use crate::score::{BaseRate, Champion};
 
+pub use adopt::{FeatureChange, FeatureChanges};
 pub use look::EventLook;
 pub use pass::BATCH;
 
@@ -89,6 +91,9 @@ struct Clocks {
     /// The last multiple of the summary interval that the watermark has passed.
     tick: Timestamp,
     first_event: Option<Timestamp>,
+    /// An event before this may read windows that have not taken in all they would hold: another configuration added
+    /// them.
+    whole_from: Timestamp,
     base_rate: BaseRate,
     tally: Tally,
 }
@@ -117,6 +122,7 @@ impl Pipeline {
             events: Timestamp::MIN,
             tick: Timestamp::MIN,
             first_event: None,
+            whole_from: Timestamp::MIN,
             base_rate: BaseRate::new(params.labels.label.prior),
             tally: Tally::default(),
         };
@@ -148,6 +154,11 @@ impl Pipeline {
         self.champion.version()
     }
 
+    /// The version in charge, where it cannot answer: its model is not at hand or needs a feature that is not computed.
+    pub fn unanswered(&self) -> Option<u32> {
+        Some(self.champion.ledger().champion()).filter(|version| *version != self.champion.version())
+    }
+
     /// Counts since the pipeline was made.
     pub fn tally(&self) -> Tally {
         self.clocks.tally
@@ -168,7 +179,7 @@ impl Pipeline {
     }
 
     fn command(&mut self, item: &ControlItem<Model>) {
-        self.champion.apply(item, &self.params.layout);
+        self.champion.apply(item, &self.params.features.names);
     }
 }
 
@@ -232,6 +243,10 @@ impl Machine for Pipeline {
 
     fn horizon(&self) -> Timestamp {
         self.waiting.horizon()
+    }
+
+    fn adopt(&mut self, old: Self) {
+        self.take_over(old);
     }
 
     fn restore_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {

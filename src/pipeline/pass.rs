@@ -1,7 +1,7 @@
 //! One run of records, pass by pass.
 
 use super::decode::{Decoded, Decoders, Rows};
-use super::emit::{Joined, Predicted};
+use super::emit::{Joined, Predicted, Remarks};
 use super::{EVENTS, LABELS, Pipeline};
 use crate::data::params::KindIndex;
 use crate::data::{Arm, Columns, Item, Outbox, Record, Reject, RejectCode, Span, Timestamp};
@@ -29,7 +29,7 @@ pub(super) struct Scratch {
 
 /// What a record became, in the order in which outputs are written.
 enum Step {
-    Predict { item: usize, id: EventId, row: usize, late: bool },
+    Predict { item: usize, id: EventId, row: usize, remarks: Remarks },
     Join { id: EventId, entity: Box<[u8]>, revision: u32, label: LabelChange, to: JoinedTo },
     Reject { item: usize, reject: Reject },
     RejectEarly { early: Early, reject: Reject },
@@ -195,7 +195,8 @@ impl Pipeline {
         scratch.times.push(at);
         scratch.scores.push(self.clocks.base_rate.score());
         let early = self.early.take(&id);
-        scratch.steps.push(Step::Predict { item: position, id, row: output_row, late });
+        let remarks = Remarks { late, warming: at < self.clocks.whole_from };
+        scratch.steps.push(Step::Predict { item: position, id, row: output_row, remarks });
         for early in early {
             self.early_follow_up(early, scratch);
         }
@@ -264,7 +265,7 @@ impl Pipeline {
     /// Without a model the base rate of each row's moment stays its score.
     fn score(&mut self, scratch: &mut Scratch) {
         if let Some(model) = self.champion.model().filter(|_| scratch.columns.n_rows() > 0) {
-            model.score(&scratch.columns, &mut scratch.scores);
+            model.score(&self.champion.columns(&scratch.columns), &mut scratch.scores);
         }
         for step in &scratch.steps {
             if let Step::Predict { id, row, .. } = step {
@@ -285,7 +286,8 @@ impl Pipeline {
     fn count_drift(&mut self, scratch: &Scratch) {
         if let Some(model) = self.champion.model() {
             let reference = Reference { model_version: self.champion.version(), profile: model.profile() };
-            let batch = Batch { columns: scratch.columns.columns(), scores: &scratch.scores };
+            let columns = self.champion.columns(&scratch.columns);
+            let batch = Batch { columns: columns.columns(), scores: &scratch.scores };
             self.drift.count(reference, batch, &scratch.times, self.clocks.tick);
         }
     }
@@ -294,9 +296,9 @@ impl Pipeline {
     fn write(&mut self, items: &[Item<Model>], scratch: &mut Scratch, now: Timestamp, out: &mut Outbox) {
         for step in scratch.steps.drain(..) {
             match step {
-                Step::Predict { item, id, row, late } => {
+                Step::Predict { item, id, row, remarks } => {
                     let Some(Item::Record { record, .. }) = items.get(item) else { continue };
-                    let prediction = Predicted { record, id: &id, row, late, columns: &scratch.columns };
+                    let prediction = Predicted { record, id: &id, row, remarks, columns: &scratch.columns };
                     let scored = Scored {
                         event_time: scratch.times[row],
                         model_version: self.champion.version(),

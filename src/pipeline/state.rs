@@ -9,8 +9,8 @@ use super::Pipeline;
 use crate::data::{BinaryError, ControlItem, Extent, Reader, StateChunk, Timestamp, Writer};
 use crate::model::Model;
 
-/// Format of the head.
-const STATE_VERSION: u64 = 1;
+/// Format of the head; 2 has the time from which on windows are whole.
+const STATE_VERSION: u64 = 2;
 
 /// Parts of the state; a chunk begins with the number of its part.
 const WAITING: u64 = 0;
@@ -44,6 +44,7 @@ impl Pipeline {
         out.unsigned(clocks.tally.labels);
         out.unsigned(u64::from(self.champion.version()));
         out.signed(self.waiting.horizon().millis());
+        out.signed(clocks.whole_from.millis());
         out.finish()
     }
 
@@ -71,7 +72,7 @@ impl Pipeline {
 
     pub(super) fn read_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {
         let mut reader = Reader::new(head);
-        reader.version("the state of a shard", STATE_VERSION)?;
+        let version = reader.version_up_to("the state of a shard", STATE_VERSION)?;
         if reader.text()? != self.params.layout {
             return Err(BinaryError::Invalid { what: "feature layout: the state belongs to another one", at: 0 });
         }
@@ -86,8 +87,11 @@ impl Pipeline {
         self.clocks.tally.labels = reader.unsigned()?;
         let serving = reader.small()?;
         self.waiting.set_horizon(Timestamp::from_millis(reader.signed()?));
+        if version > 1 {
+            self.clocks.whole_from = Timestamp::from_millis(reader.signed()?);
+        }
         reader.finish()?;
-        if !self.champion.restore(control, serving) {
+        if !self.champion.restore(control, serving, &self.params.features.names) {
             return Err(BinaryError::Invalid { what: "version in charge: its model is not at hand", at: 0 });
         }
         Ok(())

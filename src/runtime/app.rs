@@ -6,13 +6,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::board::Board;
+use super::change::check_change;
 use super::clock::Clock;
 use super::control::Models;
 use super::guards::{Guards, check_topics};
 use super::pace::{Pace, Step};
 use super::retrain::{self, RETRAIN, RetrainShop};
 use super::setup::{layout, monitor_params, pipeline_params};
-use super::stage::Stage;
+use super::stage::{Plan, Stage};
 use super::stages::{MONITOR, MonitorStage, SCORE, ScoreStage};
 use super::worker::{self, Shop, WorkerError};
 use crate::config::Config;
@@ -49,6 +50,8 @@ impl Roles {
 pub struct AppSetup {
     /// The configuration.
     pub config: Arc<Config>,
+    /// The configuration that ran until now, where it is another one: its state is taken over.
+    pub previous: Option<Arc<Config>>,
     /// The cluster.
     pub transport: Arc<dyn Transport>,
     /// Which roles.
@@ -103,6 +106,9 @@ impl App {
         } else {
             RETRAIN
         };
+        if let Some(previous) = &setup.previous {
+            check_change(previous, &setup.config).map_err(|why| RoleError::new(first, why))?;
+        }
         let shards = patiently(|| check_topics(&*setup.transport, &setup.config))
             .map_err(|error| RoleError::new(first, error))?;
         let pace = if setup.stepped { Pace::stepped() } else { Pace::live(Clock::Machine) };
@@ -129,12 +135,15 @@ impl App {
     }
 
     fn start_score(&mut self, models: &Arc<Models>) -> Result<(), RoleError> {
+        let plan = |config: &Config| {
+            let params = Arc::new(pipeline_params(config).map_err(|error| RoleError::new(SCORE, error))?);
+            Ok(Plan { params, config: config.digest() })
+        };
         let config = self.setup.config.clone();
-        let params = pipeline_params(&config).map_err(|error| RoleError::new(SCORE, error))?;
         let stage = ScoreStage {
-            params: Arc::new(params),
+            plan: plan(&config)?,
+            previous: self.setup.previous.as_deref().map(plan).transpose()?,
             topics: config.topics.clone(),
-            config: config.digest(),
             shown: Mutex::default(),
         };
         let shop = Arc::new(self.shop(stage, models));
@@ -143,9 +152,14 @@ impl App {
 
     fn start_monitor(&mut self, models: &Arc<Models>) -> Result<(), RoleError> {
         let config = self.setup.config.clone();
-        let params = Arc::new(monitor_params(&config, self.shards));
-        let stage =
-            MonitorStage { params, topics: config.topics.clone(), config: config.digest(), shown: Mutex::default() };
+        let plan =
+            |config: &Config| Plan { params: Arc::new(monitor_params(config, self.shards)), config: config.digest() };
+        let stage = MonitorStage {
+            plan: plan(&config),
+            previous: self.setup.previous.as_deref().map(plan),
+            topics: config.topics.clone(),
+            shown: Mutex::default(),
+        };
         let shop = Arc::new(self.shop(stage, models));
         self.spawn_worker(&shop, 0)
     }

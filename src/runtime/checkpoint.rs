@@ -69,11 +69,15 @@ pub(super) struct Checkpoints {
     begun: Instant,
     /// Something has been journaled since the last one began.
     is_stale: bool,
+    /// The next one is to hold everything, and at once: chunks of another configuration have to go.
+    is_anew: bool,
 }
 
 #[derive(Debug)]
 struct Open {
     marker: Marker,
+    /// It holds what is bound to a time as well: no chunk before it counts.
+    is_all: bool,
     horizon: Timestamp,
     fresh: BTreeMap<ChunkKey, Live>,
     /// The marker is among what goes out.
@@ -105,12 +109,19 @@ impl Checkpoints {
             outgoing: Vec::new(),
             begun: now,
             is_stale,
+            is_anew: false,
         }
+    }
+
+    /// Has the next one hold everything, and lets go of all chunks before it: they are of another configuration.
+    pub(super) fn begin_with_everything(&mut self) {
+        (self.is_stale, self.is_anew) = (true, true);
     }
 
     /// Whether one should begin now; none does before everything of the last one is out.
     pub(super) fn is_due(&self, now: Instant, interval: Duration) -> bool {
-        self.is_stale && self.is_idle() && now.saturating_duration_since(self.begun) >= interval
+        let is_time = self.is_anew || now.saturating_duration_since(self.begun) >= interval;
+        self.is_stale && self.is_idle() && is_time
     }
 
     /// Whether none is being written.
@@ -126,8 +137,12 @@ impl Checkpoints {
     /// Begins one, right after a commit of the machine.
     pub(super) fn begin<M: Machine>(&mut self, machine: &mut M, origin: Origin, now: Instant) {
         self.last += 1;
-        let extent = if self.is_to_be_compact() { Extent::Compact } else { Extent::Changes };
-        if extent == Extent::Compact {
+        let extent = match std::mem::take(&mut self.is_anew) {
+            true => Extent::All,
+            false if self.is_to_be_compact() => Extent::Compact,
+            false => Extent::Changes,
+        };
+        if extent != Extent::Changes {
             self.base = self.last;
         }
         let head = machine.begin_checkpoint(extent);
@@ -142,7 +157,8 @@ impl Checkpoints {
             sum: ChunkSum::default(),
             head,
         };
-        self.open = Some(Open { marker, horizon: machine.horizon(), fresh: BTreeMap::new(), is_whole: false });
+        let is_all = extent == Extent::All;
+        self.open = Some(Open { marker, is_all, horizon: machine.horizon(), fresh: BTreeMap::new(), is_whole: false });
         self.begun = now;
         self.is_stale = false;
     }
@@ -182,10 +198,10 @@ impl Checkpoints {
     fn mark(&mut self) {
         let Some(open) = &mut self.open else { return };
         self.live.append(&mut open.fresh);
-        let (base, horizon) = (open.marker.base, open.horizon);
+        let (base, horizon, is_all) = (open.marker.base, open.horizon, open.is_all);
         let dead = self.live.extract_if(.., |key, live| match live.until {
-            Some(until) => until <= horizon,
-            None => key.checkpoint < base,
+            Some(until) if !is_all => until <= horizon,
+            Some(_) | None => key.checkpoint < base,
         });
         let dead: Vec<ChunkKey> = dead.map(|(key, _)| key).chain(self.stray.drain(..)).collect();
         for live in self.live.values() {
@@ -225,4 +241,95 @@ pub(super) struct Written {
     pub bytes: u64,
     /// Bytes of all chunks that count.
     pub held: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::data::{BinaryError, ControlItem, Item, Outbox, StateChunk};
+
+    /// Three chunks in every checkpoint: two bound to a time, one not.
+    #[derive(Default)]
+    struct Still {
+        began: Vec<Extent>,
+        left: usize,
+    }
+
+    impl Machine for Still {
+        type Model = ();
+
+        fn handle(&mut self, _: &[Item<()>], _: Timestamp, _: &mut Outbox) {}
+
+        fn commit(&mut self) {}
+
+        fn rollback(&mut self) {}
+
+        fn begin_checkpoint(&mut self, extent: Extent) -> Vec<u8> {
+            self.began.push(extent);
+            self.left = 3;
+            Vec::new()
+        }
+
+        fn next_chunk(&mut self, _: usize) -> Option<StateChunk> {
+            self.left = self.left.checked_sub(1)?;
+            let until = (self.left > 0).then(|| Timestamp::from_millis(1_000));
+            Some(StateChunk { bytes: vec![self.left as u8], until })
+        }
+
+        fn horizon(&self) -> Timestamp {
+            Timestamp::from_millis(10)
+        }
+
+        fn adopt(&mut self, _: Self) {}
+
+        fn restore_head(&mut self, _: &[u8], _: &[Arc<ControlItem<()>>]) -> Result<(), BinaryError> {
+            Ok(())
+        }
+
+        fn restore_chunk(&mut self, _: &[u8]) -> Result<(), BinaryError> {
+            Ok(())
+        }
+    }
+
+    /// Writes one checkpoint; what it put on its way.
+    fn write(checkpoints: &mut Checkpoints, machine: &mut Still) -> Vec<StateRecord> {
+        let origin =
+            Origin { sequence: 1, journal_from: 1, config: "new".to_owned(), positions: Vec::new(), control: 0 };
+        checkpoints.begin(machine, origin, Instant::now());
+        checkpoints.prepare(machine);
+        let records = checkpoints.outgoing().to_vec();
+        assert!(checkpoints.committed(false).is_some());
+        records
+    }
+
+    fn marker(records: &[StateRecord]) -> Marker {
+        let marker = records.iter().find(|record| record.key == MARKER_KEY).and_then(|record| record.value.as_deref());
+        Marker::decode(marker.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_first_checkpoint_of_a_changed_configuration_holds_everything_and_lets_go_of_all_before() {
+        let now = Instant::now();
+        let mut machine = Still::default();
+        let mut checkpoints = Checkpoints::new(Found::default(), true, now);
+        let before = marker(&write(&mut checkpoints, &mut machine));
+        write(&mut checkpoints, &mut machine);
+        assert_eq!(machine.began, [Extent::Compact, Extent::Changes]);
+        let (live, stray) = (checkpoints.live.clone(), vec![ChunkKey { checkpoint: 7, index: 0 }]);
+        let found = Found { marker: Some(before), live, stray };
+        let mut checkpoints = Checkpoints::new(found, false, now);
+        assert!(!checkpoints.is_due(now, Duration::ZERO));
+        checkpoints.begin_with_everything();
+        assert!(checkpoints.is_due(now, Duration::from_secs(3_600)));
+        let records = write(&mut checkpoints, &mut machine);
+        let marker = marker(&records);
+        assert_eq!((machine.began[2], marker.checkpoint, marker.base, marker.sum.chunks), (Extent::All, 8, 8, 3));
+        let gone = records.iter().filter(|record| record.value.is_none()).count();
+        assert_eq!((gone, checkpoints.live.len()), (7, 3), "six chunks that counted, and the stray one");
+        assert!(!checkpoints.is_stale());
+        write(&mut checkpoints, &mut machine);
+        assert_eq!(machine.began[3], Extent::Changes);
+    }
 }

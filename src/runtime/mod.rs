@@ -7,6 +7,7 @@
 
 mod app;
 mod board;
+mod change;
 mod checkpoint;
 mod clock;
 mod control;
@@ -34,6 +35,7 @@ mod why;
 mod worker;
 
 pub use app::{App, AppSetup, RoleError, Roles};
+pub use change::check_change;
 pub use history::{HistoryError, Stretch};
 pub use job::train;
 pub use replay::{

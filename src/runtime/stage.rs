@@ -1,8 +1,17 @@
 //! What a worker needs to know of the stage it works for.
 
+use std::sync::Arc;
+
 use crate::config::params::Topics;
 use crate::data::{Machine, Sink};
 use crate::model::Model;
+
+/// What machines are built from, with the hash of the configuration it came from.
+#[derive(Clone)]
+pub(super) struct Plan<P> {
+    pub params: Arc<P>,
+    pub config: String,
+}
 
 /// A stage: its inputs, its machine, and where its outputs go.
 pub(super) trait Stage: Send + Sync + 'static {
@@ -26,6 +35,12 @@ pub(super) trait Stage: Send + Sync + 'static {
 
     /// Hash of the configuration that the machine is built from.
     fn config(&self) -> &str;
+
+    /// Hash of the configuration before, whose shards are taken over; `None`: no other one's.
+    fn previous(&self) -> Option<&str>;
+
+    /// A machine of the configuration before that has seen nothing.
+    fn previous_machine(&self, shard: i32) -> Option<Self::Machine>;
 
     /// A machine that has seen nothing.
     fn machine(&self, shard: i32) -> Self::Machine;

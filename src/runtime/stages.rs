@@ -1,11 +1,11 @@
 //! The two stages that run on workers: score and monitor.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::letters::DeadLetters;
-use super::stage::Stage;
+use super::stage::{Plan, Stage};
 use super::watch;
 use crate::config::params::Topics;
 use crate::monitor::{self, Monitor, MonitorParams};
@@ -13,9 +13,10 @@ use crate::pipeline::{self, Pipeline, PipelineParams};
 
 /// The data plane.
 pub(super) struct ScoreStage {
-    pub params: Arc<PipelineParams>,
+    pub plan: Plan<PipelineParams>,
+    /// The configuration before, whose shards are taken over.
+    pub previous: Option<Plan<PipelineParams>>,
     pub topics: Topics,
-    pub config: String,
     /// What has been shown so far.
     pub shown: Mutex<Shown>,
 }
@@ -25,6 +26,17 @@ pub(super) struct ScoreStage {
 pub(super) struct Shown {
     shards: BTreeMap<i32, ShownShard>,
     dead_letters: DeadLetters,
+    /// The last version that was told not to answer.
+    unanswered: Option<u32>,
+}
+
+impl Shown {
+    /// Tells once of each version in charge that does not answer.
+    fn tell_unanswered(&mut self, machine: &Pipeline) {
+        let Some(version) = machine.unanswered().filter(|version| self.unanswered != Some(*version)) else { return };
+        self.unanswered = Some(version);
+        tracing::warn!(version, answers = machine.model_version(), "model_does_not_answer");
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -69,11 +81,19 @@ impl Stage for ScoreStage {
     }
 
     fn config(&self) -> &str {
-        &self.config
+        &self.plan.config
+    }
+
+    fn previous(&self) -> Option<&str> {
+        self.previous.as_ref().map(|plan| plan.config.as_str())
+    }
+
+    fn previous_machine(&self, shard: i32) -> Option<Pipeline> {
+        self.previous.as_ref().map(|plan| Pipeline::new(plan.params.clone(), shard))
     }
 
     fn machine(&self, shard: i32) -> Pipeline {
-        Pipeline::new(self.params.clone(), shard)
+        Pipeline::new(self.plan.params.clone(), shard)
     }
 
     fn is_paced(&self) -> bool {
@@ -86,6 +106,7 @@ impl Stage for ScoreStage {
 
     fn restored(&self, shard: i32, machine: &Pipeline) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.tell_unanswered(machine);
         shown.shards.insert(shard, ShownShard::of(machine));
     }
 
@@ -93,6 +114,7 @@ impl Stage for ScoreStage {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let now = ShownShard::of(machine);
         let before = shown.shards.insert(shard, now).unwrap_or_default();
+        shown.tell_unanswered(machine);
         watch::scored(SCORE, machine, &before.tally);
         watch::identity(shown.shards.values().map(|shard| shard.tally));
         shown.dead_letters.add(&now.tally, &before.tally, Instant::now());
@@ -104,9 +126,10 @@ impl Stage for ScoreStage {
 
 /// Alerts, trainings, promotions.
 pub(super) struct MonitorStage {
-    pub params: Arc<MonitorParams>,
+    pub plan: Plan<MonitorParams>,
+    /// The configuration before, whose state is taken over.
+    pub previous: Option<Plan<MonitorParams>>,
     pub topics: Topics,
-    pub config: String,
     /// What has been shown so far.
     pub shown: Mutex<monitor::Tally>,
 }
@@ -138,11 +161,19 @@ impl Stage for MonitorStage {
     }
 
     fn config(&self) -> &str {
-        &self.config
+        &self.plan.config
+    }
+
+    fn previous(&self) -> Option<&str> {
+        self.previous.as_ref().map(|plan| plan.config.as_str())
+    }
+
+    fn previous_machine(&self, _shard: i32) -> Option<Monitor> {
+        self.previous.as_ref().map(|plan| Monitor::new(plan.params.clone()))
     }
 
     fn machine(&self, _shard: i32) -> Monitor {
-        Monitor::new(self.params.clone())
+        Monitor::new(self.plan.params.clone())
     }
 
     fn is_paced(&self) -> bool {

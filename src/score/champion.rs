@@ -1,9 +1,10 @@
 //! Who answers: the promoted model, or the base rate.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::data::ControlItem;
-use crate::model::Model;
+use crate::data::{Columns, ControlItem};
+use crate::model::{Model, Selection};
 use crate::rollout::{Effect, Ledger};
 
 /// The share of positives among the labels joined so far, drawn towards a prior until there are many.
@@ -62,13 +63,30 @@ impl BaseRate {
 /// The version in charge with its model.
 ///
 /// The ledger is folded as every reader folds it. What answers can differ from it in one case: a version whose artifact
-/// is not at hand, or expects another layout, does not answer; the one before goes on. A bad model never stops scoring,
-/// and predictions always name the version that made them.
+/// is not at hand, or that needs a feature the rows do not have, does not answer; the one before goes on, or the base
+/// rate where the rows are no longer what that one needs either. A bad model never stops scoring, and predictions always
+/// name the version that made them.
 #[derive(Clone, Debug, Default)]
 pub struct Champion {
     ledger: Ledger,
     serving: u32,
-    model: Option<Arc<Model>>,
+    answers: Option<Answers>,
+    /// The model in charge, whether it answers or not.
+    in_charge: Option<Arc<Model>>,
+}
+
+/// A model that scores rows of the layout at hand.
+#[derive(Clone, Debug)]
+struct Answers {
+    model: Arc<Model>,
+    selection: Selection,
+}
+
+impl Answers {
+    fn new(model: &Arc<Model>, layout: &[String]) -> Option<Self> {
+        let selection = Selection::of(model.layout(), layout)?;
+        Some(Answers { model: model.clone(), selection })
+    }
 }
 
 impl Champion {
@@ -84,32 +102,58 @@ impl Champion {
 
     /// The model that answers; `None` while the base rate does.
     pub fn model(&self) -> Option<&Arc<Model>> {
-        self.model.as_ref()
+        self.answers.as_ref().map(|answers| &answers.model)
     }
 
-    /// Takes a record of the control log in; `layout` is the fingerprint of the rows that are scored.
-    pub fn apply(&mut self, item: &ControlItem<Model>, layout: &str) -> Effect {
+    /// Rows as the model that answers expects them.
+    pub fn columns<'a>(&self, rows: &'a Columns) -> Cow<'a, Columns> {
+        self.answers.as_ref().map_or(Cow::Borrowed(rows), |answers| answers.selection.take(rows))
+    }
+
+    /// Takes a record of the control log in; `layout` names the features of the rows that are scored.
+    pub fn apply(&mut self, item: &ControlItem<Model>, layout: &[String]) -> Effect {
         let effect = self.ledger.apply(&item.record);
         if effect == Effect::Switched {
-            let usable = item.model.as_ref().filter(|model| model.layout().fingerprint() == layout);
-            if item.record.version == 0 || usable.is_some() {
-                self.model = usable.cloned();
-                self.serving = item.record.version;
-            }
+            self.in_charge.clone_from(&item.model);
+            self.take_charge(layout);
         }
         effect
     }
 
+    /// Lets the model in charge answer, if it can.
+    fn take_charge(&mut self, layout: &[String]) -> bool {
+        let answers = self.in_charge.as_ref().and_then(|model| Answers::new(model, layout));
+        let can = self.ledger.champion() == 0 || answers.is_some();
+        if can {
+            (self.serving, self.answers) = (self.ledger.champion(), answers);
+        }
+        can
+    }
+
     /// Takes over the control log as far as another champion had taken it in, and the version that answered there; false
-    /// if the model of that version is not at hand.
-    pub fn restore(&mut self, control: &[Arc<ControlItem<Model>>], serving: u32) -> bool {
+    /// if that version cannot answer.
+    pub fn restore(&mut self, control: &[Arc<ControlItem<Model>>], serving: u32, layout: &[String]) -> bool {
+        let mut model = None;
         for item in control {
-            self.ledger.apply(&item.record);
+            if self.ledger.apply(&item.record) == Effect::Switched {
+                self.in_charge.clone_from(&item.model);
+            }
             if item.record.version == serving && item.model.is_some() {
-                self.model.clone_from(&item.model);
+                model.clone_from(&item.model);
             }
         }
         self.serving = serving;
-        serving == 0 || self.model.is_some()
+        self.answers = model.as_ref().filter(|_| serving != 0).and_then(|model| Answers::new(model, layout));
+        serving == 0 || self.answers.is_some()
+    }
+
+    /// Takes over from a champion that scored rows of another layout: the version in charge answers if it can, else the
+    /// one that answered, else the base rate.
+    pub fn adopt(&mut self, old: Champion, layout: &[String]) {
+        *self = old;
+        if !self.take_charge(layout) {
+            self.answers = self.answers.take().and_then(|answers| Answers::new(&answers.model, layout));
+            self.serving = if self.answers.is_some() { self.serving } else { 0 };
+        }
     }
 }

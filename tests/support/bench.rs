@@ -23,6 +23,8 @@ pub(crate) struct Bench {
     pub config: Arc<Config>,
     pub store: tempfile::TempDir,
     pub trust_journal: bool,
+    /// The configuration that ran before.
+    pub previous: Option<Arc<Config>>,
 }
 
 /// What is published for good, partition by partition.
@@ -57,7 +59,20 @@ impl Bench {
             })
             .collect();
         transport.create(&specs).unwrap();
-        Bench { transport, config: Arc::new(config), store, trust_journal: false }
+        Bench { transport, config: Arc::new(config), store, trust_journal: false, previous: None }
+    }
+
+    /// The same application under another configuration, which takes over what this one holds.
+    pub(crate) fn changed(&self, mut config: Config) -> Self {
+        config.store.path.clone_from(&self.config.store.path);
+        let (transport, previous) = (self.transport.clone(), Some(self.config.clone()));
+        Bench {
+            transport,
+            config: Arc::new(config),
+            store: tempfile::tempdir().unwrap(),
+            trust_journal: false,
+            previous,
+        }
     }
 
     pub(crate) fn start(&self) -> App {
@@ -74,13 +89,14 @@ impl Bench {
         App::start(self.setup(instance, roles, false))
     }
 
-    fn start_as(&self, instance: &str, roles: Roles, stepped: bool) -> App {
+    pub(crate) fn start_as(&self, instance: &str, roles: Roles, stepped: bool) -> App {
         App::start(self.setup(instance, roles, stepped)).unwrap()
     }
 
     fn setup(&self, instance: &str, roles: Roles, stepped: bool) -> AppSetup {
         AppSetup {
             config: self.config.clone(),
+            previous: self.previous.clone(),
             transport: self.transport.clone(),
             roles,
             instance: instance.into(),

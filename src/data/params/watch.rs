@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::Span;
+use crate::data::{Span, Timestamp};
 
 /// When readers see a prediction, and how often. State, outcomes and everything else is exactly once either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -59,6 +59,13 @@ pub struct DriftParams {
     pub min_n: u64,
 }
 
+impl DriftParams {
+    /// Whether a window begins there.
+    pub fn has(&self, start: Timestamp) -> bool {
+        start.floor(self.window, self.offset) == start
+    }
+}
+
 /// When performance counts as lost.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PerformanceParams {
@@ -72,4 +79,11 @@ pub struct PerformanceParams {
     pub min_n: u64,
     /// How often a shard publishes its summary, in event time.
     pub every: Span,
+}
+
+impl PerformanceParams {
+    /// Whether a window begins there.
+    pub fn has(&self, start: Timestamp) -> bool {
+        start.floor(self.window, self.offset) == start
+    }
 }

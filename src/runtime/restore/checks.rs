@@ -9,30 +9,13 @@ use crate::runtime::stage::Stage;
 use crate::transport::{Position, TopicPartition};
 
 impl Place<'_> {
-    pub(super) fn check_marker<S: Stage>(&self, context: &Context<'_, S>, marker: &Marker) -> Result<(), RestoreError> {
-        if marker.config == context.stage.config() {
-            return Ok(());
-        }
-        Err(self.refused(format!(
-            "checkpoint {} was written with another configuration; put that configuration back, choose another `app`, or \
-             begin anew with `driftless reset`",
-            marker.checkpoint
-        )))
-    }
-
     pub(super) fn check_journal<S: Stage>(
         &self,
         context: &Context<'_, S>,
         marker: Option<&Marker>,
         records: &VecDeque<JournalRecord>,
     ) -> Result<(), RestoreError> {
-        if let Some(other) = records.iter().find(|record| record.config != context.stage.config()) {
-            return Err(self.refused(format!(
-                "journal record {} was written with another configuration; put that configuration back, choose another \
-                 `app`, or begin anew with `driftless reset`",
-                other.sequence
-            )));
-        }
+        self.check_configurations(context, marker, records)?;
         let last = records.back().map(|record| &record.positions).or(marker.map(|marker| &marker.positions));
         let Some(last) = last else { return self.check_first_start(context) };
         self.check_committed(context, last)

@@ -10,6 +10,7 @@ mod log;
 mod offsets;
 mod replay;
 mod state;
+mod takeover;
 
 use std::collections::btree_map;
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ pub(super) use journal::last_writer;
 use journal::Journal;
 use replay::Replay;
 use state::StateLog;
+use takeover::Of;
 
 /// Why a shard cannot be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +82,9 @@ enum Phase<M> {
 /// A machine that takes in what the journal names.
 struct Replaying<M> {
     replay: Replay<M>,
+    of: Of,
+    /// The machine was taken over from the configuration before.
+    is_taken_over: bool,
     found: Found,
     journal: Journal,
 }
@@ -87,6 +92,7 @@ struct Replaying<M> {
 /// A machine as of the last checkpoint.
 struct Base<M> {
     machine: M,
+    of: Of,
     found: Found,
     ledger: Ledger,
 }
@@ -182,10 +188,10 @@ impl Place<'_> {
         context: &Context<'_, S>,
         state: Box<state::State>,
     ) -> Result<Step<M>, RestoreError> {
-        let mut machine = context.stage.machine(self.shard);
         let mut ledger = Ledger::default();
+        let of = state.found.marker.as_ref().map_or(Ok(Of::Current), |marker| self.check_marker(context, marker))?;
+        let mut machine = self.machine(context, of);
         if let Some(marker) = &state.found.marker {
-            self.check_marker(context, marker)?;
             if !context.control.is_ready() || context.control.next() < marker.control {
                 return Ok(Step::Wait(Phase::Read(state)));
             }
@@ -196,7 +202,7 @@ impl Place<'_> {
             })?;
         }
         let state::State { found, chunks } = *state;
-        Ok(Step::On(Phase::Loading(Box::new(Base { machine, found, ledger }), chunks.into_iter())))
+        Ok(Step::On(Phase::Loading(Box::new(Base { machine, of, found, ledger }), chunks.into_iter())))
     }
 
     fn load<M: Machine<Model = Model>, S: Stage<Machine = M>>(
@@ -223,7 +229,11 @@ impl Place<'_> {
         base: Base<M>,
         mut journal: Journal,
     ) -> Result<Step<M>, RestoreError> {
-        let Base { machine, found, ledger } = base;
+        let Base { mut machine, mut of, found, ledger } = base;
+        if found.marker.is_none() && self.begins_before(context, &journal.records) {
+            of = Of::Former;
+            machine = self.machine(context, of);
+        }
         // A mistake that the fault harness has to notice.
         if failpoint::is_on(Mutation::WrongEnd) && journal.records.len() > 1 {
             let _ = journal.records.pop_back();
@@ -231,7 +241,7 @@ impl Place<'_> {
             self.check_journal(context, found.marker.as_ref(), &journal.records)?;
         }
         let replay = Replay::open(context, self.shard, (machine, ledger), &journal)?;
-        let replaying = Replaying { replay, found, journal };
+        let replaying = Replaying { replay, of, is_taken_over: false, found, journal };
         Ok(Step::On(Phase::Replaying(Box::new(replaying))))
     }
 
@@ -240,18 +250,21 @@ impl Place<'_> {
         context: &Context<'_, S>,
         mut replaying: Box<Replaying<M>>,
     ) -> Result<Step<M>, RestoreError> {
-        let Replaying { replay, journal, .. } = &mut *replaying;
-        while let Some(record) = journal.records.pop_front() {
-            if replay.gather(&record)? {
-                replay.replay(context, record)?;
+        while let Some(record) = replaying.journal.records.pop_front() {
+            if record.config == context.stage.config() {
+                self.take_over(context, &mut replaying);
+            }
+            if replaying.replay.gather(&record)? {
+                replaying.replay.replay(context, record)?;
             } else {
-                journal.records.push_front(record);
+                replaying.journal.records.push_front(record);
             }
             if context.clock.instant() >= self.until {
                 return Ok(Step::On(Phase::Replaying(replaying)));
             }
         }
-        let Replaying { replay, found, .. } = *replaying;
+        self.take_over(context, &mut replaying);
+        let Replaying { replay, is_taken_over, found, .. } = *replaying;
         let start = match (&replay.last, &found.marker) {
             (Some(last), _) => Start {
                 inputs: self.resume(context, &last.positions)?,
@@ -266,7 +279,10 @@ impl Place<'_> {
             (None, None) => Start { inputs: self.beginning(context)?, control: 0, sequence: 0 },
         };
         let (chunks, transactions) = (found.live.len(), replay.replayed);
-        let checkpoints = Checkpoints::new(found, transactions > 0, context.clock.instant());
+        let mut checkpoints = Checkpoints::new(found, transactions > 0, context.clock.instant());
+        if is_taken_over {
+            checkpoints.begin_with_everything();
+        }
         let shard = Shard::new(self.shard, replay.machine, start, checkpoints);
         Ok(Step::Done(Box::new(Restored { shard, chunks, transactions })))
     }

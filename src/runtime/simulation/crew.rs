@@ -15,7 +15,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::guards::Guards;
 use crate::runtime::pace::Pace;
 use crate::runtime::setup::monitor_params;
-use crate::runtime::stage::Stage;
+use crate::runtime::stage::{Plan, Stage};
 use crate::runtime::stages::{MONITOR, MonitorStage, SCORE, ScoreStage};
 use crate::runtime::worker::{Post, Shop, WorkerError};
 use crate::transport::memory::Memory;
@@ -85,17 +85,17 @@ impl Workplace {
     pub(super) fn score(&self) -> ScoreStage {
         let stock = stock();
         ScoreStage {
-            params: stock.params.clone(),
+            plan: Plan { params: stock.params.clone(), config: self.config.clone() },
+            previous: None,
             topics: stock.config.topics.clone(),
-            config: self.config.clone(),
             shown: Mutex::default(),
         }
     }
 
     pub(super) fn monitor(&self) -> MonitorStage {
-        let params = self.monitor.clone();
+        let plan = Plan { params: self.monitor.clone(), config: self.config.clone() };
         let topics = stock().config.topics.clone();
-        MonitorStage { params, topics, config: self.config.clone(), shown: Mutex::default() }
+        MonitorStage { plan, previous: None, topics, shown: Mutex::default() }
     }
 
     pub(super) fn post(&self, role: Role, id: &str, process: Process) -> Box<dyn Turns> {

@@ -64,6 +64,14 @@ impl<S: Stage> Stage for Leaky<S> {
         self.0.config()
     }
 
+    fn previous(&self) -> Option<&str> {
+        self.0.previous()
+    }
+
+    fn previous_machine(&self, shard: i32) -> Option<Self::Machine> {
+        self.0.previous_machine(shard).map(LeakyMachine)
+    }
+
     fn machine(&self, shard: i32) -> Self::Machine {
         LeakyMachine(self.0.machine(shard))
     }
@@ -110,6 +118,10 @@ impl<M: Machine<Model = Model>> Machine for LeakyMachine<M> {
 
     fn horizon(&self) -> Timestamp {
         self.0.horizon()
+    }
+
+    fn adopt(&mut self, old: Self) {
+        self.0.adopt(old.0);
     }
 
     fn restore_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {

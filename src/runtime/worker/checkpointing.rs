@@ -11,14 +11,16 @@ use crate::transport::{Bounds, Outgoing, TransportError, failpoint};
 
 /// How long a worker that leaves goes on writing its last checkpoints.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a worker that shards are taken from does.
+const HAND_OVER: Duration = Duration::from_secs(2);
 
 /// Which checkpoints begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Occasion {
+#[derive(Clone, Copy, Debug)]
+enum Occasion<'a> {
     /// Those whose time has come.
     Due,
-    /// All that would hold something new.
-    Leaving,
+    /// All that would hold something new, of these shards, or of all.
+    Leaving(Option<&'a [i32]>),
 }
 
 impl<S: Stage> Worker<S> {
@@ -37,7 +39,7 @@ impl<S: Stage> Worker<S> {
         }
     }
 
-    fn begin_checkpoints(&mut self, occasion: Occasion) -> Result<(), WorkerError> {
+    fn begin_checkpoints(&mut self, occasion: Occasion<'_>) -> Result<(), WorkerError> {
         let now = self.clock().instant();
         let interval = self.shop.checkpoint;
         let mut ends: Option<Vec<Bounds>> = None;
@@ -46,7 +48,9 @@ impl<S: Stage> Worker<S> {
             let checkpoints = shard.checkpoints();
             let begins = match occasion {
                 Occasion::Due => checkpoints.is_due(now, interval),
-                Occasion::Leaving => checkpoints.is_idle() && checkpoints.is_stale(),
+                Occasion::Leaving(which) => {
+                    which.is_none_or(|which| which.contains(number)) && checkpoints.is_idle() && checkpoints.is_stale()
+                }
             };
             if !begins {
                 continue;
@@ -69,9 +73,15 @@ impl<S: Stage> Worker<S> {
 
     /// Whether a slice waits for a transaction.
     pub(super) fn has_slices(&mut self) -> bool {
-        self.shards.values_mut().any(|state| match state {
-            State::Running(shard) => !shard.checkpoints().outgoing().is_empty(),
-            State::Given | State::Restoring(..) => false,
+        self.has_slices_of(None)
+    }
+
+    fn has_slices_of(&mut self, which: Option<&[i32]>) -> bool {
+        self.shards.iter_mut().any(|(number, state)| match state {
+            State::Running(shard) if which.is_none_or(|which| which.contains(number)) => {
+                !shard.checkpoints().outgoing().is_empty()
+            }
+            State::Running(_) | State::Given | State::Restoring(..) => false,
         })
     }
 
@@ -95,12 +105,24 @@ impl<S: Stage> Worker<S> {
     /// Commits what is open and writes the state of all shards out, within a bound: whoever comes next has nothing to
     /// replay.
     pub(super) fn write_last_checkpoints(&mut self) -> Result<(), WorkerError> {
-        let until = self.clock().instant() + LAST_WORDS;
+        self.write_checkpoints(None, LAST_WORDS)
+    }
+
+    /// The same for shards that are taken away, whose next owner waits for them.
+    pub(super) fn hand_over(&mut self, shards: &[i32]) -> Result<(), WorkerError> {
+        match self.write_checkpoints(Some(shards), HAND_OVER) {
+            Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(&why),
+            other => other,
+        }
+    }
+
+    fn write_checkpoints(&mut self, shards: Option<&[i32]>, bound: Duration) -> Result<(), WorkerError> {
+        let until = self.clock().instant() + bound;
         self.commit()?;
         loop {
-            self.begin_checkpoints(Occasion::Leaving)?;
+            self.begin_checkpoints(Occasion::Leaving(shards))?;
             self.prepare_slices();
-            if !self.has_slices() || self.clock().instant() >= until {
+            if !self.has_slices_of(shards) || self.clock().instant() >= until {
                 return Ok(());
             }
             self.open()?;

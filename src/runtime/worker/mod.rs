@@ -222,7 +222,7 @@ impl<S: Stage> Worker<S> {
                 watch::rebalanced("revoked");
                 failpoint::at("at_revoke");
                 // Any other failure ends the worker: what is open must not outlive the shards it was made for.
-                self.commit_or_take_back()?;
+                self.hand_over(&partitions)?;
                 self.give_up(&partitions)?;
             }
             News::Lost(partitions) => {
