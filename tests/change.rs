@@ -14,7 +14,6 @@ use driftless::data::{Extent, Item, Machine, Outbox, Outcome, Prediction, Sink, 
 use driftless::model::Model;
 use driftless::pipeline::{FeatureChanges, Pipeline};
 use driftless::runtime::{App, Roles, pipeline_params};
-use driftless::transport::Transport;
 use driftless::transport::memory::{Cue, Fault, Memory};
 use support::bench::{Bench, Published, assert_whole, differences};
 use support::kept::{Kept, state_of};
@@ -292,8 +291,8 @@ fn the_wait_changes() {
 }
 
 /// When the configuration changes in a stepped run.
-const CHANGE_AT: usize = 6;
-const STEPS: usize = 400;
+const CHANGE_AT: usize = 4;
+const STEPPED: usize = 800;
 
 fn benches(new: &str) -> (Memory, Bench, Bench) {
     let memory = Memory::new();
@@ -305,7 +304,7 @@ fn benches(new: &str) -> (Memory, Bench, Bench) {
 /// A stepped run in which the configuration changes at a clean stop, and `disturb` may do something before every step.
 fn run_changed(new: &str, disturb: impl Fn(&Memory, &Bench, usize, App) -> App) -> (Memory, Bench, Published) {
     let (memory, old, new) = benches(new);
-    old.run(17, STEPS, |step, app| {
+    old.run(17, STEPPED, |step, app| {
         let app = if step == CHANGE_AT {
             app.stop().unwrap();
             new.start_as("n", Roles::ALL, true)
