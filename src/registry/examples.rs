@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::store::{Store, StoreError, hex};
 use super::stored_rows::{Logged, LoggedAt, decode, encode};
 use crate::data::Timestamp;
+use crate::model::Layout;
 use crate::retrain::{ExampleRow, Examples, LabelRow};
 
 const FOLDER: &str = "examples";
@@ -146,6 +147,11 @@ impl ExampleLog {
         &self.examples
     }
 
+    /// Makes rows of a layout usable for others, by the names of its features.
+    pub fn add_layout(&mut self, layout: &Layout) {
+        self.examples.add_layout(layout);
+    }
+
     /// Takes in a prediction; one that was taken in before is passed over.
     ///
     /// # Errors
@@ -254,7 +260,6 @@ impl std::fmt::Display for FileName {
 mod tests {
     use super::*;
     use crate::data::{Arm, Span};
-    use crate::model::Layout;
     use crate::retrain::{Dataset, DatasetParams};
 
     fn store() -> Arc<Store> {

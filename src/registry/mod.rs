@@ -7,6 +7,7 @@
 //! Which version is in charge is not here: that is the control log.
 
 mod examples;
+mod layouts;
 mod store;
 mod stored_rows;
 

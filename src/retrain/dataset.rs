@@ -12,7 +12,7 @@ use crate::model::{Columns, Layout};
 /// Which examples make a data set.
 #[derive(Clone, Copy, Debug)]
 pub struct DatasetParams<'a> {
-    /// The layout rows must have.
+    /// The layout of its rows; those logged under another are used by name, with missing values for what they lack.
     pub layout: &'a Layout,
     /// Labels known strictly before this point count.
     pub cutoff: Timestamp,
@@ -40,7 +40,8 @@ impl Dataset {
     /// Gathers the examples; there may be none.
     pub fn build(examples: &Examples, params: &DatasetParams<'_>) -> Dataset {
         let (from, to) = (params.cutoff.minus(params.history), params.cutoff.minus(params.maturity));
-        let known = examples.known(params.layout.fingerprint(), from, to, params.cutoff);
+        let sources = examples.sources(params.layout);
+        let known = examples.known(&sources, from, to, params.cutoff);
         let width = params.layout.width();
         let mut columns: Vec<Vec<f64>> = (0..width).map(|_| Vec::with_capacity(known.len())).collect();
         let mut digest = Sha256::new();
@@ -57,8 +58,9 @@ impl Dataset {
         };
         for example in known {
             row_bytes.clear();
-            let features = example.features.iter().copied().chain(std::iter::repeat(f64::NAN));
-            for (column, value) in columns.iter_mut().zip(features) {
+            let source = sources.get(example.layout).and_then(Option::as_ref);
+            for (column, at) in columns.iter_mut().zip(source.into_iter().flatten()) {
+                let value = at.and_then(|at| example.features.get(at).copied()).unwrap_or(f64::NAN);
                 let value = if value.is_nan() { f64::NAN } else { value };
                 column.push(value);
                 row_bytes.extend_from_slice(&value.to_bits().to_le_bytes());
@@ -163,6 +165,35 @@ mod tests {
         assert_eq!(forward.len(), 90, "labels of the last ten are not known before the cutoff");
         assert_eq!(forward.rows().column(0)[..3], [0.0, 1.0, 2.0]);
         assert!(forward.rows().value(0, 1).is_some_and(f64::is_nan), "a row too short is missing there");
+    }
+
+    #[test]
+    fn rows_from_before_a_change_of_features_are_used_by_name() {
+        let [old, new] = [["a", "b"], ["b", "c"]].map(|names| Layout::new(names.map(str::to_owned).to_vec()).unwrap());
+        let mut examples = Examples::default();
+        for (i, layout) in [&old, &new].into_iter().enumerate() {
+            let (event_id, event_time) = (format!("e{i}"), Timestamp::from_millis(i as i64));
+            let features = vec![1.0 + i as f64, 10.0 + i as f64];
+            let layout = layout.fingerprint().to_owned();
+            let (model_version, arm, score) = (0, Arm::Champion, 0.2);
+            examples.add_prediction(&ExampleRow {
+                event_id: event_id.clone(),
+                event_time,
+                model_version,
+                arm,
+                score,
+                layout,
+                features,
+            });
+            examples.add_outcome(&LabelRow { event_id, known_at: event_time, label: 1.0, revision: 0 });
+        }
+        let (cutoff, history, maturity) = (Timestamp::from_millis(9), Span::from_millis(100), Span::default());
+        let params = DatasetParams { layout: &new, cutoff, history, maturity };
+        assert_eq!(Dataset::build(&examples, &params).len(), 1);
+        examples.add_layout(&old);
+        let data = Dataset::build(&examples, &params);
+        assert_eq!(data.rows().column(0), [10.0, 2.0]);
+        assert!(data.rows().column(1)[0].is_nan() && data.rows().column(1)[1] == 11.0);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! Everything is in memory; `forget_before` bounds it.
 
 use crate::data::{Arm, FixedMap, Outcome, Prediction, Timestamp};
+use crate::model::Layout;
 
 /// What training needs of a prediction.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,8 +70,16 @@ impl From<&Outcome> for LabelRow {
 #[derive(Clone, Debug, Default)]
 pub struct Examples {
     by_event: FixedMap<String, Entry>,
-    layouts: Vec<String>,
+    layouts: Vec<RowLayout>,
     n_rows: usize,
+}
+
+/// The layout of some rows.
+#[derive(Clone, Debug)]
+struct RowLayout {
+    fingerprint: String,
+    /// `None` where nobody has said.
+    names: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -100,9 +109,14 @@ pub(super) struct Example<'a> {
     pub event_id: &'a str,
     pub event_time: Timestamp,
     pub score: f64,
+    /// Which of [`Examples::sources`] says where its features are.
+    pub layout: usize,
     pub features: &'a [f64],
     pub positive: bool,
 }
+
+/// Where the features of a layout are in rows of another; `None` for what those do not have.
+pub(super) type Source = Vec<Option<usize>>;
 
 impl Examples {
     /// Adds a prediction; the first of an event stays.
@@ -140,24 +154,51 @@ impl Examples {
         self.n_rows = self.by_event.values().filter(|entry| entry.row.is_some()).count();
     }
 
-    /// The examples of one layout with event time in `from..to` whose label was known strictly before `cutoff`, each
-    /// with the highest revision known then, in order of event time and event id.
-    pub(super) fn known(&self, layout: &str, from: Timestamp, to: Timestamp, cutoff: Timestamp) -> Vec<Example<'_>> {
-        let Some(layout) = self.layouts.iter().position(|known| known == layout) else {
-            return Vec::new();
+    /// Makes rows of a layout usable for others, by the names of its features.
+    pub fn add_layout(&mut self, layout: &Layout) {
+        let position = self.layout(layout.fingerprint());
+        if let Some(known) = self.layouts.get_mut(position) {
+            known.names = Some(layout.names().to_vec());
+        }
+    }
+
+    /// For each layout of rows, where the features of `layout` are in them; `None` where rows cannot be used: their names
+    /// are not known, or they have none of the features.
+    pub(super) fn sources(&self, layout: &Layout) -> Vec<Option<Source>> {
+        let source = |row: &RowLayout| -> Option<Source> {
+            if row.fingerprint == layout.fingerprint() {
+                return Some((0..layout.width()).map(Some).collect());
+            }
+            let names = row.names.as_ref()?;
+            let find = |name: &String| names.iter().position(|known| known == name);
+            Some(layout.names().iter().map(find).collect())
         };
+        let usable = |source: &Source| source.iter().any(Option::is_some);
+        self.layouts.iter().map(|row| source(row).filter(usable)).collect()
+    }
+
+    /// The examples of layouts that have a source, with event time in `from..to`, whose label was known strictly before
+    /// `cutoff`, each with the highest revision known then, in order of event time and event id.
+    pub(super) fn known(
+        &self,
+        sources: &[Option<Source>],
+        from: Timestamp,
+        to: Timestamp,
+        cutoff: Timestamp,
+    ) -> Vec<Example<'_>> {
         let mut examples: Vec<Example<'_>> = self
             .by_event
             .iter()
             .filter_map(|(event_id, entry)| {
                 let row = entry.row.as_ref()?;
-                if row.layout != layout || row.event_time < from || row.event_time >= to {
+                let is_usable = sources.get(row.layout).is_some_and(Option::is_some);
+                if !is_usable || row.event_time < from || row.event_time >= to {
                     return None;
                 }
                 let known = entry.labels.iter().filter(|label| label.known_at < cutoff);
                 let label = known.max_by_key(|label| label.revision)?;
-                let Row { event_time, score, .. } = *row;
-                Some(Example { event_id, event_time, score, features: &row.features, positive: label.positive })
+                let Row { event_time, score, layout, .. } = *row;
+                Some(Example { event_id, event_time, score, layout, features: &row.features, positive: label.positive })
             })
             .collect();
         examples.sort_unstable_by(|a, b| (a.event_time, a.event_id).cmp(&(b.event_time, b.event_id)));
@@ -165,10 +206,10 @@ impl Examples {
     }
 
     fn layout(&mut self, fingerprint: &str) -> usize {
-        match self.layouts.iter().position(|known| known == fingerprint) {
+        match self.layouts.iter().position(|known| known.fingerprint == fingerprint) {
             Some(position) => position,
             None => {
-                self.layouts.push(fingerprint.to_owned());
+                self.layouts.push(RowLayout { fingerprint: fingerprint.to_owned(), names: None });
                 self.layouts.len() - 1
             }
         }
@@ -181,16 +222,20 @@ mod tests {
 
     const AT: fn(i64) -> Timestamp = Timestamp::from_millis;
 
-    fn row(event_id: &str, event_time: i64, layout: &str) -> ExampleRow {
+    fn row(event_id: &str, event_time: i64, feature: &str) -> ExampleRow {
         ExampleRow {
             event_id: event_id.into(),
             event_time: AT(event_time),
             model_version: 1,
             arm: Arm::Champion,
             score: 0.5,
-            layout: layout.into(),
+            layout: layout(&[feature]).fingerprint().to_owned(),
             features: vec![event_time as f64],
         }
+    }
+
+    fn layout(names: &[&str]) -> Layout {
+        Layout::new(names.iter().map(|&name| name.to_owned()).collect()).unwrap()
     }
 
     fn label(event_id: &str, known_at: i64, label: f64, revision: u32) -> LabelRow {
@@ -198,7 +243,7 @@ mod tests {
     }
 
     fn known(examples: &Examples, cutoff: i64) -> Vec<(&str, bool)> {
-        let found = examples.known("l", Timestamp::MIN, AT(1_000), AT(cutoff));
+        let found = examples.known(&examples.sources(&layout(&["l"])), Timestamp::MIN, AT(1_000), AT(cutoff));
         found.into_iter().map(|example| (example.event_id, example.positive)).collect()
     }
 
@@ -229,11 +274,18 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_another_layout_are_left_out() {
+    fn rows_of_another_layout_are_used_by_name_once_its_names_are_known() {
         let mut examples = Examples::default();
         examples.add_prediction(&row("a", 1, "old"));
         examples.add_outcome(&label("a", 2, 1.0, 0));
+        let wanted = layout(&["new", "old"]);
+        assert_eq!(examples.sources(&wanted), [None]);
         assert_eq!(known(&examples, 9), []);
+        examples.add_layout(&layout(&["old"]));
+        assert_eq!(examples.sources(&wanted), [Some(vec![None, Some(0)])]);
+        assert_eq!(known(&examples, 9), [], "no feature of theirs is wanted");
+        let found = examples.known(&examples.sources(&wanted), Timestamp::MIN, AT(1_000), AT(9));
+        assert_eq!(found.len(), 1);
     }
 
     #[test]

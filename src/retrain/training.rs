@@ -12,7 +12,7 @@ use super::sample::sample;
 use super::{Dataset, NotEnough, Split, TrainingParams};
 use crate::data::{Evidence, Timestamp};
 use crate::drift::{Profile, ProfileInputs, Sample};
-use crate::model::{Lineage, Model, ModelParts};
+use crate::model::{Lineage, Model, ModelParts, Selection};
 use crate::stats::{SplitMix64, loss};
 
 /// What a training works on.
@@ -22,8 +22,8 @@ pub struct TrainingInputs {
     pub params: TrainingParams,
     /// Labelled rows.
     pub data: Dataset,
-    /// The model in charge; without one, or with one of another layout, the scores the rows were published with stand
-    /// for it.
+    /// The model in charge; without one, or with one that needs a feature the rows lack, the scores the rows were
+    /// published with stand for it.
     pub champion: Option<Arc<Model>>,
 }
 
@@ -165,10 +165,11 @@ impl Training {
         fitted.estimator.score(data.rows(), &mut scores);
 
         let holdout = split.holdout.clone();
-        let champion_scores = match champion.as_ref().filter(|model| model.layout() == data.layout()) {
-            Some(model) => {
+        let fits = |model: &Arc<Model>| Some((model.clone(), Selection::of(model.layout(), data.layout().names())?));
+        let champion_scores = match champion.as_ref().and_then(fits) {
+            Some((model, selection)) => {
                 let mut scores = Vec::new();
-                model.score(&data.rows().range(holdout.clone()), &mut scores);
+                model.score(&selection.take(&data.rows().range(holdout.clone())), &mut scores);
                 scores
             }
             None => data.published().get(holdout.clone()).unwrap_or_default().to_vec(),

@@ -170,8 +170,13 @@ impl App {
             topics: vec![config.topics.predictions.clone(), config.topics.outcomes.clone()],
             file_rows: FILE_ROWS,
         };
-        let log =
-            ExampleLog::open(models.store().clone(), &settings).map_err(|error| RoleError::new(RETRAIN, error))?;
+        let store = models.store();
+        let mut log = ExampleLog::open(store.clone(), &settings).map_err(|error| RoleError::new(RETRAIN, error))?;
+        for config in self.setup.previous.iter().chain([&config]) {
+            let layout = layout(config).map_err(|error| RoleError::new(RETRAIN, error))?;
+            store.put_layout(&layout).map_err(|error| RoleError::new(RETRAIN, error))?;
+        }
+        store.layouts().map_err(|error| RoleError::new(RETRAIN, error))?.iter().for_each(|known| log.add_layout(known));
         let shop = RetrainShop {
             layout: layout(&config).map_err(|error| RoleError::new(RETRAIN, error))?,
             transport: self.setup.transport.clone(),
