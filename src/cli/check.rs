@@ -3,15 +3,17 @@
 //! What was understood is collected once and printed as text or JSON. Exit code 0 means the configuration can be run;
 //! 2 means it cannot, with the reason on stderr. Warnings change nothing about that.
 
+mod changes;
 mod text;
 mod understood;
 mod warnings;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::config::{Config, ConfigError};
+use changes::Changes;
 pub use understood::Understood;
 
 /// Exit code of a wrong configuration.
@@ -23,6 +25,9 @@ pub struct CheckArgs {
     /// Configuration file.
     #[arg(long, value_name = "FILE", default_value = "driftless.toml")]
     pub config: PathBuf,
+    /// Configuration that runs now: says what changing to `--config` does to it.
+    #[arg(long, value_name = "FILE")]
+    pub previous: Option<PathBuf>,
     /// Print what was understood as JSON.
     #[arg(long)]
     pub json: bool,
@@ -45,14 +50,36 @@ fn check(args: &CheckArgs, results: &mut impl Write, complaints: &mut impl Write
             return Ok(WRONG);
         }
     };
+    let changes = match args.previous.as_deref().map(|previous| changes(previous, &config)).transpose() {
+        Ok(changes) => changes,
+        Err(error) => {
+            writeln!(complaints, "error: {error}")?;
+            return Ok(WRONG);
+        }
+    };
     let understood = Understood::of(&config);
     if args.json {
-        serde_json::to_writer_pretty(&mut *results, &understood)?;
+        serde_json::to_writer_pretty(&mut *results, &Answer { understood, changes })?;
         writeln!(results)?;
     } else {
         write!(results, "{} is right\n\n{understood}", args.config.display())?;
+        changes.iter().try_for_each(|changes| write!(results, "{changes}"))?;
     }
     Ok(0)
+}
+
+/// What is printed as JSON.
+#[derive(serde::Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    understood: Understood,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Changes>,
+}
+
+fn changes(previous: &Path, config: &Config) -> Result<Changes, String> {
+    let old = Config::load(previous).map_err(|error| error.to_string())?;
+    Changes::between(&old, config)
 }
 
 /// The configuration, if this binary on this machine could run it: secrets are there and nothing is built out.
@@ -74,9 +101,12 @@ mod tests {
     }
 
     fn answer(file: &str, json: bool) -> Answer {
-        let config = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file);
+        answer_to(CheckArgs { config: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file), previous: None, json })
+    }
+
+    fn answer_to(args: CheckArgs) -> Answer {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let code = check(&CheckArgs { config, json }, &mut stdout, &mut stderr).unwrap();
+        let code = check(&args, &mut stdout, &mut stderr).unwrap();
         Answer { code, stdout: String::from_utf8(stdout).unwrap(), stderr: String::from_utf8(stderr).unwrap() }
     }
 
@@ -118,6 +148,38 @@ mod tests {
             assert_eq!((code, stdout.as_str()), (2, ""), "{name}");
             assert!(stderr.starts_with("error: ") && stderr.contains(&name) && stderr.lines().count() == 1, "{stderr}");
         }
+    }
+
+    #[test]
+    fn a_change_is_told_feature_by_feature() {
+        let folder = tempfile::tempdir().unwrap();
+        let valid = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config/valid.toml");
+        let text = std::fs::read_to_string(&valid).unwrap();
+        let previous = folder.path().join("old.toml");
+        let told = |text: &str, json: bool| {
+            std::fs::write(&previous, text).unwrap();
+            answer_to(CheckArgs { config: valid.clone(), previous: Some(previous.clone()), json })
+        };
+        let Answer { code, stdout, .. } = told(&text, false);
+        assert!(code == 0 && stdout.contains("change\n  none that needs `--previous`"), "{stdout}");
+        let other = text.replace("\"4h\"", "\"8h\"");
+        assert_ne!(other, text);
+        let Answer { code, stdout, .. } = told(&other, false);
+        assert_eq!(code, 0);
+        for line in [
+            "  kept     distance",
+            "  added    origin_carrier.departed.count.4h: its window starts empty and is whole after 4h",
+            "  removed  origin_carrier.departed.count.8h",
+            "  - a model that uses a removed feature no longer answers: the base rate does, until a model without it is \
+             promoted",
+        ] {
+            assert!(stdout.lines().any(|printed| printed == line), "{line}\n{stdout}");
+        }
+        let understood: serde_json::Value = serde_json::from_str(&told(&other, true).stdout).unwrap();
+        assert_eq!(understood["changes"]["kept"][0], "distance");
+        assert_eq!(understood["features"][0]["name"], "distance");
+        let Answer { code, stderr, .. } = told(&text.replace("app = \"flights\"", "app = \"trains\""), false);
+        assert!(code == 2 && stderr.starts_with("error: `app` is `flights`, and `trains` in the previous"), "{stderr}");
     }
 
     #[test]
