@@ -396,7 +396,7 @@ fn another_configuration_is_refused_without_the_one_before_and_the_old_one_after
     assert!(why.contains("`driftless run --previous FILE`") && why.contains("driftless reset"), "{why}");
     new.previous = Some(Arc::new(config_of(&replaced("min_n = 20", "min_n = 21"))));
     let why = refusal(&new);
-    assert!(why.contains("not the one given as `--previous` either"), "{why}");
+    assert!(why.contains("neither this configuration nor the one given as `--previous`"), "{why}");
     new.previous = previous;
     let app = new.start_live("a");
     new.publish_slowly(100, 100);

@@ -101,12 +101,12 @@ mod tests {
     }
 
     fn answer(file: &str, json: bool) -> Answer {
-        answer_to(CheckArgs { config: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file), previous: None, json })
+        answer_to(&CheckArgs { config: PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file), previous: None, json })
     }
 
-    fn answer_to(args: CheckArgs) -> Answer {
+    fn answer_to(args: &CheckArgs) -> Answer {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let code = check(&args, &mut stdout, &mut stderr).unwrap();
+        let code = check(args, &mut stdout, &mut stderr).unwrap();
         Answer { code, stdout: String::from_utf8(stdout).unwrap(), stderr: String::from_utf8(stderr).unwrap() }
     }
 
@@ -158,7 +158,7 @@ mod tests {
         let previous = folder.path().join("old.toml");
         let told = |text: &str, json: bool| {
             std::fs::write(&previous, text).unwrap();
-            answer_to(CheckArgs { config: valid.clone(), previous: Some(previous.clone()), json })
+            answer_to(&CheckArgs { config: valid.clone(), previous: Some(previous.clone()), json })
         };
         let Answer { code, stdout, .. } = told(&text, false);
         assert!(code == 0 && stdout.contains("change\n  none that needs `--previous`"), "{stdout}");

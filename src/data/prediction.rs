@@ -49,7 +49,7 @@ pub struct Prediction {
     pub features: Vec<Option<f64>>,
     /// Fingerprint of the layout: which feature each position of `features` is.
     pub feature_layout: String,
-    /// Remarks, such as `late`.
+    /// Remarks: `late`; `warming` where a window behind it may not be whole yet.
     pub flags: Vec<String>,
     /// Topic of the event.
     pub source_topic: String,

@@ -198,7 +198,6 @@ impl Group {
 }
 
 impl Slot {
-    #[expect(clippy::too_many_arguments, reason = "a slot and the two plans it is read and written by")]
     fn taken(old: &Slot, old_plan: &GroupPlan, plan: &GroupPlan, link: &Link) -> Slot {
         let mut slot = Slot::new(plan);
         slot.touched = old.touched;

@@ -1,8 +1,7 @@
 //! The layout of a feature row: which feature each position is.
 //!
-//! A model, a logged row and a reference profile belong together only if their layouts are the same, names and order. The
-//! fingerprint says so in 16 characters; it rides in every prediction, and a row whose fingerprint differs is never
-//! scored with the model nor used to train its successor.
+//! The fingerprint says in 16 characters what a row is: names and order. It rides in every prediction. A row of another
+//! layout is read by name (`Selection`), or not at all.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

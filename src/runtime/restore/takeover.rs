@@ -22,7 +22,7 @@ pub(super) enum Of {
 }
 
 impl Of {
-    fn of<S: Stage>(stage: &S, config: &str) -> Option<Of> {
+    fn whose<S: Stage>(stage: &S, config: &str) -> Option<Of> {
         if config == stage.config() {
             return Some(Of::Current);
         }
@@ -33,13 +33,13 @@ impl Of {
 impl Place<'_> {
     /// Of which configuration the state is.
     pub(super) fn check_marker<S: Stage>(&self, context: &Context<'_, S>, marker: &Marker) -> Result<Of, RestoreError> {
-        Of::of(context.stage, &marker.config)
-            .ok_or_else(|| self.unknown(context, format!("checkpoint {}", marker.checkpoint)))
+        Of::whose(context.stage, &marker.config)
+            .ok_or_else(|| self.unknown(context, &format!("checkpoint {}", marker.checkpoint)))
     }
 
     /// Whether the whole past is there and begins under the configuration before.
     pub(super) fn begins_before<S: Stage>(&self, context: &Context<'_, S>, records: &VecDeque<JournalRecord>) -> bool {
-        records.front().is_some_and(|first| Of::of(context.stage, &first.config) == Some(Of::Former))
+        records.front().is_some_and(|first| Of::whose(context.stage, &first.config) == Some(Of::Former))
     }
 
     /// Records of the configuration before, then those of this one, and no others.
@@ -49,9 +49,9 @@ impl Place<'_> {
         marker: Option<&Marker>,
         records: &VecDeque<JournalRecord>,
     ) -> Result<(), RestoreError> {
-        let mut reached = marker.and_then(|marker| Of::of(context.stage, &marker.config));
+        let mut reached = marker.and_then(|marker| Of::whose(context.stage, &marker.config));
         for record in records {
-            let of = Of::of(context.stage, &record.config);
+            let of = Of::whose(context.stage, &record.config);
             match of {
                 Some(_) if of >= reached => reached = of,
                 _ if reached == Some(Of::Current) => {
@@ -61,21 +61,24 @@ impl Place<'_> {
                         record.sequence
                     )));
                 }
-                _ => return Err(self.unknown(context, format!("journal record {}", record.sequence))),
+                _ => return Err(self.unknown(context, &format!("journal record {}", record.sequence))),
             }
         }
         Ok(())
     }
 
-    fn unknown<S: Stage>(&self, context: &Context<'_, S>, what: String) -> RestoreError {
-        let written = match context.stage.previous() {
-            None => "another configuration",
-            Some(_) => "another configuration, which is not the one given as `--previous` either",
-        };
-        self.refused(format!(
-            "{what} was written with {written}; if that one is older, give its file as `driftless run --previous FILE`; if a \
-             newer configuration has it, start this instance with that one; or begin anew with `driftless reset`"
-        ))
+    fn unknown<S: Stage>(&self, context: &Context<'_, S>, what: &str) -> RestoreError {
+        self.refused(match context.stage.previous() {
+            None => format!(
+                "{what} was written with another configuration; if that one is older, give its file as `driftless run \
+                 --previous FILE`; if a newer configuration has it, start this instance with that one; or choose another \
+                 `app`, or begin anew with `driftless reset`"
+            ),
+            Some(_) => format!(
+                "{what} was written with neither this configuration nor the one given as `--previous`; give the file that ran \
+                 last, or start this instance with the configuration that has it now, or begin anew with `driftless reset`"
+            ),
+        })
     }
 
     pub(super) fn machine<S: Stage>(&self, context: &Context<'_, S>, of: Of) -> S::Machine {
