@@ -239,7 +239,10 @@ fn another_feature_set_is_scored_by_the_base_rate_and_says_so() {
     let (_, bench) = ran(39, 1_200);
     let other = otherwise(&bench, "spans = [\"5m\", \"20m\"]", "spans = [\"5m\", \"40m\"]");
     let report = replay(&other, &*bench.transport, &what_if(None), &mut |_| {}).unwrap();
-    assert!(report.notes.iter().any(|note| note.contains("expects other features")), "{report}");
+    assert!(
+        report.notes.iter().any(|note| note.contains("needs a feature that this configuration does not compute")),
+        "{report}"
+    );
     let error = replay(&other, &*bench.transport, &what_if(Some(1)), &mut |_| {}).unwrap_err();
     assert!(matches!(error, HistoryError::Wrong(_)), "{error}");
 }

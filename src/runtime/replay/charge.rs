@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::desk::Desk;
 use crate::data::{ControlItem, Item, ModelCommand};
-use crate::model::Model;
+use crate::model::{Model, Selection};
 use crate::runtime::history::{HistoryError, in_charge};
 
 /// Who is in charge.
@@ -16,13 +16,13 @@ pub(super) struct Charge {
 }
 
 impl Charge {
-    /// Finds the version in the control log; `layout` is the fingerprint of the rows it would score.
-    pub(super) fn new(desk: &Desk<'_>, version: Option<u32>, layout: &str) -> Result<Self, HistoryError> {
+    /// Finds the version in the control log; `layout` names the features of the rows it would score.
+    pub(super) fn new(desk: &Desk<'_>, version: Option<u32>, layout: &[String]) -> Result<Self, HistoryError> {
         let Some(number) = version else { return Ok(Charge { version, first: Vec::new() }) };
         let first = in_charge(desk.transport, &desk.config.topics.models, number, &desk.models)?;
         let fits = first.iter().filter_map(|item| item.model.as_ref());
-        if fits.clone().any(|model| model.layout().fingerprint() != layout) {
-            let why = format!("v{number} expects other features than this configuration computes");
+        if fits.clone().any(|model| Selection::of(model.layout(), layout).is_none()) {
+            let why = format!("v{number} needs a feature that this configuration does not compute");
             return Err(HistoryError::Wrong(why));
         }
         Ok(Charge { version, first })

@@ -11,6 +11,7 @@ use super::scores::{Beside, Scores};
 use super::{ReplayParams, WhatIf, alarms};
 use crate::codec::read;
 use crate::data::{Item, Machine, Outbox, Prediction, Sink, Timestamp};
+use crate::model::Selection;
 use crate::pipeline::{Pipeline, PipelineParams};
 use crate::runtime::history::{HistoryError, PartitionLog};
 use crate::runtime::setup::pipeline_params;
@@ -41,7 +42,7 @@ pub(super) struct Supposed<'a> {
 impl<'a> Supposed<'a> {
     pub(super) fn new(desk: &'a Desk<'a>, params: &'a ReplayParams, what_if: WhatIf) -> Result<Self, HistoryError> {
         let pipeline = pipeline_params(desk.config).map_err(|error| HistoryError::Wrong(error.to_string()))?;
-        let charge = Charge::new(desk, what_if.model, &pipeline.layout)?;
+        let charge = Charge::new(desk, what_if.model, &pipeline.features.names)?;
         Ok(Supposed {
             desk,
             params,
@@ -100,7 +101,10 @@ impl<'a> Supposed<'a> {
 
     fn is_unfit(&self, item: &Item<crate::model::Model>) -> bool {
         let Item::Command(command) = item else { return false };
-        let other = command.model.as_ref().is_some_and(|model| model.layout().fingerprint() != self.pipeline.layout);
+        let other = command
+            .model
+            .as_ref()
+            .is_some_and(|model| Selection::of(model.layout(), &self.pipeline.features.names).is_none());
         other && is_switch(item) && self.what_if.model.is_none()
     }
 
@@ -129,7 +133,7 @@ impl<'a> Supposed<'a> {
         }
         if self.unfit > 0 {
             notes.push(format!(
-                "{} times a version was promoted that expects other features than this configuration computes: the one \
+                "{} times a version was promoted that needs a feature that this configuration does not compute: the one \
                  before it went on, at first the base rate",
                 self.unfit
             ));
