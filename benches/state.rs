@@ -3,7 +3,8 @@
 //! The real binary scores on a real Kafka, as a process of its own. On the first day every key has an event; on the
 //! second, events are drawn like those of the third; the third is measured. From the second day on there is a label for
 //! every event of the day before. Keys are drawn evenly, or hot: of a hundred events 99 go to a hundredth of the keys.
-//! Each kind runs with checkpoints and without; at its end the process is killed (-9) and started again.
+//! What is counted begins and ends with everything in a checkpoint. Each kind runs with checkpoints and without; at its end
+//! comes as much again as fits between two checkpoints, and the process is killed (-9) and started again.
 //!
 //! `DRIFTLESS_BENCH_BROKERS=HOST:PORT cargo bench --bench state`; `DRIFTLESS_BENCH_KEYS` (1000000),
 //! `DRIFTLESS_BENCH_EVENTS` (2000000, measured ones), `DRIFTLESS_BENCH_CHECKPOINT_MS` (20000, the default).
@@ -133,12 +134,14 @@ fn run(brokers: &str, keys: Keys, size: &Size, checkpoint_ms: usize) -> Result<R
     bench.publish(&mut feed, 2 * size.keys)?;
     let process = Process::start(&bench)?;
     bench.until(&process, 2 * size.keys as i64)?;
+    bench.let_checkpoints_pass();
     let before = bench.ends()?;
     let cpu = process.cpu_seconds();
     let begun = Instant::now();
     bench.publish(&mut feed, size.events)?;
     bench.until(&process, (2 * size.keys + size.events) as i64)?;
     let seconds = begun.elapsed().as_secs_f64();
+    bench.let_checkpoints_pass();
     let mut run = Run {
         seconds,
         cpu_seconds: process.cpu_seconds() - cpu,
@@ -150,8 +153,12 @@ fn run(brokers: &str, keys: Keys, size: &Size, checkpoint_ms: usize) -> Result<R
         back_seconds: 0.0,
         replayed: 0,
     };
-    drop(process);
     if checkpoint_ms != NEVER_MS {
+        // What a restore has to replay: as much as comes between two checkpoints.
+        let more = (size.events as f64 / seconds * checkpoint_ms as f64 / 1e3) as usize;
+        bench.publish(&mut feed, more)?;
+        bench.until(&process, (2 * size.keys + size.events + more) as i64)?;
+        drop(process);
         let begun = Instant::now();
         let process = Process::start(&bench)?;
         let restored = bench.restored(&process)?;
@@ -356,6 +363,14 @@ impl Bench {
             }
         }
         Ok(bytes)
+    }
+
+    /// Waits until what has come so far is in a checkpoint, where there are any.
+    fn let_checkpoints_pass(&self) {
+        let interval = self.config.score.checkpoint.to_std();
+        if interval < Duration::from_millis(NEVER_MS as u64) {
+            std::thread::sleep(interval + interval / 2);
+        }
     }
 
     /// What the log says of the restores, once all shards are back.
