@@ -150,10 +150,10 @@ impl Waiting {
         Some(self.block(place.block).get(place.row))
     }
 
-    /// Holds a prediction. An event id that comes again replaces the one before; one whose wait has passed is not held.
-    pub fn hold(&mut self, id: &[u8], prediction: &WaitingPrediction) {
+    /// Holds a prediction; false for one whose wait has passed. An event id that comes again replaces the one before.
+    pub fn hold(&mut self, id: &[u8], prediction: &WaitingPrediction) -> bool {
         if prediction.event_time < self.passed {
-            return;
+            return false;
         }
         let superseded = self.find_any(id);
         if let Some(old) = superseded {
@@ -161,12 +161,12 @@ impl Waiting {
         }
         let place = self.append(id, prediction);
         self.log.push(Undo::Appended { place, superseded });
+        true
     }
 
-    /// Sets the score of a prediction that is held, once the batch has been scored. One that has its score is another
-    /// one with the same id: that which was scored was too old to be held.
+    /// Sets the score of a prediction that is held, once the batch has been scored; of several with one id the last counts.
     pub fn scored(&mut self, id: &[u8], score: f64, positive: bool) {
-        if let Some(place) = self.find(id).filter(|place| self.block(place.block).get(place.row).score.is_nan()) {
+        if let Some(place) = self.find(id) {
             self.slab[place.block as usize].set_score(place.row, score, positive);
         }
     }

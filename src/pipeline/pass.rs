@@ -29,7 +29,7 @@ pub(super) struct Scratch {
 
 /// What a record became, in the order in which outputs are written.
 enum Step {
-    Predict { item: usize, id: EventId, row: usize, remarks: Remarks },
+    Predict { item: usize, id: EventId, row: usize, remarks: Remarks, held: bool },
     Join { id: EventId, entity: Box<[u8]>, revision: u32, label: LabelChange, to: JoinedTo },
     Reject { item: usize, reject: Reject },
     RejectEarly { early: Early, reject: Reject },
@@ -190,13 +190,13 @@ impl Pipeline {
             positive: false,
             handles,
         };
-        self.waiting.hold(&id, &waiting);
+        let held = self.waiting.hold(&id, &waiting);
         let output_row = scratch.times.len();
         scratch.times.push(at);
         scratch.scores.push(self.clocks.base_rate.score());
         let early = self.early.take(&id);
         let remarks = Remarks { late, warming: at < self.clocks.whole_from };
-        scratch.steps.push(Step::Predict { item: position, id, row: output_row, remarks });
+        scratch.steps.push(Step::Predict { item: position, id, row: output_row, remarks, held });
         for early in early {
             self.early_follow_up(early, scratch);
         }
@@ -268,7 +268,8 @@ impl Pipeline {
             model.score(&self.champion.columns(&scratch.columns), &mut scratch.scores);
         }
         for step in &scratch.steps {
-            if let Step::Predict { id, row, .. } = step {
+            // One too old to be held may share its id with one that is.
+            if let Step::Predict { id, row, held: true, .. } = step {
                 let score = scratch.scores[*row];
                 self.waiting.scored(id, score, self.decides(score));
             }
@@ -296,7 +297,7 @@ impl Pipeline {
     fn write(&mut self, items: &[Item<Model>], scratch: &mut Scratch, now: Timestamp, out: &mut Outbox) {
         for step in scratch.steps.drain(..) {
             match step {
-                Step::Predict { item, id, row, remarks } => {
+                Step::Predict { item, id, row, remarks, .. } => {
                     let Some(Item::Record { record, .. }) = items.get(item) else { continue };
                     let prediction = Predicted { record, id: &id, row, remarks, columns: &scratch.columns };
                     let scored = Scored {
