@@ -54,20 +54,10 @@ impl Pipeline {
             out.raw(&chunk.bytes);
             return Some(StateChunk { bytes: out.finish(), until: chunk.until });
         }
-        let mut out = part(FEATURES);
-        if self.features.write_chunk(size, &mut out) {
-            return Some(StateChunk { bytes: out.finish(), until: None });
-        }
-        let mut out = part(EARLY);
-        if self.early.write_chunk(size, &mut out) {
-            return Some(StateChunk { bytes: out.finish(), until: None });
-        }
-        let mut out = part(DRIFT);
-        if self.drift.write_chunk(size, &mut out) {
-            return Some(StateChunk { bytes: out.finish(), until: None });
-        }
-        let mut out = part(PERFORMANCE);
-        self.performance.write_chunk(size, &mut out).then(|| StateChunk { bytes: out.finish(), until: None })
+        unbound(FEATURES, |out| self.features.write_chunk(size, out))
+            .or_else(|| unbound(EARLY, |out| self.early.write_chunk(size, out)))
+            .or_else(|| unbound(DRIFT, |out| self.drift.write_chunk(size, out)))
+            .or_else(|| unbound(PERFORMANCE, |out| self.performance.write_chunk(size, out)))
     }
 
     pub(super) fn read_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {
@@ -109,6 +99,12 @@ impl Pipeline {
         }
         reader.finish()
     }
+}
+
+/// A chunk of a part that is not bound to a time; `None` where `write` has nothing left.
+fn unbound(number: u64, write: impl FnOnce(&mut Writer) -> bool) -> Option<StateChunk> {
+    let mut out = part(number);
+    write(&mut out).then(|| StateChunk { bytes: out.finish(), until: None })
 }
 
 fn part(number: u64) -> Writer {

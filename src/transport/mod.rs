@@ -246,6 +246,11 @@ pub trait Transport: Send + Sync {
     /// there is no such topic.
     fn bounds(&self, topic: &str) -> Result<Option<Vec<Bounds>>, TransportError>;
 
+    /// Bounds of one partition; `None` if there is no such partition.
+    fn bounds_at(&self, topic: &str, partition: i32) -> Result<Option<Bounds>, TransportError> {
+        Ok(self.bounds(topic)?.and_then(|all| all.get(partition as usize).copied()))
+    }
+
     /// The cleanup policy of a topic, such as `delete` or `compact,delete`; `None` where the cluster cannot tell.
     ///
     /// `Configuration` where it may not be asked.

@@ -65,7 +65,7 @@ impl Feed {
         let mut positions = Vec::new();
         for (topic, first) in topics.iter().zip(starts) {
             let Some(first) = *first else { continue };
-            let bounds = transport.bounds(topic)?.and_then(|all| all.get(shard as usize).copied());
+            let bounds = transport.bounds_at(topic, shard)?;
             if bounds.is_none_or(|bounds| bounds.start > first) {
                 return Err(FeedError::Refused(format!(
                     "`{topic}` no longer holds offset {first}, which the journal names: retention has removed it, and what \

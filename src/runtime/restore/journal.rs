@@ -78,7 +78,7 @@ pub(in crate::runtime) fn last_writer<S: Stage>(
     shard: i32,
 ) -> Result<Option<String>, TransportError> {
     let journal = context.stage.journal();
-    let bounds = context.transport.bounds(journal)?.and_then(|all| all.get(shard as usize).copied());
+    let bounds = context.transport.bounds_at(journal, shard)?;
     let Some(bounds) = bounds.filter(|bounds| bounds.end > bounds.start) else { return Ok(None) };
     let mut reader = context.transport.reader(&[journal.to_owned()])?;
     // The last records may be control records of the log: a few before the end are enough to find one of ours.

@@ -25,7 +25,7 @@ pub(super) struct Log {
 
 /// Bounds of one partition of an internal topic.
 pub(super) fn bounds_of(transport: &dyn Transport, at: &TopicPartition) -> Result<Bounds, TransportError> {
-    let bounds = transport.bounds(&at.topic)?.and_then(|all| all.get(at.partition as usize).copied());
+    let bounds = transport.bounds_at(&at.topic, at.partition)?;
     bounds.ok_or_else(|| {
         TransportError::Configuration(format!(
             "topic `{}` has no partition {}; `driftless topics create` makes it",

@@ -118,7 +118,7 @@ impl<S: Stage> Worker<S> {
 
     fn is_left_open(&self, number: i32) -> Result<bool, WorkerError> {
         for topic in self.shop.stage.own() {
-            let bounds = self.shop.transport.bounds(topic)?.and_then(|all| all.get(number as usize).copied());
+            let bounds = self.shop.transport.bounds_at(topic, number)?;
             if bounds.is_some_and(|bounds| bounds.end < bounds.high) {
                 return Ok(true);
             }
