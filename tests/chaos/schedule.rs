@@ -1,7 +1,8 @@
 //! The faults, and the order in which a seed brings them.
 //!
 //! Each fault leaves the application whole again: three score instances and a monitor, brokers up, proxies calm. It counts
-//! as survived when every partition shows a prediction of an event that was sent after it.
+//! as survived when every partition shows a prediction of an event that was sent after it, and the monitor has read the
+//! summaries that were there.
 
 mod faults;
 
@@ -11,6 +12,7 @@ use anyhow::{Result, bail};
 
 use crate::cluster::Cluster;
 use crate::instances::{Ended, Instance};
+use crate::monitored::Monitored;
 use crate::plan::{Plan, Random};
 use crate::proxy::Proxy;
 use crate::report::Report;
@@ -62,6 +64,7 @@ pub(crate) struct World<'a> {
     pub fleet: Vec<Instance>,
     pub monitor: Instance,
     pub visible: &'a Visible,
+    pub monitored: &'a Monitored,
     pub report: &'a mut Report,
     /// The first breach ends the run.
     pub breaks_off: bool,
@@ -125,6 +128,14 @@ impl World<'_> {
             let lines: Vec<String> = self.fleet.iter().map(Instance::last_lines).collect();
             self.report.breach(format!("no progress within {} s\n{}", PROGRESS_LIMIT.as_secs(), lines.join("\n")));
             bail!("the application does not go on");
+        }
+        while !self.monitored.has_taken(since) {
+            if since.elapsed() > PROGRESS_LIMIT {
+                let lines = self.monitor.last_lines();
+                self.report.breach(format!("no monitor within {} s\n{lines}", PROGRESS_LIMIT.as_secs()));
+                bail!("the monitor does not go on");
+            }
+            self.look(true)?;
         }
         Ok(())
     }
