@@ -92,6 +92,11 @@ impl Input {
         if self.queue.is_empty() && self.at_end && self.committed == self.next { self.fetched } else { self.committed }
     }
 
+    /// Next offset to fetch, past control records of the log where it is read out.
+    pub(super) fn fetched(&self) -> i64 {
+        self.fetched
+    }
+
     /// Records waiting to be taken.
     pub(super) fn waiting(&self) -> usize {
         self.queue.len()

@@ -122,7 +122,7 @@ fn disturb(plan: &Plan, report: &mut Report, site: Site<'_>) -> Result<()> {
     world.report.say("all partitions move");
     let went = world.go_through(plan);
     let mut told = BTreeMap::new();
-    let World { mut fleet, monitor, .. } = world;
+    let World { mut fleet, mut monitor, .. } = world;
     let mut ending = feed.finish()?;
     let sent = ending.sent.events.load(Ordering::SeqCst);
     report.say(&format!("{sent} events sent, {} predictions visible", visible.count.load(Ordering::SeqCst)));
@@ -131,9 +131,9 @@ fn disturb(plan: &Plan, report: &mut Report, site: Site<'_>) -> Result<()> {
             ending.end(part)?;
             taken(&brokers, run, report)?;
         }
-        leave(&brokers, run, &mut fleet, monitor, report)
+        leave(&brokers, run, &mut fleet, &mut monitor, report)
     });
-    for instance in &fleet {
+    for instance in fleet.iter().chain([&monitor]) {
         instance.told(&mut told);
     }
     report.logs(&told);
@@ -169,7 +169,7 @@ fn leave(
     brokers: &str,
     run: &Application,
     fleet: &mut [Instance],
-    mut monitor: Instance,
+    monitor: &mut Instance,
     report: &mut Report,
 ) -> Result<()> {
     let until = Instant::now() + DRAIN_LIMIT;
@@ -183,7 +183,7 @@ fn leave(
     while topics::committed(brokers, &run.config.group("monitor"), &run.config.topics.summaries, 1)
         .map_or(true, |committed| committed[0] < last)
     {
-        ensure!(Instant::now() < until, "the monitor does not read its summaries to the end");
+        ensure!(Instant::now() < until, "the monitor does not read its summaries to the end\n{}", monitor.last_lines());
         std::thread::sleep(Duration::from_millis(200));
     }
     if let Err(why) = monitor.stop()? {
@@ -217,5 +217,5 @@ fn calm_run(
     fleet[0].start("")?;
     monitor.start("")?;
     taken(brokers, undisturbed, report)?;
-    leave(brokers, undisturbed, &mut fleet, monitor, report)
+    leave(brokers, undisturbed, &mut fleet, &mut monitor, report)
 }

@@ -120,7 +120,14 @@ impl Report {
                 *self.kill_points.entry(point.to_owned()).or_default() += n;
             } else if matches!(
                 message.as_str(),
-                "assigned" | "revoked" | "lost" | "restored" | "fenced" | "transaction_aborted" | "worker_rejoins"
+                "assigned"
+                    | "revoked"
+                    | "lost"
+                    | "restored"
+                    | "fenced"
+                    | "input_stalled"
+                    | "transaction_aborted"
+                    | "worker_rejoins"
             ) {
                 *self.log_lines.entry(message.clone()).or_default() += n;
             }

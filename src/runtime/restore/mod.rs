@@ -31,6 +31,7 @@ use crate::transport::{Transport, TransportError};
 pub(super) use journal::last_writer;
 
 use journal::Journal;
+use offsets::Settling;
 use replay::Replay;
 use state::StateLog;
 use takeover::Of;
@@ -87,6 +88,7 @@ struct Replaying<M> {
     is_taken_over: bool,
     found: Found,
     journal: Journal,
+    settling: Settling,
 }
 
 /// A machine as of the last checkpoint.
@@ -101,6 +103,8 @@ struct Base<M> {
 pub(super) enum Progress<M> {
     /// More to do.
     Restoring(Box<Restore<M>>),
+    /// Nothing to do until something else has come.
+    Waiting(Box<Restore<M>>),
     /// The shard.
     Restored(Box<Restored<M>>),
 }
@@ -145,9 +149,8 @@ impl<M: Machine<Model = Model>> Restore<M> {
             phase = match at.step(context, phase)? {
                 Step::Done(restored) => return Ok(Progress::Restored(restored)),
                 Step::On(phase) if context.clock.instant() < until => phase,
-                Step::On(phase) | Step::Wait(phase) => {
-                    return Ok(Progress::Restoring(Box::new(Restore { shard, committed, phase })));
-                }
+                Step::On(phase) => return Ok(Progress::Restoring(Box::new(Restore { shard, committed, phase }))),
+                Step::Wait(phase) => return Ok(Progress::Waiting(Box::new(Restore { shard, committed, phase }))),
             };
         }
     }
@@ -241,7 +244,8 @@ impl Place<'_> {
             self.check_journal(context, found.marker.as_ref(), &journal.records)?;
         }
         let replay = Replay::open(context, self.shard, (machine, ledger), &journal)?;
-        let replaying = Replaying { replay, of, is_taken_over: false, found, journal };
+        let settling = Settling::default();
+        let replaying = Replaying { replay, of, is_taken_over: false, found, journal, settling };
         Ok(Step::On(Phase::Replaying(Box::new(replaying))))
     }
 
@@ -264,20 +268,18 @@ impl Place<'_> {
             }
         }
         self.take_over(context, &mut replaying);
-        let Replaying { replay, is_taken_over, found, .. } = *replaying;
-        let start = match (&replay.last, &found.marker) {
-            (Some(last), _) => Start {
-                inputs: self.resume(context, &last.positions)?,
-                control: last.control,
-                sequence: last.sequence + 1,
-            },
-            (None, Some(marker)) => Start {
-                inputs: self.resume(context, &marker.positions)?,
-                control: marker.control,
-                sequence: marker.sequence + 1,
-            },
-            (None, None) => Start { inputs: self.beginning(context)?, control: 0, sequence: 0 },
+        let last = replaying.replay.last.as_ref().map(|last| (&last.positions, last.control, last.sequence));
+        let marker = replaying.found.marker.as_ref();
+        let start = match last.or(marker.map(|marker| (&marker.positions, marker.control, marker.sequence))) {
+            Some((positions, control, sequence)) => {
+                let Some(inputs) = self.resume(context, positions, &mut replaying.settling)? else {
+                    return Ok(Step::Wait(Phase::Replaying(replaying)));
+                };
+                Start { inputs, control, sequence: sequence + 1 }
+            }
+            None => Start { inputs: self.beginning(context)?, control: 0, sequence: 0 },
         };
+        let Replaying { replay, is_taken_over, found, .. } = *replaying;
         let (chunks, transactions) = (found.live.len(), replay.replayed);
         let mut checkpoints = Checkpoints::new(found, transactions > 0, context.clock.instant());
         if is_taken_over {

@@ -3,18 +3,40 @@
 //! Invariant: a shard starts at the offsets its journal ends at, or later where retention has removed what lay between
 //! and the configuration says to skip it; never anywhere else.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::log::bounds_of;
 use super::{Context, Place, RestoreError};
 use crate::config::params::OnGap;
+use crate::runtime::clock::Clock;
 use crate::runtime::stage::Stage;
 use crate::runtime::watch;
-use crate::transport::{Bounds, Position, TopicPartition};
+use crate::transport::{Position, TopicPartition};
 
-/// How often a partition is looked at whose end lies before a position; a new leader may be behind for a moment.
-const LOOKS: u32 = 25;
+/// How long an input may end before the position it is read on from; a new leader may be behind for a moment.
+const SETTLES: Duration = Duration::from_secs(5);
+/// Time between two looks at it.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// Waiting for the ends of the inputs to reach the positions they are read on from.
+#[derive(Debug, Default)]
+pub(super) struct Settling {
+    since: Option<Instant>,
+    looked: Option<Instant>,
+}
+
+impl Settling {
+    /// Whether it is time to look; and then whether that is the last look.
+    fn look(&mut self, clock: &Clock) -> Option<bool> {
+        let now = clock.instant();
+        if self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < LOOK) {
+            return None;
+        }
+        self.looked = Some(now);
+        let since = *self.since.get_or_insert(now);
+        Some(now.saturating_duration_since(since) >= SETTLES)
+    }
+}
 
 impl Place<'_> {
     /// Holds what the group has committed against the offsets `last` that the journal ends at.
@@ -66,16 +88,25 @@ impl Place<'_> {
         Ok(committed <= bounds_of(context.transport, &from.at)?.start)
     }
 
-    /// Where the inputs are read on from `positions`: there, or behind a gap that may be skipped.
+    /// Where the inputs are read on from `positions`: there, or behind a gap that may be skipped. `None` while one of
+    /// them ends before that.
     pub(super) fn resume<S: Stage>(
         &self,
         context: &Context<'_, S>,
         positions: &[i64],
-    ) -> Result<Vec<Position>, RestoreError> {
+        settling: &mut Settling,
+    ) -> Result<Option<Vec<Position>>, RestoreError> {
+        let Some(is_last_look) = settling.look(context.clock) else { return Ok(None) };
         let mut starts = self.inputs(context, positions);
+        let mut bounds = Vec::with_capacity(starts.len());
         for (start, committed) in starts.iter_mut().zip(self.committed) {
             start.next = start.next.max(committed.unwrap_or(start.next));
-            let bounds = self.settled_bounds(context, start)?;
+            bounds.push(bounds_of(context.transport, &start.at)?);
+        }
+        if !is_last_look && starts.iter().zip(&bounds).any(|(start, bounds)| start.next > bounds.high) {
+            return Ok(None);
+        }
+        for (start, bounds) in starts.iter_mut().zip(bounds) {
             let Position { at: TopicPartition { topic, partition }, next } = &*start;
             if *next > bounds.high {
                 return Err(self.refused(format!(
@@ -100,18 +131,6 @@ impl Place<'_> {
             watch::skipped(context.stage.role(), bounds.start - next);
             start.next = bounds.start;
         }
-        Ok(starts)
-    }
-
-    fn settled_bounds<S: Stage>(&self, context: &Context<'_, S>, start: &Position) -> Result<Bounds, RestoreError> {
-        let mut bounds = bounds_of(context.transport, &start.at)?;
-        for _ in 0..LOOKS {
-            if start.next <= bounds.high {
-                break;
-            }
-            std::thread::sleep(LOOK);
-            bounds = bounds_of(context.transport, &start.at)?;
-        }
-        Ok(bounds)
+        Ok(Some(starts))
     }
 }

@@ -136,8 +136,15 @@ impl World {
     pub(super) fn stall(&self) {
         let topics = &stock().config.topics;
         let names = [Some(&topics.events), topics.labels.as_ref(), Some(&topics.journal)];
-        let Some(topic) = names[self.below(3) as usize] else { return };
+        let name = self.below(3) as usize;
+        let Some(topic) = names[name] else { return };
         let partition = self.below(self.scenario.shards as u64) as i32;
+        // Whoever loses sight of the journal restores, and gives up after a while.
+        if name < 2 && self.one_in(8) {
+            self.tell(Event::SightLost(partition));
+            self.memory.lose_sight(&TopicPartition::new(topic, partition));
+            return;
+        }
         let stalled = self.one_in(2);
         let at = TopicPartition::new(topic, partition);
         self.tell(Event::Stall(partition, stalled));

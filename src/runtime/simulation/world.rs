@@ -65,6 +65,7 @@ pub(super) enum Event {
     Mark,
     Deliver,
     Stall(i32, bool),
+    SightLost(i32),
     Interrupted(usize, Call),
     Resumed(usize),
     Failed(usize, Call),

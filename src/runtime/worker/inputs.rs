@@ -1,43 +1,114 @@
-//! A worker's look at its inputs every few seconds: how far behind it is, and whether partitions were added.
+//! A worker's look at its inputs every few seconds: how far behind it is, whether partitions were added, and whether
+//! what is there to read comes at all.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::{State, Worker, WorkerError};
 use crate::runtime::guards::check_growth;
 use crate::runtime::stage::Stage;
 use crate::runtime::watch;
-use crate::transport::TransportError;
+use crate::transport::{Bounds, Position, TransportError};
 
 /// How often the inputs are looked at.
 const PACE: Duration = Duration::from_secs(5);
+/// An input that has more and gives nothing for this long is fetched anew from where it stands.
+const STALL: Duration = Duration::from_secs(20);
+/// Fetched anew so often in vain, the client is given up.
+const RESTARTS: u32 = 2;
+
+/// Inputs that had more than was fetched when they were looked at, by shard and input.
+pub(super) type Stalls = BTreeMap<(i32, usize), Stall>;
+
+/// An input that does not move.
+pub(super) struct Stall {
+    fetched: i64,
+    since: Instant,
+    restarts: u32,
+}
 
 impl<S: Stage> Worker<S> {
     /// Shows how far the shards are behind the end of their first input; refuses topics that have grown.
     pub(super) fn look_at_inputs(&mut self) -> Result<(), WorkerError> {
-        if self.clock().since(self.lag_at) < PACE {
+        if self.clock().since(self.looked) < PACE {
             return Ok(());
         }
-        self.lag_at = self.clock().instant();
+        self.looked = self.clock().instant();
+        match self.look() {
+            // There is time: it is looked at again.
+            Err(WorkerError::Transport(TransportError::Retriable(_))) => Ok(()),
+            looked => looked,
+        }
+    }
+
+    fn look(&mut self) -> Result<(), WorkerError> {
         let shop = self.shop.clone();
+        let read = shop.stage.inputs();
         for topic in [Some(&shop.topics.events), shop.topics.labels.as_ref()].into_iter().flatten() {
-            let bounds = match shop.transport.bounds(topic) {
-                Ok(bounds) => bounds.unwrap_or_default(),
-                // There is time: it is looked at again.
-                Err(TransportError::Retriable(_)) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
-            check_growth(topic, bounds.len(), shop.guards.shards).map_err(WorkerError::Refused)?;
-            if !shop.stage.is_paced() || *topic != shop.topics.events {
-                continue;
-            }
-            for (number, state) in &mut self.shards {
-                let State::Running(shard) = state else { continue };
-                if let (Some(bounds), Some(input)) = (bounds.get(*number as usize), shard.inputs().first()) {
-                    watch::lag(*number, bounds.end - input.settled());
-                }
+            if !read.contains(topic) {
+                let bounds = shop.transport.bounds(topic)?.unwrap_or_default();
+                check_growth(topic, bounds.len(), shop.guards.shards).map_err(WorkerError::Refused)?;
             }
         }
+        for (index, topic) in read.iter().enumerate() {
+            let bounds = shop.transport.bounds(topic)?.unwrap_or_default();
+            if shop.stage.is_paced() {
+                check_growth(topic, bounds.len(), shop.guards.shards).map_err(WorkerError::Refused)?;
+                self.show_lag(index, &bounds);
+            }
+            self.restart_stalled(index, &bounds)?;
+        }
         Ok(())
+    }
+
+    fn show_lag(&mut self, index: usize, bounds: &[Bounds]) {
+        for (number, state) in &mut self.shards {
+            let State::Running(shard) = state else { continue };
+            if index == 0
+                && let (Some(bounds), Some(input)) = (bounds.get(*number as usize), shard.inputs().first())
+            {
+                watch::lag(*number, bounds.end - input.settled());
+            }
+        }
+    }
+
+    /// Fetches an input anew that has more and gives nothing: a client can lose sight of a partition while brokers come
+    /// and go. If that does not help, the client is given up, and another one joins.
+    fn restart_stalled(&mut self, index: usize, bounds: &[Bounds]) -> Result<(), WorkerError> {
+        let now = self.clock().instant();
+        let mut restarted = Vec::new();
+        for (number, state) in &mut self.shards {
+            let at = (*number, index);
+            let input = match state {
+                State::Running(shard) => shard.inputs().get(index),
+                State::Given | State::Restoring(..) => None,
+            };
+            let Some((input, bounds)) = input.zip(bounds.get(*number as usize)) else {
+                self.stalls.remove(&at);
+                continue;
+            };
+            if input.paused || input.waiting() > 0 || bounds.end <= input.fetched() {
+                self.stalls.remove(&at);
+                continue;
+            }
+            let fetched = input.fetched();
+            let stall = self.stalls.entry(at).or_insert(Stall { fetched, since: now, restarts: 0 });
+            if stall.fetched != fetched {
+                *stall = Stall { fetched, since: now, restarts: 0 };
+            }
+            if now.saturating_duration_since(stall.since) < STALL {
+                continue;
+            }
+            let topic = &input.at.topic;
+            tracing::warn!(worker = self.id, shard = number, topic, next = fetched, end = bounds.end, "input_stalled");
+            if stall.restarts == RESTARTS {
+                let message = format!("`{topic}` partition {number} gives nothing from offset {fetched} on");
+                return Err(TransportError::Fatal(message).into());
+            }
+            (stall.since, stall.restarts) = (now, stall.restarts + 1);
+            restarted.push(Position { at: input.at.clone(), next: fetched });
+        }
+        Ok(self.member.start(&restarted)?)
     }
 
     /// Refuses a partition number that the first input did not have when the process started.

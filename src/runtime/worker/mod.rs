@@ -118,7 +118,8 @@ pub(super) struct Worker<S: Stage> {
     /// Since when shards wait for the end of a former owner's transaction.
     left_open: BTreeMap<i32, Instant>,
     decisions: Decisions,
-    lag_at: Instant,
+    looked: Instant,
+    stalls: inputs::Stalls,
     news: Vec<News>,
     /// Something moved in the last turn, so that the next one does not wait.
     busy: bool,
@@ -156,7 +157,8 @@ impl<S: Stage> Worker<S> {
             open: None,
             left_open: BTreeMap::new(),
             decisions: Decisions::default(),
-            lag_at: now,
+            looked: now,
+            stalls: BTreeMap::new(),
             news: Vec::new(),
             busy: false,
             stale: false,
@@ -177,7 +179,8 @@ impl<S: Stage> Worker<S> {
         self.news = news;
         polled?;
         self.follow_control()?;
-        self.busy = self.restore()?;
+        self.busy = false;
+        self.restore()?;
         self.look_at_inputs()?;
         match self.handle_and_commit() {
             Ok(moved) => self.busy |= moved,

@@ -18,10 +18,10 @@ const MARKER_LIMIT: Duration = Duration::from_millis(300);
 const RESTORE_SLICE: Duration = Duration::from_millis(50);
 
 impl<S: Stage> Worker<S> {
-    /// Brings shards up to date, one slice at a time; true if there is more to do.
-    pub(super) fn restore(&mut self) -> Result<bool, WorkerError> {
+    /// Brings shards up to date, one slice at a time.
+    pub(super) fn restore(&mut self) -> Result<(), WorkerError> {
         if self.shards.values().all(|state| matches!(state, State::Running(_))) {
-            return Ok(false);
+            return Ok(());
         }
         // The open transaction must not grow old while a shard restores.
         self.commit_or_take_back()?;
@@ -35,7 +35,7 @@ impl<S: Stage> Worker<S> {
             self.shards.insert(number, state);
         }
         self.show();
-        Ok(true)
+        Ok(())
     }
 
     /// A refusal counts when it is repeated. A worker that was stopped for a while may have lost the shard to another
@@ -78,7 +78,11 @@ impl<S: Stage> Worker<S> {
         };
         failpoint::at("at_restore");
         match restore.advance(&shop.context(&self.control), RESTORE_SLICE)? {
-            Progress::Restoring(restore) => Ok(State::Restoring(restore, since)),
+            Progress::Restoring(restore) => {
+                self.busy = true;
+                Ok(State::Restoring(restore, since))
+            }
+            Progress::Waiting(restore) => Ok(State::Restoring(restore, since)),
             Progress::Restored(restored) => {
                 let Restored { mut shard, chunks, transactions } = *restored;
                 tracing::info!(

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::State;
-use super::log::{Found, Topics};
+use super::log::Found;
 use crate::transport::{News, Position, TopicPartition, TransportError};
 
 #[derive(Debug)]
 struct Cursor {
     next: i64,
     paused: bool,
+    /// How often sight of the partition had been lost when it was started.
+    lost: u64,
     /// The end that was told last; it is told again only when it has moved.
     told_end: Option<i64>,
 }
@@ -27,13 +29,14 @@ impl Cursors {
         Cursors { topics: topics.to_vec(), ..Cursors::default() }
     }
 
-    pub(super) fn start(&mut self, log: &Topics, positions: &[Position]) -> Result<(), TransportError> {
+    pub(super) fn start(&mut self, state: &State, positions: &[Position]) -> Result<(), TransportError> {
         for Position { at, next } in positions {
             let input = self.topics.iter().position(|topic| *topic == at.topic).ok_or_else(|| {
                 TransportError::Configuration(format!("topic `{}` is not one of those followed here", at.topic))
             })?;
-            log.partition(&at.topic, at.partition)?;
-            self.cursors.insert((input, at.partition), Cursor { next: *next, paused: false, told_end: None });
+            state.topics.partition(&at.topic, at.partition)?;
+            let lost = state.times_lost(at);
+            self.cursors.insert((input, at.partition), Cursor { next: *next, paused: false, lost, told_end: None });
         }
         Ok(())
     }
@@ -63,9 +66,7 @@ impl Cursors {
             else {
                 continue;
             };
-            let stalled =
-                !state.stalled.is_empty() && state.stalled.contains(&TopicPartition::new(topic.as_str(), partition));
-            if cursor.paused || stalled {
+            if cursor.paused || state.is_silent(topic, partition, cursor.lost) {
                 continue;
             }
             let source = state.topics.partition(topic, partition)?;
@@ -95,5 +96,20 @@ impl Cursors {
             }
         }
         Ok(())
+    }
+}
+
+impl State {
+    fn times_lost(&self, at: &TopicPartition) -> u64 {
+        self.lost.get(at).copied().unwrap_or(0)
+    }
+
+    /// Whether nothing of a partition reaches who started to read it after it had been `lost` so often.
+    fn is_silent(&self, topic: &str, partition: i32, lost: u64) -> bool {
+        if self.stalled.is_empty() && self.lost.is_empty() {
+            return false;
+        }
+        let at = TopicPartition::new(topic, partition);
+        self.stalled.contains(&at) || self.times_lost(&at) > lost
     }
 }

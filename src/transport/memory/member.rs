@@ -99,7 +99,7 @@ impl Member for MemoryMember {
     fn start(&mut self, positions: &[Position]) -> Result<(), TransportError> {
         let state = self.shared.lock();
         state.alive(&self.spec.transactional_id, self.epoch)?;
-        self.cursors.start(&state.topics, positions)
+        self.cursors.start(&state, positions)
     }
 
     fn stop(&mut self, partitions: &[i32]) -> Result<(), TransportError> {

@@ -45,6 +45,8 @@ struct State {
     transactions: Transactions,
     /// Partitions whose records come late.
     stalled: BTreeSet<TopicPartition>,
+    /// How often whoever read a partition has lost sight of it.
+    lost: BTreeMap<TopicPartition, u64>,
     script: Script,
     numbers: u64,
     keyless: u64,
@@ -197,6 +199,12 @@ impl Memory {
         self.shared.wake();
     }
 
+    /// Lets whoever reads a partition now hear nothing of it any more, until it starts to read there anew: a client's
+    /// fetching can come to a halt while brokers come and go.
+    pub fn lose_sight(&self, at: &TopicPartition) {
+        *self.shared.lock().lost.entry(at.clone()).or_default() += 1;
+    }
+
     /// Kills a member as `kill -9` does: its calls fail, its open transaction stays open until the id is used again.
     /// The group notices at once.
     pub fn kill(&self, transactional_id: &str) {
@@ -297,7 +305,7 @@ impl Reader for MemoryReader {
     }
 
     fn start(&mut self, positions: &[Position]) -> Result<(), TransportError> {
-        self.cursors.start(&self.shared.lock().topics, positions)
+        self.cursors.start(&self.shared.lock(), positions)
     }
 }
 
