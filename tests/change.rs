@@ -17,19 +17,11 @@ use driftless::runtime::{App, Roles, pipeline_params};
 use driftless::transport::memory::{Cue, Fault, Memory};
 use support::bench::{Bench, Published, assert_whole, differences};
 use support::kept::{Kept, state_of};
+use support::upgrade::{NEW_WINDOW, upgrade_one_after_the_other};
 use support::{CONFIG, sequence};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 const EVENTS: usize = 1_400;
-
-const NEW_WINDOW: &str = r#"
-[[features.windows]]
-of = "events"
-by = ["shop"]
-spans = ["10m"]
-aggregates = ["count", "max:amount"]
-panes = 10
-"#;
 
 const SETTLED: &str = r#"
 [[features.windows]]
@@ -429,36 +421,8 @@ fn an_old_instance_that_finds_the_journal_of_a_newer_one_says_so() {
 #[test]
 fn two_instances_are_upgraded_one_after_the_other() {
     let (memory, old, new) = benches(&format!("{CONFIG}{NEW_WINDOW}"));
-    let apps = [old.start_live("a"), old.start_live("b")];
-    let mut published = 0;
-    let mut feed = |app: &App, apart: &App| {
-        new.publish_slowly(published, 200);
-        published += 200;
-        new.until(app, || {
-            assert!(apart.failed().is_none(), "{:?}", apart.failed());
-            ids(&new.predicted()) == published
-        });
-    };
-    feed(&apps[0], &apps[1]);
-    let [a, b] = apps;
-    a.stop().unwrap();
-    let a = new.start_live("a");
-    feed(&b, &a);
-    feed(&a, &b);
-    b.stop().unwrap();
-    feed(&a, &a);
-    let b = new.start_live("b");
-    feed(&a, &b);
-    memory.kill("shops.score.a.0");
-    let _ = a.stop();
-    feed(&b, &b);
-    b.stop().unwrap();
-    let predicted = new.predicted();
-    assert_eq!((predicted.len(), ids(&predicted)), (published, published), "each event is predicted once");
-    let layouts: BTreeSet<&str> = predicted.iter().map(|prediction| prediction.feature_layout.as_str()).collect();
-    assert_eq!(layouts.len(), 2);
-}
-
-fn ids(predictions: &[Prediction]) -> usize {
-    predictions.iter().map(|prediction| prediction.event_id.as_str()).collect::<BTreeSet<_>>().len()
+    upgrade_one_after_the_other(&old, &new, |a| {
+        memory.kill("shops.score.a.0");
+        let _ = a.stop();
+    });
 }

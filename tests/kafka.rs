@@ -13,8 +13,9 @@ use driftless::transport::kafka::{Kafka, KafkaParams};
 use driftless::transport::memory::Memory;
 use driftless::transport::{MemberSpec, Outgoing, Transport};
 use support::bench::{Bench, Published, assert_whole, differences};
-use support::config_of;
 use support::models::{run_with_models, text_without_trainings};
+use support::upgrade::{NEW_WINDOW, upgrade_one_after_the_other};
+use support::{CONFIG, config_of};
 
 fn kafka() -> Arc<dyn Transport> {
     let brokers = std::env::var("DRIFTLESS_TEST_BROKERS").unwrap();
@@ -135,4 +136,14 @@ fn a_prediction_sent_ahead_is_seen_before_its_transaction_commits() {
     app.stop().unwrap();
     assert!(ends(letters) > 0);
     assert_eq!(bench.predicted().len(), N);
+}
+
+#[test]
+#[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
+fn two_instances_are_upgraded_one_after_the_other() {
+    let app = fresh("shops");
+    let old = Bench::new(kafka(), config_of(&app));
+    let text = format!("{CONFIG}{NEW_WINDOW}").replace("\"shops\"", &format!("\"{app}\""));
+    let new = old.changed(driftless::config::Config::parse(&text).unwrap());
+    upgrade_one_after_the_other(&old, &new, |a| a.stop().unwrap());
 }
