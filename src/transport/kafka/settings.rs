@@ -147,13 +147,16 @@ const CONSUMER_ONLY: [&str; 14] = [
     "check.crcs",
 ];
 
+/// `max.poll.interval.ms` is also how long a rebalance waits for members that do not come back, and where a coordinator was
+/// killed and has forgotten the session timers of members that died with it, nothing else ends that wait. The longest that
+/// a worker blocks is a producer replaced while the cluster is away, 40 s.
 const CONSUMER_DEFAULTS: [(&str, &str); 6] = [
     ("queued.min.messages", "10000"),
     ("queued.max.messages.kbytes", "16384"),
     ("fetch.queue.backoff.ms", "1"),
     ("fetch.wait.max.ms", "10"),
     ("check.crcs", "true"),
-    ("max.poll.interval.ms", "120000"),
+    ("max.poll.interval.ms", "45000"),
 ];
 
 const PRODUCER_DEFAULTS: [(&str, &str); 6] = [
@@ -262,7 +265,7 @@ impl Settings {
             config.set("heartbeat.interval.ms", (session_ms / 12).clamp(1, 3_000).to_string());
         }
         let poll_ms = config.get("max.poll.interval.ms").and_then(|value| value.parse::<u64>().ok());
-        config.set("max.poll.interval.ms", poll_ms.unwrap_or(120_000).max(session_ms).to_string());
+        config.set("max.poll.interval.ms", poll_ms.map_or(session_ms, |poll_ms| poll_ms.max(session_ms)).to_string());
         config
     }
 
