@@ -48,7 +48,7 @@ class Expected:
 
     def __init__(self, payments):
         self.payments = payments
-        self.time = payments.at.to_numpy()
+        self.time = payments["at"].to_numpy()
         self.features = {"amount": payments.amount.to_numpy()}
         panes = pane_counts()
         for days in DAYS:

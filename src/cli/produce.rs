@@ -148,7 +148,9 @@ fn records(args: &ProduceArgs, config: &Config) -> anyhow::Result<Records> {
     }
     if !args.flights {
         if args.events.is_none() && args.labels.is_none() {
-            return Err(WrongUsage::because("nothing to send; give --flights, --payments, --events FILE or --labels FILE"));
+            return Err(WrongUsage::because(
+                "nothing to send; give --flights, --payments, --events FILE or --labels FILE",
+            ));
         }
         return Ok(Box::new(Files::open(config, args.events.as_deref(), args.labels.as_deref())?));
     }

@@ -23,7 +23,7 @@ pub struct PaymentsArgs {
     /// With --payments: how many terminals there are.
     #[arg(long, value_name = "N", requires = "payments", default_value_t = 10_000)]
     pub terminals: usize,
-    /// With --payments: how far from a customer the terminals are that he uses, on a map 100 wide.
+    /// With --payments: how far from a customer the terminals are that the customer uses, on a map 100 wide.
     #[arg(long, value_name = "R", requires = "payments", default_value_t = 5.0)]
     pub radius: f64,
     /// With --payments: how many days they last.
@@ -50,10 +50,8 @@ pub struct PaymentsArgs {
 
 /// The payments as records.
 pub(super) fn records(args: &PaymentsArgs) -> Result<Records> {
-    let delay: Span = args
-        .label_delay
-        .parse()
-        .map_err(|error| WrongUsage::because(format!("`--label-delay`: {error}")))?;
+    let delay: Span =
+        args.label_delay.parse().map_err(|error| WrongUsage::because(format!("`--label-delay`: {error}")))?;
     Ok(match &args.csv {
         Some(path) => sendings(PaymentFile::open(path)?, delay),
         None => sendings(generated(args)?.map(Ok), delay),

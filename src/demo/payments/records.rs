@@ -83,8 +83,7 @@ fn label(payment: &Payment, known_at: Timestamp) -> Result<PaymentRecord> {
     let customer_id = payment.customer.to_string();
     let key = customer_id.clone().into_bytes();
     let fraud = u8::from(payment.is_fraud());
-    let value =
-        serde_json::to_vec(&Label { event_id: payment.id, customer_id, known_at: known_at.millis(), fraud })?;
+    let value = serde_json::to_vec(&Label { event_id: payment.id, customer_id, known_at: known_at.millis(), fraud })?;
     Ok(PaymentRecord { stream: PaymentStream::Label, at: known_at, key, value })
 }
 
