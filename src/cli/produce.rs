@@ -1,11 +1,12 @@
 //! `driftless produce`: sends events and labels to their topics, in the order of their times.
 //!
-//! The source is the bundled year of flights, or files of JSON lines or CSV. Keys choose partitions as Java's clients do,
+//! The source is the bundled year of flights, card payments drawn from a seed, or files of JSON lines or CSV. Keys choose partitions as Java's clients do,
 //! and a record's timestamp is its own time, so that events and labels meet and history keeps its dates. Nothing is
 //! checked but what is needed to send a record: what the roles cannot use becomes a dead letter there.
 
 mod files;
 mod pace;
+mod payments;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use crate::demo::flights::{FlightRecord, Flights, FlightsParams, Stream};
 use crate::transport::{Outgoing, Publisher, Transport};
 use files::Files;
 use pace::Pace;
+use payments::PaymentsArgs;
 
 /// How often progress is shown.
 const PROGRESS: Duration = Duration::from_secs(2);
@@ -42,6 +44,9 @@ pub struct ProduceArgs {
     /// With --flights: mix in events that cannot be used.
     #[arg(long, requires = "flights")]
     pub broken: bool,
+    /// Card payments.
+    #[command(flatten)]
+    pub payments: PaymentsArgs,
     /// File of events: JSON lines, or CSV with a header if its name ends in `.csv`.
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
@@ -90,6 +95,14 @@ struct Counts {
 /// # Errors
 /// A wrong configuration or command line, a file that cannot be read, a cluster that does not take the records.
 pub fn run(args: &ProduceArgs) -> anyhow::Result<ExitCode> {
+    let out = &mut std::io::stdout().lock();
+    if let Some(path) = &args.payments.to_csv {
+        let started = Instant::now();
+        let events = payments::write(&args.payments, path)?;
+        let counts = Counts { events, seconds: started.elapsed().as_secs_f64(), ..Counts::default() };
+        print(&counts, "wrote", args.json, out)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let config = args.source.load()?;
     let pace = Pace::new(positive("--rate", args.rate)?, positive("--speed", args.speed)?);
     let records = records(args, &config)?;
@@ -114,7 +127,7 @@ pub fn run(args: &ProduceArgs) -> anyhow::Result<ExitCode> {
     }
     sender.publisher.flush()?;
     let counts = Counts { seconds: started.elapsed().as_secs_f64(), ..sender.counts };
-    print(&counts, args.json, &mut std::io::stdout().lock())?;
+    print(&counts, "sent", args.json, out)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -130,9 +143,14 @@ fn positive(name: &str, value: Option<f64>) -> anyhow::Result<Option<f64>> {
 type Records = Box<dyn Iterator<Item = anyhow::Result<Sending>>>;
 
 fn records(args: &ProduceArgs, config: &Config) -> anyhow::Result<Records> {
+    if args.payments.payments {
+        return payments::records(&args.payments);
+    }
     if !args.flights {
         if args.events.is_none() && args.labels.is_none() {
-            return Err(WrongUsage::because("nothing to send; give --flights, --events FILE or --labels FILE"));
+            return Err(WrongUsage::because(
+                "nothing to send; give --flights, --payments, --events FILE or --labels FILE",
+            ));
         }
         return Ok(Box::new(Files::open(config, args.events.as_deref(), args.labels.as_deref())?));
     }
@@ -211,7 +229,7 @@ impl Sender<'_> {
     }
 }
 
-fn print(counts: &Counts, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+fn print(counts: &Counts, done: &str, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
     if json {
         serde_json::to_writer(&mut *out, counts)?;
         writeln!(out)?;
@@ -220,7 +238,7 @@ fn print(counts: &Counts, json: bool, out: &mut impl Write) -> anyhow::Result<()
     let Counts { events, labels, broken_events, seconds } = counts;
     let rate = (events + labels) as f64 / seconds.max(1e-3);
     let broken = if *broken_events > 0 { format!(" ({broken_events} of them broken)") } else { String::new() };
-    writeln!(out, "sent {events} events{broken} and {labels} labels in {seconds:.1} s, {rate:.0} records/s")?;
+    writeln!(out, "{done} {events} events{broken} and {labels} labels in {seconds:.1} s, {rate:.0} records/s")?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 mod cluster;
 pub mod flights;
 mod outputs;
+pub mod payments;
 mod replay;
 mod report;
 mod rivals;
