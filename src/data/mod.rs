@@ -36,6 +36,6 @@ pub use prediction::{Arm, Outcome, Prediction};
 pub use record::{Header, Record};
 pub use reject::{Reject, RejectCode};
 pub use summary::{DriftWindow, PerformanceWindow, Summary};
-pub use table::{Table, TextColumn};
+pub use table::Table;
 pub use time::{Span, SpanError, Timestamp};
 pub use tracked::Tracked;
