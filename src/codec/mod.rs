@@ -12,4 +12,4 @@ pub use checkpoint::{CHECKPOINT_VERSION, ChunkKey, ChunkSum, MARKER_KEY, Marker,
 pub use journal::{JOURNAL_VERSION, JournalError, JournalRecord, JournalStep};
 pub use json_object::{Cell, ObjectReader};
 pub use records::{EventDecoder, LabelDecoder, TimeCell};
-pub use wire::{FeatureRow, PredictionView, WireError, read, write, write_form};
+pub use wire::{FeatureRow, PredictionView, WireError, published_json, read, write, write_form};

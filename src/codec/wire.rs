@@ -9,7 +9,7 @@ use serde::ser::Serialize;
 
 use super::avro::{Published, PublishedDatum};
 use crate::data::params::OutputForm;
-use crate::data::{Arm, Timestamp};
+use crate::data::{Arm, DriftAlert, Outcome, PerformanceRecord, Prediction, Timestamp};
 
 /// A published record could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,17 @@ pub fn read<T: Published>(what: &'static str, bytes: Option<&[u8]>) -> Result<T,
         return Ok(record);
     }
     serde_json::from_slice(bytes).map_err(|error| WireError { what, why: error.to_string() })
+}
+
+/// The fields of a datum of one of the published schemas, whichever it is.
+pub fn published_json(datum: &[u8]) -> Option<serde_json::Value> {
+    fn fields<T: Published + Serialize>(datum: &[u8]) -> Option<serde_json::Value> {
+        serde_json::to_value(T::of_datum(datum)?).ok()
+    }
+    fields::<Prediction>(datum)
+        .or_else(|| fields::<Outcome>(datum))
+        .or_else(|| fields::<DriftAlert>(datum))
+        .or_else(|| fields::<PerformanceRecord>(datum))
 }
 
 /// Appends a record in one form or the other.

@@ -30,7 +30,7 @@ pub use hash::{FixedMap, FixedState, HashTable};
 pub use item::{ControlItem, InputIndex, Item};
 pub use machine::Machine;
 pub use models::{ArtifactRef, Evidence, Gain, HoldoutScore, ModelCommand, ModelRecord};
-pub use outbox::{Outbox, Output, Sink};
+pub use outbox::{Frames, Outbox, Output, Sink};
 pub use performance::PerformanceRecord;
 pub use prediction::{Arm, Outcome, Prediction};
 pub use record::{Header, Record};

@@ -1,9 +1,9 @@
 //! From the configuration to the parameters of the machines.
 
+use crate::codec::{EventDecoder, LabelDecoder};
 use crate::config::Config;
 use crate::data::Span;
 use crate::data::params::{InputFormat, KindIndex, KindSpec, LabelParams, LabelSpec, NumberIndex, TimeSource};
-use crate::codec::{EventDecoder, LabelDecoder};
 use crate::model::{Layout, LayoutError};
 use crate::monitor::MonitorParams;
 use crate::pipeline::PipelineParams;

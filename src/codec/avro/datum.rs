@@ -51,8 +51,8 @@ impl<'a> Datum<'a> {
         self.bytes.len() - self.at
     }
 
-    /// How many bytes have been taken.
-    pub(super) fn at(&self) -> usize {
+    #[cfg(test)]
+    fn at(&self) -> usize {
         self.at
     }
 

@@ -7,6 +7,7 @@
 //! defaults other than missing, and a text never stands for bytes. Values that are skipped are held against the bounds of
 //! the datum only; texts among them are not held against UTF-8.
 
+mod compile;
 mod datum;
 mod program;
 mod published;

@@ -259,12 +259,8 @@ impl Published for Outcome {
 
 impl Published for DriftAlert {
     fn of_datum(bytes: &[u8]) -> Option<Self> {
-        const REASONS: [TrainingReason; 4] = [
-            TrainingReason::Drift,
-            TrainingReason::Performance,
-            TrainingReason::Schedule,
-            TrainingReason::Labels,
-        ];
+        const REASONS: [TrainingReason; 4] =
+            [TrainingReason::Drift, TrainingReason::Performance, TrainingReason::Schedule, TrainingReason::Labels];
         let reason = |fields: &mut Fields<'_>| REASONS.get(fields.0.index(4)? as usize).copied().ok_or(Flaw::Index);
         Fields::whole(bytes, |fields| {
             Ok(DriftAlert {

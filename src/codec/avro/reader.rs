@@ -3,8 +3,9 @@
 //! It holds one compiled program per writer schema it knows. Which schemas those are is for its owner to say: a schema
 //! that comes from a registry is a recorded fact, and nothing here asks for one.
 
+use super::compile::Compiler;
 use super::datum::Flaw;
-use super::program::{Compiler, Misfit, Program};
+use super::program::{Misfit, Program};
 use super::run::Run;
 use super::schema::Schema;
 use crate::codec::json_object::{Cell, Field, fields_of, wanted};
@@ -129,7 +130,8 @@ impl AvroReader {
     fn reject(&self, flaw: Flaw, program: &Program) -> Reject {
         let field = |at: u32| program.fields.get(at as usize).and_then(|field| self.fields.get(*field as usize));
         let name = |at: u32| field(at).map_or("", |field| field.name.as_str());
-        let decode = |what: &str| Reject::new(RejectCode::Decode, format!("the value is not a datum of its schema: {what}"));
+        let decode =
+            |what: &str| Reject::new(RejectCode::Decode, format!("the value is not a datum of its schema: {what}"));
         match flaw {
             Flaw::Truncated => decode("it ends too early"),
             Flaw::Integer => decode("an integer has more than 64 bits"),

@@ -177,8 +177,10 @@ impl Run<'_> {
     }
 
     fn number(&mut self, cell: Cell, value: f64) {
-        if let Cell::Number(column) | Cell::Boolean(column) | Cell::NumberOrBoolean(column) | Cell::Time { column, .. } =
-            cell
+        if let Cell::Number(column)
+        | Cell::Boolean(column)
+        | Cell::NumberOrBoolean(column)
+        | Cell::Time { column, .. } = cell
         {
             self.table.set_number(column, value);
         }

@@ -310,9 +310,8 @@ mod tests {
 
     #[test]
     fn a_schema_too_deep_or_too_long_is_refused() {
-        let deep = |levels: usize| {
-            format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(levels), "}".repeat(levels))
-        };
+        let deep =
+            |levels: usize| format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(levels), "}".repeat(levels));
         assert!(Schema::parse(&deep(32)).is_ok());
         assert_eq!(error(&deep(33)), "the schema nests types deeper than 32");
         assert!(error(&deep(5_000)).starts_with("the schema is not JSON: line 1"));

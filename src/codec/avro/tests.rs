@@ -251,7 +251,10 @@ fn expected(value: &Value, cell: Cell) -> Result<Held, RejectCode> {
             Ok(Held::Number(f64::from(u8::from(*value))))
         }
         Value::Int(value) if matches!(cell, Cell::Identifier(_)) => Ok(Held::Text(value.to_string())),
-        Value::Long(value) | Value::TimestampMillis(value) | Value::TimestampMicros(value) | Value::TimestampNanos(value)
+        Value::Long(value)
+        | Value::TimestampMillis(value)
+        | Value::TimestampMicros(value)
+        | Value::TimestampNanos(value)
             if matches!(cell, Cell::Identifier(_)) =>
         {
             Ok(Held::Text(value.to_string()))
@@ -264,7 +267,10 @@ fn expected(value: &Value, cell: Cell) -> Result<Held, RejectCode> {
             Ok(Held::Number(value.div_euclid(1_000_000) as f64))
         }
         Value::Int(value) if is_number => Ok(Held::Number(f64::from(*value))),
-        Value::Long(value) | Value::TimestampMillis(value) | Value::TimestampMicros(value) | Value::TimestampNanos(value)
+        Value::Long(value)
+        | Value::TimestampMillis(value)
+        | Value::TimestampMicros(value)
+        | Value::TimestampNanos(value)
             if is_number =>
         {
             exact(*value)
@@ -444,7 +450,11 @@ const SCHEMA: &str = r#"{"type":"record","name":"E","fields":[
     {"name":"self","type":["null","E"]}]}"#;
 
 fn code(bytes: &[u8]) -> RejectCode {
-    let declared = [("amount".to_owned(), Cell::Number(0)), ("kind".to_owned(), Cell::Text(0)), ("note".to_owned(), Cell::Text(1))];
+    let declared = [
+        ("amount".to_owned(), Cell::Number(0)),
+        ("kind".to_owned(), Cell::Text(0)),
+        ("note".to_owned(), Cell::Text(1)),
+    ];
     let case = Case { schema: SCHEMA.to_owned(), declared: declared.to_vec(), bytes: Vec::new(), value: Value::Null };
     match read(&case, bytes) {
         Ok(_) => panic!("accepted"),
@@ -505,7 +515,9 @@ fn an_array_of_nothing_is_over_at_once_however_long_it_is_said_to_be() {
 
 #[test]
 fn a_schema_that_doubles_with_every_name_stays_small() {
-    let mut fields = vec![r#"{"name":"f0","type":{"type":"record","name":"R0","fields":[{"name":"t","type":"string"}]}}"#.to_owned()];
+    let mut fields = vec![
+        r#"{"name":"f0","type":{"type":"record","name":"R0","fields":[{"name":"t","type":"string"}]}}"#.to_owned(),
+    ];
     for at in 1..31 {
         let below = at - 1;
         fields.push(format!(

@@ -39,7 +39,9 @@ pub(super) fn input(table: &str, raw: RawInputFormat<'_>, sources: Sources<'_>) 
         (RawFormat::Avro, None) => {
             Err(Problem::new(schema_key, "missing; write the file with the Avro schema of the records"))
         }
-        (RawFormat::Avro, Some(file)) => Ok(InputFormat::Avro { schema: schema_file(&schema_key, file, sources.base)? }),
+        (RawFormat::Avro, Some(file)) => {
+            Ok(InputFormat::Avro { schema: schema_file(&schema_key, file, sources.base)? })
+        }
         (RawFormat::ConfluentAvro, None) => {
             let schemas = schema_files(&schemas_key, schemas, sources.base)?;
             if schemas.is_empty() && !sources.has_registry {
@@ -151,7 +153,9 @@ pub(super) fn schema_registry(raw: &RawSchemaRegistry) -> Result<Option<SchemaRe
             let message = "holds a name or a password; write `schema_registry.user` and `schema_registry.password`";
             return Err(Problem::new(format!("schema_registry.urls[{position}]"), message));
         }
-        if rest.is_empty() || rest.starts_with(['/', ':']) || rest.contains(|c: char| c.is_whitespace() || "?#\"".contains(c))
+        if rest.is_empty()
+            || rest.starts_with(['/', ':'])
+            || rest.contains(|c: char| c.is_whitespace() || "?#\"".contains(c))
         {
             let message = format!("`{url}` is no address of a registry; write one such as `http://127.0.0.1:8081`");
             return Err(Problem::new(format!("schema_registry.urls[{position}]"), message));
