@@ -46,6 +46,18 @@ impl RecordReader {
             RecordReader::Avro(reader) => Some(reader),
         }
     }
+
+    fn learn(&mut self, id: u32, schema: Option<&str>) {
+        if let RecordReader::Avro(reader) = self {
+            reader.learn(id, schema);
+        }
+    }
+
+    fn forget(&mut self, id: u32) {
+        if let RecordReader::Avro(reader) = self {
+            reader.forget(id);
+        }
+    }
 }
 
 /// Decodes events.
@@ -95,6 +107,21 @@ impl EventDecoder {
     /// Decodes a value into a new row of `table`.
     pub fn decode(&mut self, value: &[u8], table: &mut Table) -> Result<(), Reject> {
         self.reader.read(value, table)
+    }
+
+    /// The id of the writer schema that a value names, where values name theirs.
+    pub fn schema_id(&self, value: &[u8]) -> Option<u32> {
+        self.reader.avro().and_then(|reader| reader.id(value))
+    }
+
+    /// Takes in the writer schema of an id; `None` for the news that there is none.
+    pub fn learn(&mut self, id: u32, schema: Option<&str>) {
+        self.reader.learn(id, schema);
+    }
+
+    /// Lets go of the writer schema of an id.
+    pub fn forget(&mut self, id: u32) {
+        self.reader.forget(id);
     }
 
     /// A configured schema that does not fit the declared fields, in a sentence.
@@ -180,6 +207,21 @@ impl LabelDecoder {
     /// Decodes a value into a new row of `table`.
     pub fn decode(&mut self, value: &[u8], table: &mut Table) -> Result<(), Reject> {
         self.reader.read(value, table)
+    }
+
+    /// The id of the writer schema that a value names, where values name theirs.
+    pub fn schema_id(&self, value: &[u8]) -> Option<u32> {
+        self.reader.avro().and_then(|reader| reader.id(value))
+    }
+
+    /// Takes in the writer schema of an id; `None` for the news that there is none.
+    pub fn learn(&mut self, id: u32, schema: Option<&str>) {
+        self.reader.learn(id, schema);
+    }
+
+    /// Lets go of the writer schema of an id.
+    pub fn forget(&mut self, id: u32) {
+        self.reader.forget(id);
     }
 
     /// A configured schema that does not fit the declared fields, in a sentence.

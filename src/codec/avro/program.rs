@@ -86,11 +86,13 @@ pub(super) enum Misfit {
 
 /// Whether all cells of a field can take values of a type.
 pub(super) fn fits(node: &Node, cells: &[Cell]) -> bool {
-    cells.iter().all(|cell| match (node, cell) {
-        (Node::Boolean, Cell::Boolean(_) | Cell::NumberOrBoolean(_))
-        | (Node::Long(_), Cell::Number(_) | Cell::NumberOrBoolean(_) | Cell::Identifier(_) | Cell::Time { .. })
-        | (Node::Float | Node::Double, Cell::Number(_) | Cell::NumberOrBoolean(_) | Cell::Time { .. })
-        | (Node::Text | Node::Enum(_), Cell::Text(_) | Cell::Identifier(_)) => true,
+    cells.iter().all(|cell| match node {
+        Node::Boolean => matches!(cell, Cell::Boolean(_) | Cell::NumberOrBoolean(_)),
+        Node::Long(_) => {
+            matches!(cell, Cell::Number(_) | Cell::NumberOrBoolean(_) | Cell::Identifier(_) | Cell::Time { .. })
+        }
+        Node::Float | Node::Double => matches!(cell, Cell::Number(_) | Cell::NumberOrBoolean(_) | Cell::Time { .. }),
+        Node::Text | Node::Enum(_) => matches!(cell, Cell::Text(_) | Cell::Identifier(_)),
         _ => false,
     })
 }
