@@ -390,13 +390,96 @@ fn broker_without_port_is_refused() {
     );
 }
 
+/// Messages about files name the folder of the configuration.
+fn refusal_in_folder(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config");
+    refusal(name).replace(&*folder.to_string_lossy(), "DIR")
+}
+
+#[test]
+fn formats_without_what_they_need_or_with_what_they_cannot_use_are_refused() {
+    let refusals = [
+        (
+            refusal_in_folder("schema-with-json"),
+            r#"schema-with-json:4: `events.schema`: has no use while `events.format` is `json`; write `avro`, or leave it out"#,
+        ),
+        (
+            refusal_in_folder("schema-with-framed"),
+            r#"schema-with-framed:5: `events.schema`: has no use while `events.format` is `confluent-avro`; each value names its schema: write `events.schemas`, or leave it out"#,
+        ),
+        (
+            refusal_in_folder("schemas-with-avro"),
+            r#"schemas-with-avro:6: `events.schemas`: has no use while `events.format` is `avro`; write `confluent-avro`, or leave it out"#,
+        ),
+        (
+            refusal_in_folder("avro-without-schema"),
+            r#"avro-without-schema:3: `events.schema`: missing; write the file with the Avro schema of the records"#,
+        ),
+        (
+            refusal_in_folder("framed-without-schemas"),
+            r#"framed-without-schemas:4: `events.format`: is `confluent-avro`, but no schema can be found; write `schema_registry.urls`, or the files by id: `schemas = { 1 = "event.avsc" }`"#,
+        ),
+        (
+            refusal_in_folder("schema-that-is-gone"),
+            r#"schema-that-is-gone:5: `events.schema`: cannot read the schema `DIR/gone.avsc`: No such file or directory (os error 2)"#,
+        ),
+        (
+            refusal_in_folder("schema-that-is-no-json"),
+            r#"schema-that-is-no-json:5: `events.schema`: `DIR/valid.toml` is not JSON: line 1, column 1"#,
+        ),
+        (
+            refusal_in_folder("schema-id-of-letters"),
+            r#"schema-id-of-letters:5: `events.schemas.one`: `one` is no schema id; write a whole number from 0 to 4294967295"#,
+        ),
+        (
+            refusal_in_folder("unknown-format"),
+            r#"unknown-format:4: `events.format`: unknown value `protobuf`; known are `json`, `avro`, `confluent-avro`"#,
+        ),
+        (
+            refusal_in_folder("output-ids-with-json"),
+            r#"output-ids-with-json:37: `outputs.ids.predictions`: has no use while `outputs.format` is `json`; write `confluent-avro`, or leave it out"#,
+        ),
+        (
+            refusal_in_folder("output-ids-incomplete"),
+            r#"output-ids-incomplete:38: `outputs.ids.drift-alerts`: missing; write the ids of all four, or of none to register them at the start"#,
+        ),
+        (
+            refusal_in_folder("outputs-without-registry"),
+            r#"outputs-without-registry:37: `outputs.format`: is `confluent-avro`, but no schema has an id; write `schema_registry.urls` to register them at the start, or `outputs.ids`"#,
+        ),
+        (
+            refusal_in_folder("registry-password-in-the-file"),
+            r#"registry-password-in-the-file:39: `schema_registry.password`: is a secret and must not stand in the file; write `{ env = "SCHEMA_REGISTRY_PASSWORD" }` or `{ file = "/path/to/it" }`"#,
+        ),
+        (
+            refusal_in_folder("registry-user-alone"),
+            r#"registry-user-alone:36: `schema_registry.password`: missing, but `schema_registry.user` is given; write both, or neither"#,
+        ),
+        (
+            refusal_in_folder("registry-without-address"),
+            r#"registry-without-address:37: `schema_registry.user`: has no use without `schema_registry.urls`; write the address of the registry"#,
+        ),
+        (
+            refusal_in_folder("registry-of-no-address"),
+            r#"registry-of-no-address:37: `schema_registry.urls[0]`: `127.0.0.1:8081` is no address of a registry; write one such as `http://127.0.0.1:8081`"#,
+        ),
+        (
+            refusal_in_folder("registry-address-with-password"),
+            r#"registry-address-with-password:37: `schema_registry.urls[0]`: holds a name or a password; write `schema_registry.user` and `schema_registry.password`"#,
+        ),
+    ];
+    let wrong: Vec<_> = refusals.iter().filter(|(said, expected)| said != expected).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn every_fixture_has_a_test_and_the_valid_one_is_accepted() -> std::io::Result<()> {
     assert_eq!(refusal("valid"), "accepted");
     let tests = include_str!("config.rs");
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/config"))? {
         let name = entry?.file_name().to_string_lossy().replace(".toml", "");
-        assert!(tests.contains(&format!("refusal(\"{name}\")")), "{name}");
+        let is_tested = ["refusal", "refusal_in_folder"].iter().any(|by| tests.contains(&format!("{by}(\"{name}\")")));
+        assert!(is_tested, "{name}");
     }
     Ok(())
 }
@@ -473,9 +556,13 @@ fn the_digest_follows_what_changes_results_and_nothing_else() -> Result<(), Conf
     for more in same {
         assert_eq!(with(more)?, plain, "{more}");
     }
-    for more in
-        ["[score]\nthreshold = 0.4", "[drift]\noffset = \"4d\"", "[retrain]\nseed = 2", "[promote]\nauto = false"]
-    {
+    for more in [
+        "[score]\nthreshold = 0.4",
+        "[drift]\noffset = \"4d\"",
+        "[retrain]\nseed = 2",
+        "[promote]\nauto = false",
+        "[outputs]\nformat = \"avro\"",
+    ] {
         assert_ne!(with(more)?, plain, "{more}");
     }
     Ok(())

@@ -5,7 +5,9 @@
 mod support;
 
 use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
+use driftless::codec::{FeatureRow, PredictionView, Published, PublishedDatum, read};
 use driftless::data::{
     AlertAction, Arm, ArtifactRef, DriftAlert, DriftWindow, ModelCommand, Outcome, PerformanceRecord,
     PerformanceWindow, Phase, Prediction, Summary, Timestamp, TrainingReason,
@@ -70,6 +72,29 @@ fn hold<T: Serialize>(name: &str, example: &T) {
     assert!(resolved.validate(&schema), "{name}");
 }
 
+/// The datum we write is the one that the reference reads, and is read back, framed or not.
+fn written<T: Serialize + Published + PublishedDatum + PartialEq + std::fmt::Debug>(name: &str, example: &T) {
+    hold(name, example);
+    let mut datum = Vec::new();
+    example.write_datum(&mut datum);
+    is_read(name, &datum, &serde_json::to_value(example).unwrap());
+    assert_eq!(&read::<T>("datum", Some(&datum)).unwrap(), example);
+    let framed = [&[0, 0, 0, 1, 2], datum.as_slice()].concat();
+    assert_eq!(&read::<T>("framed", Some(&framed)).unwrap(), example);
+    assert_eq!(&read::<T>("json", Some(&serde_json::to_vec(example).unwrap())).unwrap(), example);
+    for cut in 0..datum.len() {
+        assert!(read::<T>("cut", Some(&datum[..cut])).is_err());
+    }
+}
+
+fn is_read(name: &str, datum: &[u8], expected: &serde_json::Value) {
+    let schema = schema(name);
+    let mut rest = datum;
+    let value = GenericDatumReader::builder(&schema).build().unwrap().read_value(&mut rest).unwrap();
+    assert!(rest.is_empty(), "{name}");
+    assert_eq!(value, avro(expected).resolve(&schema).unwrap(), "{name}");
+}
+
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
@@ -94,6 +119,28 @@ fn a_prediction_is_a_value_of_its_schema() {
         source_offset: 7,
     };
     hold("prediction", &prediction);
+    let columns = vec![vec![1.5], vec![f64::NAN]];
+    let view = PredictionView {
+        event_id: "e1",
+        entity: "k",
+        event_time: at(1),
+        scored_at: at(2),
+        model_version: 3,
+        arm: Arm::Champion,
+        score: 0.5,
+        scores: &[0.5],
+        decision: "late",
+        features: FeatureRow { columns: &columns, row: 0 },
+        feature_layout: "00",
+        flags: &["late"],
+        source_topic: "events",
+        source_partition: 1,
+        source_offset: 7,
+    };
+    let mut datum = Vec::new();
+    view.write_datum(&mut datum);
+    is_read("prediction", &datum, &serde_json::to_value(&prediction).unwrap());
+    assert_eq!(read::<Prediction>("prediction", Some(&datum)).unwrap(), prediction);
 }
 
 #[test]
@@ -110,7 +157,7 @@ fn an_outcome_is_a_value_of_its_schema() {
         score: 0.5,
         decision: "late".into(),
     };
-    hold("outcome", &outcome);
+    written("outcome", &outcome);
 }
 
 #[test]
@@ -137,7 +184,7 @@ fn an_alert_is_a_value_of_its_schema() {
         cutoff: Some(at(3)),
         message: "m".into(),
     };
-    hold("drift-alert", &alert);
+    written("drift-alert", &alert);
 }
 
 #[test]
@@ -160,7 +207,7 @@ fn a_performance_record_is_a_value_of_its_schema() {
         log_loss: Some(0.5),
         brier: Some(0.2),
     };
-    hold("performance", &record);
+    written("performance", &record);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::data::params::TimeUnit;
 use crate::data::{Reject, RejectCode, Table};
 
 /// What a field holds and which column takes it.
@@ -23,6 +24,13 @@ pub enum Cell {
     Identifier(usize),
     /// A number, `true` or `false`, into this number column.
     NumberOrBoolean(usize),
+    /// A point in time as a number of the unit, into this number column.
+    Time {
+        /// The column.
+        column: usize,
+        /// What is counted, unless the format says it itself.
+        unit: TimeUnit,
+    },
 }
 
 /// Reads objects with one set of declared fields. A field may fill several cells.
@@ -35,26 +43,33 @@ pub struct ObjectReader {
     followers: Vec<usize>,
 }
 
+/// A declared field and where its value goes.
 #[derive(Clone, Debug)]
-struct Field {
-    name: String,
-    cells: Vec<Cell>,
+pub(super) struct Field {
+    pub name: String,
+    pub cells: Vec<Cell>,
+}
+
+/// Each name once; one that is given more than once fills all its cells.
+pub(super) fn fields_of(declared: impl IntoIterator<Item = (String, Cell)>) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::new();
+    for (name, cell) in declared {
+        match fields.iter_mut().find(|field| field.name == name) {
+            Some(field) => {
+                if !field.cells.contains(&cell) {
+                    field.cells.push(cell);
+                }
+            }
+            None => fields.push(Field { name, cells: vec![cell] }),
+        }
+    }
+    fields
 }
 
 impl ObjectReader {
     /// A reader of these fields; a name given more than once fills all its cells.
     pub fn new(declared: impl IntoIterator<Item = (String, Cell)>) -> Self {
-        let mut fields: Vec<Field> = Vec::new();
-        for (name, cell) in declared {
-            match fields.iter_mut().find(|field| field.name == name) {
-                Some(field) => {
-                    if !field.cells.contains(&cell) {
-                        field.cells.push(cell);
-                    }
-                }
-                None => fields.push(Field { name, cells: vec![cell] }),
-            }
-        }
+        let fields = fields_of(declared);
         let seen = vec![0; fields.len()];
         let followers = (1..=fields.len()).chain([0]).collect();
         ObjectReader { fields, seen, row: 0, followers }
@@ -181,11 +196,11 @@ impl CellSeed<'_> {
     fn number(self, value: f64, exact: bool) {
         for cell in &self.field.cells {
             match *cell {
-                Cell::Number(column) | Cell::NumberOrBoolean(column) if exact => {
+                Cell::Number(column) | Cell::NumberOrBoolean(column) | Cell::Time { column, .. } if exact => {
                     // Adding zero turns -0.0 into 0.0, so that equal values have equal bits.
                     self.table.set_number(column, value + 0.0);
                 }
-                Cell::Number(_) | Cell::NumberOrBoolean(_) => {
+                Cell::Number(_) | Cell::NumberOrBoolean(_) | Cell::Time { .. } => {
                     self.issue.get_or_insert_with(|| {
                         let message = format!("field `{}` is an integer too large to be held exactly", self.field.name);
                         Reject::new(RejectCode::Range, message)
@@ -219,14 +234,23 @@ impl CellSeed<'_> {
     }
 }
 
-fn wrong_type(field: &Field, cell: Cell, found: &str, issue: &mut Option<Reject>) {
-    let expected = match cell {
-        Cell::Number(_) => "a number",
+/// What the first cell of a field takes, in words.
+pub(super) fn wanted(field: Option<&Field>) -> &'static str {
+    field.and_then(|field| field.cells.first()).map_or("nothing", |cell| expected(*cell))
+}
+
+fn expected(cell: Cell) -> &'static str {
+    match cell {
+        Cell::Number(_) | Cell::Time { .. } => "a number",
         Cell::Boolean(_) => "true or false",
         Cell::Text(_) => "a string",
         Cell::Identifier(_) => "a string or an integer",
         Cell::NumberOrBoolean(_) => "a number, true or false",
-    };
+    }
+}
+
+fn wrong_type(field: &Field, cell: Cell, found: &str, issue: &mut Option<Reject>) {
+    let expected = expected(cell);
     issue.get_or_insert_with(|| {
         Reject::new(RejectCode::Type, format!("field `{}` is {found}; expected {expected}", field.name))
     });

@@ -1,9 +1,12 @@
-//! Decoders of the two input topics: which cells the configured fields fill.
+//! Decoders of the two input topics: which cells the configured fields fill, from which format.
 //!
 //! A decoder knows names and types. Whether a value is required or in range is for `validate` to say.
 
+use super::avro::AvroReader;
 use super::json_object::{Cell, ObjectReader};
-use crate::data::params::{EventParams, FieldColumn, FieldKind, FieldSpec, LabelParams, TimeSource, TimeUnit};
+use crate::data::params::{
+    EventParams, FieldColumn, FieldKind, FieldSpec, InputFormat, LabelParams, TimeSource, TimeUnit,
+};
 use crate::data::{Reject, Table};
 
 /// Where the time of a record is found in its table.
@@ -15,13 +18,55 @@ pub struct TimeCell {
     pub unit: TimeUnit,
 }
 
+/// Reads values of one format.
+#[derive(Clone, Debug)]
+enum RecordReader {
+    Json(ObjectReader),
+    Avro(Box<AvroReader>),
+}
+
+impl RecordReader {
+    fn new(format: &InputFormat, cells: Vec<(String, Cell)>) -> Self {
+        match AvroReader::new(format, cells.iter().cloned()) {
+            Some(reader) => RecordReader::Avro(Box::new(reader)),
+            None => RecordReader::Json(ObjectReader::new(cells)),
+        }
+    }
+
+    fn read(&mut self, value: &[u8], table: &mut Table) -> Result<(), Reject> {
+        match self {
+            RecordReader::Json(reader) => reader.read(value, table),
+            RecordReader::Avro(reader) => reader.read(value, table),
+        }
+    }
+
+    fn avro(&self) -> Option<&AvroReader> {
+        match self {
+            RecordReader::Json(_) => None,
+            RecordReader::Avro(reader) => Some(reader),
+        }
+    }
+
+    fn learn(&mut self, id: u32, schema: Option<&str>) {
+        if let RecordReader::Avro(reader) = self {
+            reader.learn(id, schema);
+        }
+    }
+
+    fn forget(&mut self, id: u32) {
+        if let RecordReader::Avro(reader) = self {
+            reader.forget(id);
+        }
+    }
+}
+
 /// Decodes events.
 ///
 /// Columns: the declared numbers, then the time if it is a number; the declared texts, then the id, then the time if
 /// it is a text.
 #[derive(Clone, Debug)]
 pub struct EventDecoder {
-    reader: ObjectReader,
+    reader: RecordReader,
     numbers: usize,
     texts: usize,
     id: Option<usize>,
@@ -41,7 +86,7 @@ impl EventDecoder {
             texts - 1
         });
         let time = time_cell(&params.time, &mut cells, &mut numbers, &mut texts);
-        EventDecoder { reader: ObjectReader::new(cells), numbers, texts, id, time }
+        EventDecoder { reader: RecordReader::new(&params.format, cells), numbers, texts, id, time }
     }
 
     /// An empty table of the decoder's shape.
@@ -63,6 +108,26 @@ impl EventDecoder {
     pub fn decode(&mut self, value: &[u8], table: &mut Table) -> Result<(), Reject> {
         self.reader.read(value, table)
     }
+
+    /// The id of the writer schema that a value names, where values name theirs.
+    pub fn schema_id(&self, value: &[u8]) -> Option<u32> {
+        self.reader.avro().and_then(|reader| reader.id(value))
+    }
+
+    /// Takes in the writer schema of an id; `None` for the news that there is none.
+    pub fn learn(&mut self, id: u32, schema: Option<&str>) {
+        self.reader.learn(id, schema);
+    }
+
+    /// Lets go of the writer schema of an id.
+    pub fn forget(&mut self, id: u32) {
+        self.reader.forget(id);
+    }
+
+    /// A configured schema that does not fit the declared fields, in a sentence.
+    pub fn misfit(&self) -> Option<&str> {
+        self.reader.avro().and_then(AvroReader::misfit)
+    }
 }
 
 /// Decodes follow-ups.
@@ -71,7 +136,7 @@ impl EventDecoder {
 /// the kind, then the time if it is a text.
 #[derive(Clone, Debug)]
 pub struct LabelDecoder {
-    reader: ObjectReader,
+    reader: RecordReader,
     numbers: usize,
     texts: usize,
     first_columns: Vec<usize>,
@@ -105,7 +170,7 @@ impl LabelDecoder {
         }
         let time = time_cell(&params.time, &mut cells, &mut numbers, &mut texts);
         LabelDecoder {
-            reader: ObjectReader::new(cells),
+            reader: RecordReader::new(&params.format, cells),
             numbers,
             texts,
             first_columns,
@@ -143,6 +208,26 @@ impl LabelDecoder {
     pub fn decode(&mut self, value: &[u8], table: &mut Table) -> Result<(), Reject> {
         self.reader.read(value, table)
     }
+
+    /// The id of the writer schema that a value names, where values name theirs.
+    pub fn schema_id(&self, value: &[u8]) -> Option<u32> {
+        self.reader.avro().and_then(|reader| reader.id(value))
+    }
+
+    /// Takes in the writer schema of an id; `None` for the news that there is none.
+    pub fn learn(&mut self, id: u32, schema: Option<&str>) {
+        self.reader.learn(id, schema);
+    }
+
+    /// Lets go of the writer schema of an id.
+    pub fn forget(&mut self, id: u32) {
+        self.reader.forget(id);
+    }
+
+    /// A configured schema that does not fit the declared fields, in a sentence.
+    pub fn misfit(&self) -> Option<&str> {
+        self.reader.avro().and_then(AvroReader::misfit)
+    }
 }
 
 fn cell(field: &FieldSpec, first_number: usize) -> Cell {
@@ -163,7 +248,7 @@ fn time_cell(
     let columns = if *unit == TimeUnit::Rfc3339 { texts } else { numbers };
     let column = *columns;
     *columns += 1;
-    let cell = if *unit == TimeUnit::Rfc3339 { Cell::Text(column) } else { Cell::Number(column) };
+    let cell = if *unit == TimeUnit::Rfc3339 { Cell::Text(column) } else { Cell::Time { column, unit: *unit } };
     cells.push((name.clone(), cell));
     Some(TimeCell { column, unit: *unit })
 }

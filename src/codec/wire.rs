@@ -1,13 +1,15 @@
-//! The JSON form of the published records.
+//! The published records, in either form.
 //!
-//! Most records are written by serde from the types of `data`. Predictions are the hot path: [`PredictionView`] writes
+//! A reader tells the forms apart by the first byte: no datum and no frame begins with `{`, and no text that a datum
+//! begins with is empty. In JSON, most records are written by serde from the types of `data`. Predictions are the hot path: [`PredictionView`] writes
 //! them from borrowed columns, field by field, to the same bytes that serde would; its fields are those of
 //! [`Prediction`](crate::data::Prediction).
 
-use serde::de::DeserializeOwned;
 use serde::ser::Serialize;
 
-use crate::data::{Arm, Timestamp};
+use super::avro::{Published, PublishedDatum};
+use crate::data::params::OutputForm;
+use crate::data::{Arm, DriftAlert, Outcome, PerformanceRecord, Prediction, Timestamp};
 
 /// A published record could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -17,10 +19,37 @@ pub struct WireError {
     why: String,
 }
 
-/// Reads a published record.
-pub fn read<T: DeserializeOwned>(what: &'static str, bytes: Option<&[u8]>) -> Result<T, WireError> {
+/// A frame before a datum: a zero byte and four of a schema id.
+const FRAME: usize = 5;
+
+/// Reads a published record: JSON, a datum, or a datum in a frame.
+pub fn read<T: Published>(what: &'static str, bytes: Option<&[u8]>) -> Result<T, WireError> {
     let bytes = bytes.ok_or_else(|| WireError { what, why: "the value is null".to_owned() })?;
+    let is_json = bytes.first() == Some(&b'{');
+    let framed = bytes.get(FRAME..).filter(|_| bytes.first() == Some(&0)).and_then(T::of_datum);
+    if let Some(record) = framed.or_else(|| if is_json { None } else { T::of_datum(bytes) }) {
+        return Ok(record);
+    }
     serde_json::from_slice(bytes).map_err(|error| WireError { what, why: error.to_string() })
+}
+
+/// The fields of a datum of one of the published schemas, whichever it is.
+pub fn published_json(datum: &[u8]) -> Option<serde_json::Value> {
+    fn fields<T: Published + Serialize>(datum: &[u8]) -> Option<serde_json::Value> {
+        serde_json::to_value(T::of_datum(datum)?).ok()
+    }
+    fields::<Prediction>(datum)
+        .or_else(|| fields::<Outcome>(datum))
+        .or_else(|| fields::<DriftAlert>(datum))
+        .or_else(|| fields::<PerformanceRecord>(datum))
+}
+
+/// Appends a record in one form or the other.
+pub fn write_form<T: Serialize + PublishedDatum>(form: OutputForm, record: &T, out: &mut Vec<u8>) {
+    match form {
+        OutputForm::Json => write(record, out),
+        OutputForm::Avro => record.write_datum(out),
+    }
 }
 
 /// Appends the JSON form of a record to `out`. Types whose JSON form can fail (maps with keys that are no strings) are
@@ -83,6 +112,14 @@ impl FeatureRow<'_> {
 }
 
 impl PredictionView<'_> {
+    /// Appends it to `out` in one form or the other.
+    pub fn write_form(&self, form: OutputForm, out: &mut Vec<u8>) {
+        match form {
+            OutputForm::Json => self.write(out),
+            OutputForm::Avro => self.write_datum(out),
+        }
+    }
+
     /// Appends the JSON form to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"event_id\":");

@@ -5,13 +5,13 @@ use std::path::Path;
 use super::{Config, ConfigError};
 
 impl Config {
-    /// Reads and resolves a configuration file.
+    /// Reads and resolves a configuration file; schema files that it names are relative to its folder.
     ///
     /// # Errors
     /// When the file cannot be read, or for the first thing in it that is wrong.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let text = read_text(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Config::parse(&text).map_err(|error| error.in_file(path))
+        Config::parse_in(&text, path.parent().unwrap_or(Path::new(""))).map_err(|error| error.in_file(path))
     }
 }
 

@@ -8,6 +8,7 @@
 //! Nothing here talks to a broker.
 
 mod error;
+pub mod formats;
 mod load;
 mod locate;
 pub mod params;
@@ -21,9 +22,11 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::data::params::{
-    DriftParams, EventParams, FeatureParams, LabelParams, PerformanceParams, PromoteParams, RetrainParams, ScoreParams,
+    DriftParams, EventParams, FeatureParams, LabelParams, OutputForm, PerformanceParams, PromoteParams, RetrainParams,
+    ScoreParams,
 };
 pub use error::{ConfigError, Place, Problem};
+use formats::{OutputParams, SchemaRegistryParams};
 use params::{HttpParams, KafkaParams, LogParams, StoreParams, Topics};
 pub use secret::{Secret, SecretSource};
 
@@ -48,6 +51,10 @@ pub struct Config {
     pub retrain: RetrainParams,
     /// What is promoted.
     pub promote: PromoteParams,
+    /// How published records are written.
+    pub outputs: OutputParams,
+    /// Where schemas are looked up; `None`: nowhere.
+    pub schema_registry: Option<SchemaRegistryParams>,
     /// The cluster.
     pub kafka: KafkaParams,
     /// All topic names.
@@ -71,11 +78,13 @@ struct Meaning<'a> {
     performance: &'a PerformanceParams,
     retrain: &'a RetrainParams,
     promote: &'a PromoteParams,
+    #[serde(skip_serializing_if = "OutputForm::is_json")]
+    outputs: OutputForm,
 }
 
 impl Config {
     /// SHA-256 in hex over everything that changes results: events, labels, features, threshold, drift, performance,
-    /// retraining and promotion. Where the work is done (brokers, other topic names, workers, transactions, store, HTTP,
+    /// retraining, promotion and the form of what is published. Where the work is done (brokers, other topic names, workers, transactions, store, HTTP,
     /// logs) does not enter it, nor does how the same value was written (`72h` or `3d`).
     pub fn digest(&self) -> String {
         let meaning = Meaning {
@@ -87,6 +96,7 @@ impl Config {
             performance: &self.performance,
             retrain: &self.retrain,
             promote: &self.promote,
+            outputs: self.outputs.form,
         };
         #[expect(clippy::expect_used, reason = "plain structs with text keys always serialise")]
         let bytes = serde_json::to_vec(&meaning).expect("plain structs with text keys always serialise");

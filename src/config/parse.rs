@@ -1,5 +1,7 @@
 //! From text to [`Config`], with errors that name the key and the line.
 
+use std::path::Path;
+
 use super::error::{ConfigError, Place, Problem};
 use super::locate::Places;
 use super::raw::RawConfig;
@@ -7,7 +9,7 @@ use super::resolve::resolve;
 use super::{Config, suggest};
 
 /// Keys whose value is a length of time.
-const SPANS: [&str; 15] = [
+const SPANS: [&str; 16] = [
     "lateness",
     "max_ahead",
     "wait",
@@ -23,6 +25,7 @@ const SPANS: [&str; 15] = [
     "history",
     "holdout",
     "session_timeout",
+    "timeout",
 ];
 
 impl Config {
@@ -31,9 +34,14 @@ impl Config {
     /// # Errors
     /// For the first thing that is wrong: TOML syntax, then unknown keys and types, then values and how they fit.
     pub fn parse(text: &str) -> Result<Config, ConfigError> {
+        Self::parse_in(text, Path::new(""))
+    }
+
+    /// Resolves a configuration given as text; files that it names are relative to `base`.
+    pub(super) fn parse_in(text: &str, base: &Path) -> Result<Config, ConfigError> {
         let places = Places::of(text);
         let raw: RawConfig = toml::from_str(text).map_err(|error| explain(&error, &places))?;
-        resolve(raw).map_err(|problem| {
+        resolve(raw, base).map_err(|problem| {
             let line = places.line_of(&problem.key);
             ConfigError::Key { place: Place { file: None, line }, problem }
         })

@@ -1,7 +1,8 @@
 //! Outputs of a batch, collected in one arena until the runtime publishes them.
 //!
 //! A digest of all outputs since the last [`Outbox::clear`] is kept beside them: the journal stores it, and a replay
-//! that produces other bytes is found out. The digest is XXH3 with 128 bits: fast, and no defence against forgery.
+//! that produces other bytes is found out. The digest is XXH3 with 128 bits: fast, and no defence against forgery. Frames,
+//! which name where a schema is registered and not what was computed, do not enter it.
 
 use std::ops::Range;
 
@@ -29,6 +30,26 @@ pub enum Sink {
     Models = 6,
 }
 
+/// Bytes of a frame: a zero byte and four of a schema id, big end first.
+const FRAME: usize = 5;
+
+/// What stands before the values of a sink: a zero byte and the id of their schema, or nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Frames([Option<u32>; 7]);
+
+impl Frames {
+    /// Frames values of `sink` with a schema id.
+    pub fn set(&mut self, sink: Sink, schema: u32) {
+        if let Some(frame) = self.0.get_mut(sink as usize) {
+            *frame = Some(schema);
+        }
+    }
+
+    fn of(&self, sink: Sink) -> Option<u32> {
+        self.0.get(sink as usize).copied().flatten()
+    }
+}
+
 /// One output, as slices into its outbox.
 #[derive(Clone, Copy, Debug)]
 pub struct Output<'a> {
@@ -46,6 +67,8 @@ struct Entry {
     sink: Sink,
     key: Option<Range<usize>>,
     value: Option<Range<usize>>,
+    /// Bytes at the beginning of the value that are its frame.
+    frame: usize,
     headers: Vec<Header>,
 }
 
@@ -55,11 +78,13 @@ pub struct Outbox {
     entries: Vec<Entry>,
     digest: Xxh3,
     muted: bool,
+    frames: Frames,
 }
 
 impl Default for Outbox {
     fn default() -> Self {
-        Outbox { arena: Vec::new(), entries: Vec::new(), digest: Xxh3::new(), muted: false }
+        let frames = Frames::default();
+        Outbox { arena: Vec::new(), entries: Vec::new(), digest: Xxh3::new(), muted: false, frames }
     }
 }
 
@@ -67,6 +92,11 @@ impl Outbox {
     /// An outbox that digests what it is given and keeps none of it: for replay.
     pub fn muted() -> Self {
         Outbox { muted: true, ..Outbox::default() }
+    }
+
+    /// An outbox that puts frames before values.
+    pub fn framed(frames: Frames) -> Self {
+        Outbox { frames, ..Outbox::default() }
     }
 
     /// Appends an output whose value is written by `encode` straight into the arena.
@@ -77,9 +107,15 @@ impl Outbox {
             start..self.arena.len()
         });
         let start = self.arena.len();
+        let frame = self.frames.of(sink);
+        if let Some(schema) = frame {
+            let [a, b, c, d] = schema.to_be_bytes();
+            self.arena.extend_from_slice(&[0, a, b, c, d]);
+        }
         encode(&mut self.arena);
         let value = start..self.arena.len();
-        self.add(Entry { sink, key, value: Some(value), headers });
+        let frame = if frame.is_some() { FRAME } else { 0 };
+        self.add(Entry { sink, key, value: Some(value), frame, headers });
     }
 
     /// Appends an output whose key and value are copied as they are, nulls included.
@@ -91,13 +127,14 @@ impl Outbox {
         };
         let key = key.map(&mut copy);
         let value = value.map(&mut copy);
-        self.add(Entry { sink, key, value, headers });
+        self.add(Entry { sink, key, value, frame: 0, headers });
     }
 
     fn add(&mut self, entry: Entry) {
         self.digest.update(&[entry.sink as u8]);
         digest_field(&mut self.digest, entry.key.clone().map(|range| &self.arena[range]));
-        digest_field(&mut self.digest, entry.value.clone().map(|range| &self.arena[range]));
+        let value = entry.value.clone().map(|range| &self.arena[range.start + entry.frame..range.end]);
+        digest_field(&mut self.digest, value);
         self.digest.update(&entry.headers.len().to_le_bytes());
         for header in &entry.headers {
             digest_field(&mut self.digest, Some(header.name.as_bytes()));
@@ -177,6 +214,20 @@ mod tests {
         }
         assert_eq!(loud.digest(), muted.digest());
         assert_eq!((loud.len(), muted.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_frame_stands_before_the_value_and_changes_no_digest() {
+        let mut frames = Frames::default();
+        frames.set(Sink::Predictions, 0x0102_0304);
+        let (mut plain, mut framed) = (Outbox::default(), Outbox::framed(frames));
+        for out in [&mut plain, &mut framed] {
+            out.push(Sink::Predictions, Some(b"k"), Vec::new(), |buffer| buffer.extend_from_slice(b"v"));
+            out.push(Sink::Summaries, None, Vec::new(), |buffer| buffer.extend_from_slice(b"s"));
+        }
+        assert_eq!(plain.digest(), framed.digest());
+        let values: Vec<_> = framed.iter().map(|output| output.value).collect();
+        assert_eq!(values, [Some(b"\x00\x01\x02\x03\x04v".as_slice()), Some(b"s".as_slice())]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub enum RejectCode {
     KeyMismatch,
     /// The value is longer than 1 MiB.
     ValueSize,
-    /// The value is not a JSON object in UTF-8.
+    /// The value is not what its format says: no JSON object in UTF-8, no datum of its Avro schema.
     Decode,
     /// A declared field stands twice in the object.
     DuplicateField,
@@ -36,11 +36,21 @@ pub enum RejectCode {
     UnknownEvent,
     /// Too many follow-ups wait for their events.
     WaitFull,
+    /// The value does not begin with a zero byte and a schema id.
+    Framing,
+    /// Bytes follow the Avro datum.
+    Trailing,
+    /// No schema has the id that the value names.
+    UnknownSchema,
+    /// The writer schema cannot be used: it is none, or gives a declared field another type.
+    IncompatibleSchema,
+    /// A number is not finite.
+    NonFinite,
 }
 
 impl RejectCode {
     /// Every code, in the order of their numbers.
-    pub const ALL: [RejectCode; 15] = [
+    pub const ALL: [RejectCode; 20] = [
         RejectCode::Empty,
         RejectCode::KeyMissing,
         RejectCode::KeySize,
@@ -56,6 +66,11 @@ impl RejectCode {
         RejectCode::UnknownKind,
         RejectCode::UnknownEvent,
         RejectCode::WaitFull,
+        RejectCode::Framing,
+        RejectCode::Trailing,
+        RejectCode::UnknownSchema,
+        RejectCode::IncompatibleSchema,
+        RejectCode::NonFinite,
     ];
 
     /// The name used in headers, logs and metrics.
@@ -76,6 +91,11 @@ impl RejectCode {
             RejectCode::UnknownKind => "unknown_kind",
             RejectCode::UnknownEvent => "unknown_event",
             RejectCode::WaitFull => "wait_full",
+            RejectCode::Framing => "framing",
+            RejectCode::Trailing => "trailing",
+            RejectCode::UnknownSchema => "unknown_schema",
+            RejectCode::IncompatibleSchema => "incompatible_schema",
+            RejectCode::NonFinite => "non_finite",
         }
     }
 }

@@ -1,28 +1,19 @@
 //! The rows of a batch as columns: numbers, and texts in one arena per column.
+//!
+//! Rows are made ready in blocks, every cell of them missing, so that a new row costs nothing but its own cells.
 
-use std::ops::Range;
+/// Rows made ready at a time.
+const BLOCK: usize = 256;
+
+/// Where a missing text begins.
+const MISSING: usize = usize::MAX;
 
 /// A column of texts; the bytes of all rows lie in one arena.
 #[derive(Clone, Debug, Default)]
-pub struct TextColumn {
+struct TextColumn {
     arena: Vec<u8>,
-    ranges: Vec<Option<Range<usize>>>,
-}
-
-impl TextColumn {
-    /// The text of a row; `None` where it is missing or there is no such row.
-    pub fn get(&self, row: usize) -> Option<&[u8]> {
-        let range = self.ranges.get(row)?.clone()?;
-        self.arena.get(range)
-    }
-
-    fn set_last(&mut self, text: &[u8]) {
-        let start = self.arena.len();
-        self.arena.extend_from_slice(text);
-        if let Some(last) = self.ranges.last_mut() {
-            *last = Some(start..self.arena.len());
-        }
-    }
+    /// Start and end of each row's bytes; all rows beyond those in use are missing.
+    ranges: Vec<(usize, usize)>,
 }
 
 /// Columns filled row by row: [`Table::begin`] adds a row in which everything is missing, the setters fill it, and
@@ -30,6 +21,8 @@ impl TextColumn {
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     rows: usize,
+    /// Rows that are ready; every number beyond those in use is NaN.
+    ready: usize,
     numbers: Vec<Vec<f64>>,
     texts: Vec<TextColumn>,
 }
@@ -37,7 +30,8 @@ pub struct Table {
 impl Table {
     /// A table with this many columns of each type.
     pub fn new(number_columns: usize, text_columns: usize) -> Self {
-        Table { rows: 0, numbers: vec![Vec::new(); number_columns], texts: vec![TextColumn::default(); text_columns] }
+        let (numbers, texts) = (vec![Vec::new(); number_columns], vec![TextColumn::default(); text_columns]);
+        Table { rows: 0, ready: 0, numbers, texts }
     }
 
     /// Number of rows.
@@ -47,71 +41,89 @@ impl Table {
 
     /// Forgets the rows and keeps the memory.
     pub fn clear(&mut self) {
-        self.rows = 0;
         for column in &mut self.numbers {
-            column.clear();
+            column[..self.rows].fill(f64::NAN);
         }
         for column in &mut self.texts {
             column.arena.clear();
-            column.ranges.clear();
+            column.ranges[..self.rows].fill((MISSING, MISSING));
         }
+        self.rows = 0;
     }
 
     /// Adds a row in which every number is NaN and every text missing; returns its index.
+    #[inline]
     pub fn begin(&mut self) -> usize {
-        for column in &mut self.numbers {
-            column.push(f64::NAN);
-        }
-        for column in &mut self.texts {
-            column.ranges.push(None);
+        if self.rows == self.ready {
+            self.grow();
         }
         self.rows += 1;
         self.rows - 1
     }
 
-    /// Takes the last row back.
-    pub fn drop_last(&mut self) {
-        if self.rows == 0 {
-            return;
-        }
-        self.rows -= 1;
+    #[cold]
+    fn grow(&mut self) {
+        self.ready += BLOCK.max(self.ready);
         for column in &mut self.numbers {
-            column.truncate(self.rows);
+            column.resize(self.ready, f64::NAN);
         }
         for column in &mut self.texts {
-            if let Some(Some(range)) = column.ranges.pop() {
-                column.arena.truncate(range.start);
-            }
+            column.ranges.resize(self.ready, (MISSING, MISSING));
         }
     }
 
+    /// Takes the last row back.
+    pub fn drop_last(&mut self) {
+        let Some(last) = self.rows.checked_sub(1) else { return };
+        for column in &mut self.numbers {
+            column[last] = f64::NAN;
+        }
+        for column in &mut self.texts {
+            let (start, _) = std::mem::replace(&mut column.ranges[last], (MISSING, MISSING));
+            // Earlier rows lie before it.
+            column.arena.truncate(start);
+        }
+        self.rows = last;
+    }
+
     /// Sets a number of the last row; a column that does not exist is left alone.
+    #[inline]
     pub fn set_number(&mut self, column: usize, value: f64) {
-        if let Some(last) = self.numbers.get_mut(column).and_then(|values| values.last_mut()) {
-            *last = value;
+        let last = self.rows.wrapping_sub(1);
+        if let Some(cell) = self.numbers.get_mut(column).and_then(|values| values.get_mut(last)) {
+            *cell = value;
         }
     }
 
     /// Sets a text of the last row; a column that does not exist is left alone.
+    #[inline]
     pub fn set_text(&mut self, column: usize, text: &[u8]) {
-        if let Some(values) = self.texts.get_mut(column) {
-            values.set_last(text);
-        }
+        let last = self.rows.wrapping_sub(1);
+        let Some(TextColumn { arena, ranges }) = self.texts.get_mut(column) else { return };
+        let Some(range) = ranges.get_mut(last) else { return };
+        let start = arena.len();
+        arena.extend_from_slice(text);
+        *range = (start, arena.len());
     }
 
     /// A number; NaN where it is missing or there is no such cell.
+    #[inline]
     pub fn number(&self, column: usize, row: usize) -> f64 {
         self.numbers.get(column).and_then(|values| values.get(row)).copied().unwrap_or(f64::NAN)
     }
 
     /// A whole column of numbers; empty if there is no such column.
+    #[inline]
     pub fn numbers(&self, column: usize) -> &[f64] {
-        self.numbers.get(column).map_or(&[], Vec::as_slice)
+        self.numbers.get(column).map_or(&[], |values| &values[..self.rows])
     }
 
     /// A text; `None` where it is missing or there is no such cell.
+    #[inline]
     pub fn text(&self, column: usize, row: usize) -> Option<&[u8]> {
-        self.texts.get(column)?.get(row)
+        let column = self.texts.get(column)?;
+        let (start, end) = *column.ranges.get(row)?;
+        column.arena.get(start..end)
     }
 }
 
@@ -132,5 +144,32 @@ mod tests {
         assert_eq!((row, table.rows()), (1, 2));
         assert!(table.number(0, 1).is_nan());
         assert_eq!((table.text(0, 0), table.text(0, 1)), (Some(b"kept".as_slice()), None));
+    }
+
+    #[test]
+    fn rows_are_missing_again_after_a_clear_and_beyond_the_first_block() {
+        let mut table = Table::new(2, 1);
+        for round in 0..3 {
+            for row in 0..3 * BLOCK {
+                assert_eq!(table.begin(), row);
+                assert!(table.number(0, row).is_nan() && table.text(0, row).is_none());
+                table.set_number(0, row as f64);
+                table.set_text(0, format!("{round} {row}").as_bytes());
+            }
+            assert_eq!((table.numbers(0).len(), table.number(0, 700)), (3 * BLOCK, 700.0));
+            assert!(table.number(1, 5).is_nan());
+            assert_eq!(table.text(0, 700), Some(format!("{round} 700").as_bytes()));
+            table.clear();
+            assert_eq!((table.rows(), table.numbers(0).len(), table.text(0, 700)), (0, 0, None));
+        }
+    }
+
+    #[test]
+    fn what_is_set_before_the_first_row_goes_nowhere() {
+        let mut table = Table::new(1, 1);
+        table.set_number(0, 1.0);
+        table.set_text(0, b"x");
+        table.begin();
+        assert!(table.number(0, 0).is_nan() && table.text(0, 0).is_none());
     }
 }

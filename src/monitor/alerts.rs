@@ -121,7 +121,7 @@ impl Monitor {
             message: format!("`{}` {verb}: {}", finding.signal, finding.seen),
             signal: finding.signal,
         };
-        sheet.put(Sink::DriftAlerts, &alert.alert_id, &alert);
+        sheet.publish(Sink::DriftAlerts, &alert.alert_id, &alert);
         if phase == Phase::Recovered {
             alerts.by_signal.remove(&alert.signal);
             if alerts.by_signal.is_empty() {
@@ -138,7 +138,7 @@ impl Monitor {
         for (signal, open) in std::mem::take(&mut self.state.alerts.by_signal) {
             let message = format!("`{signal}` is no longer measured against v{before}: v{version} has taken charge");
             let closed = DriftAlert { phase: Phase::Recovered, model_version: version, message, ..open };
-            sheet.put(Sink::DriftAlerts, &closed.alert_id, &closed);
+            sheet.publish(Sink::DriftAlerts, &closed.alert_id, &closed);
         }
         self.state.alerts.incident = None;
     }

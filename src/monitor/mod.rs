@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::codec::{read, write};
-use crate::data::params::{DriftParams, PerformanceParams, PromoteParams, RetrainParams};
+use crate::codec::{PublishedDatum, read, write, write_form};
+use crate::data::params::{DriftParams, OutputForm, PerformanceParams, PromoteParams, RetrainParams};
 use crate::data::{
     BinaryError, ControlItem, Extent, Item, Machine, ModelCommand, Outbox, Sink, StateChunk, Summary, Timestamp,
     Tracked,
@@ -45,6 +45,8 @@ pub struct MonitorParams {
     pub retrain: RetrainParams,
     /// What is promoted.
     pub promote: PromoteParams,
+    /// The form of drift alerts and performance.
+    pub outputs: OutputForm,
 }
 
 /// What is copied whole before a transaction changes it; performance windows, which are many, are not in it.
@@ -86,12 +88,19 @@ pub struct Monitor {
 /// When and where a machine writes.
 struct Sheet<'a> {
     now: Timestamp,
+    form: OutputForm,
     out: &'a mut Outbox,
 }
 
 impl Sheet<'_> {
     fn put<T: serde::Serialize>(&mut self, sink: Sink, key: &str, record: &T) {
         self.out.push(sink, Some(key.as_bytes()), Vec::new(), |bytes| write(record, bytes));
+    }
+
+    /// A record that is published in the configured form.
+    fn publish<T: serde::Serialize + PublishedDatum>(&mut self, sink: Sink, key: &str, record: &T) {
+        let form = self.form;
+        self.out.push(sink, Some(key.as_bytes()), Vec::new(), |bytes| write_form(form, record, bytes));
     }
 }
 
@@ -185,7 +194,7 @@ impl Machine for Monitor {
             return;
         }
         self.keep();
-        let mut sheet = Sheet { now, out };
+        let mut sheet = Sheet { now, form: self.params.outputs, out };
         for item in batch {
             match item {
                 Item::Record { record, .. } => self.summary(record.value.as_deref(), &mut sheet),

@@ -79,7 +79,7 @@ impl Monitor {
             let record = record(Window { start: window_start, length }, (model_version, arm), merged);
             merged.next_revision += 1;
             let id = format!("{WHOLE}:{}:v{model_version}:{}", window_start.millis(), arm.name());
-            sheet.put(Sink::Performance, &id, &record);
+            sheet.publish(Sink::Performance, &id, &record);
         }
         let keep_from = reached.minus(self.params.retrain.history.max(length)).minus(length);
         windows.retain(|key, _| key.0 >= keep_from || changed.contains(key));

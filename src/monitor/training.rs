@@ -85,7 +85,7 @@ impl Monitor {
             cutoff: Some(reached),
             message: format!("a training is asked for: {}", ask.why),
         };
-        sheet.put(Sink::DriftAlerts, &alert.alert_id, &alert);
+        sheet.publish(Sink::DriftAlerts, &alert.alert_id, &alert);
     }
 
     /// The first training waits for history enough, whatever the reasons configured.

@@ -1,7 +1,7 @@
 //! What the pipeline publishes: predictions, outcomes, summaries.
 
 use super::Pipeline;
-use crate::codec::{FeatureRow, PredictionView, write};
+use crate::codec::{FeatureRow, PredictionView, write, write_form};
 use crate::data::{Columns, Outbox, Outcome, Record, Sink, Summary, Timestamp};
 use crate::performance::{LabelChange, Scored};
 
@@ -66,7 +66,8 @@ impl Pipeline {
             source_partition: self.shard,
             source_offset: record.offset,
         };
-        out.push(Sink::Predictions, Some(key), record.headers.clone(), |bytes| view.write(bytes));
+        let form = self.params.outputs;
+        out.push(Sink::Predictions, Some(key), record.headers.clone(), |bytes| view.write_form(form, bytes));
         self.clocks.tally.predictions += 1;
     }
 
@@ -84,7 +85,8 @@ impl Pipeline {
             score: scored.score,
             decision: self.class(joined.positive).to_owned(),
         };
-        out.push(Sink::Outcomes, Some(joined.entity), Vec::new(), |bytes| write(&outcome, bytes));
+        let form = self.params.outputs;
+        out.push(Sink::Outcomes, Some(joined.entity), Vec::new(), |bytes| write_form(form, &outcome, bytes));
         self.performance.labelled(&scored, joined.label);
     }
 

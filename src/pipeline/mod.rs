@@ -19,7 +19,9 @@ mod state;
 
 use std::sync::Arc;
 
-use crate::data::params::{DriftParams, EventParams, FeatureParams, LabelParams, PerformanceParams, ScoreParams};
+use crate::data::params::{
+    DriftParams, EventParams, FeatureParams, LabelParams, OutputForm, PerformanceParams, ScoreParams,
+};
 use crate::data::{
     BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Record, RejectCode, StateChunk, Timestamp,
 };
@@ -59,6 +61,8 @@ pub struct PipelineParams {
     pub drift: DriftParams,
     /// Performance windows and the pace of summaries.
     pub performance: PerformanceParams,
+    /// The form of predictions and outcomes.
+    pub outputs: OutputForm,
 }
 
 /// What the runtime counts: all since the pipeline was made, taken back with the transaction like everything else.

@@ -9,6 +9,7 @@ use super::board::Board;
 use super::change::check_change;
 use super::clock::Clock;
 use super::control::Models;
+use super::frames;
 use super::guards::{Guards, check_topics};
 use super::pace::{Pace, Step};
 use super::retrain::{self, RETRAIN, RetrainShop};
@@ -210,6 +211,7 @@ impl App {
             delivery: config.score.delivery,
             checkpoint: config.score.checkpoint.to_std(),
             max_batch: config.score.max_batch,
+            frames: frames::configured(config),
             stage,
         }
     }

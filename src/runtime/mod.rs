@@ -12,6 +12,7 @@ mod checkpoint;
 mod clock;
 mod control;
 mod decisions;
+mod frames;
 mod guards;
 mod history;
 mod job;
@@ -44,6 +45,6 @@ pub use replay::{
     replay,
 };
 pub use reset::{Beginning, ResetError, ResetParams, ResetPlan, plan_reset};
-pub use setup::pipeline_params;
+pub use setup::{SetupError, pipeline_params};
 pub use topics::topic_specs;
 pub use why::{Sought, Why, WhyParams, why};

@@ -1,17 +1,43 @@
 //! From the configuration to the parameters of the machines.
 
+use crate::codec::{EventDecoder, LabelDecoder};
 use crate::config::Config;
 use crate::data::Span;
-use crate::data::params::{KindIndex, KindSpec, LabelParams, LabelSpec, NumberIndex, TimeSource};
+use crate::data::params::{InputFormat, KindIndex, KindSpec, LabelParams, LabelSpec, NumberIndex, TimeSource};
 use crate::model::{Layout, LayoutError};
 use crate::monitor::MonitorParams;
 use crate::pipeline::PipelineParams;
 
+/// Why a configuration makes no machine.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A layout without features, or with too many.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A schema file that is none, or does not fit the declared fields.
+    #[error("{topic}: {why}")]
+    Schema {
+        /// The input.
+        topic: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
 /// The parameters of the score stage.
 ///
 /// # Errors
-/// A layout without features, or with too many.
-pub fn pipeline_params(config: &Config) -> Result<PipelineParams, LayoutError> {
+/// A layout without features, or with too many; a schema file that does not fit the declared fields.
+pub fn pipeline_params(config: &Config) -> Result<PipelineParams, SetupError> {
+    let refused = |topic: &str, why: &str| SetupError::Schema { topic: format!("`{topic}`"), why: why.to_owned() };
+    if let Some(why) = EventDecoder::new(&config.events).misfit() {
+        return Err(refused(&config.events.topic, why));
+    }
+    if let Some(labels) = &config.labels
+        && let Some(why) = LabelDecoder::new(labels).misfit()
+    {
+        return Err(refused(&labels.topic, why));
+    }
     Ok(PipelineParams {
         events: config.events.clone(),
         labels: config.labels.clone().unwrap_or_else(no_labels),
@@ -20,6 +46,7 @@ pub fn pipeline_params(config: &Config) -> Result<PipelineParams, LayoutError> {
         score: config.score.clone(),
         drift: config.drift.clone(),
         performance: config.performance.clone(),
+        outputs: config.outputs.form,
     })
 }
 
@@ -36,6 +63,7 @@ pub(super) fn monitor_params(config: &Config, shards: i32) -> MonitorParams {
         performance: config.performance.clone(),
         retrain: config.retrain.clone(),
         promote: config.promote.clone(),
+        outputs: config.outputs.form,
     }
 }
 
@@ -43,6 +71,7 @@ pub(super) fn monitor_params(config: &Config, shards: i32) -> MonitorParams {
 fn no_labels() -> LabelParams {
     LabelParams {
         topic: String::new(),
+        format: InputFormat::Json,
         event_id: "event_id".to_owned(),
         time: TimeSource::Record,
         kind: None,

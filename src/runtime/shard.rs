@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::checkpoint::{Checkpoints, Origin};
 use super::pace::Step;
 use crate::codec::{JournalRecord, JournalStep};
-use crate::data::{ControlItem, InputIndex, Item, Machine, Outbox, Record, Timestamp};
+use crate::data::{ControlItem, Frames, InputIndex, Item, Machine, Outbox, Record, Timestamp};
 use crate::model::Model;
 use crate::transport::failpoint::{self, Mutation};
 use crate::transport::{Position, TopicPartition};
@@ -70,6 +70,8 @@ pub(super) struct Start {
     pub inputs: Vec<Position>,
     pub control: i64,
     pub sequence: u64,
+    /// What stands before its outputs.
+    pub frames: Frames,
 }
 
 impl Input {
@@ -117,7 +119,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
         Shard {
             number,
             machine,
-            outbox: Outbox::default(),
+            outbox: Outbox::framed(start.frames),
             inputs: inputs.collect(),
             steps: Vec::new(),
             control: Control { next: start.control, committed: start.control },

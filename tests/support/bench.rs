@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use driftless::codec::read;
 use driftless::config::Config;
-use driftless::data::{Item, Prediction, Timestamp};
+use driftless::data::{InputIndex, Item, Prediction, Record, Timestamp};
 use driftless::runtime::{App, AppSetup, RoleError, Roles};
 use driftless::transport::{News, Outgoing, Position, TopicPartition, TopicSpec, Transport};
 
@@ -23,6 +24,8 @@ pub(crate) struct Bench {
     pub config: Arc<Config>,
     pub store: tempfile::TempDir,
     pub trust_journal: bool,
+    /// How records of the sequence, events and follow-ups, are written.
+    pub encode: fn(InputIndex, &[u8]) -> Vec<u8>,
     /// The configuration that ran before.
     pub previous: Option<Arc<Config>>,
 }
@@ -59,7 +62,14 @@ impl Bench {
             })
             .collect();
         transport.create(&specs).unwrap();
-        Bench { transport, config: Arc::new(config), store, trust_journal: false, previous: None }
+        Bench {
+            transport,
+            config: Arc::new(config),
+            store,
+            trust_journal: false,
+            encode: |_, value| value.to_vec(),
+            previous: None,
+        }
     }
 
     /// The same application under another configuration, which takes over what this one holds.
@@ -71,6 +81,7 @@ impl Bench {
             config: Arc::new(config),
             store: tempfile::tempdir().unwrap(),
             trust_journal: false,
+            encode: self.encode,
             previous,
         }
     }
@@ -154,7 +165,7 @@ impl Bench {
     /// Committed predictions.
     pub(crate) fn predicted(&self) -> Vec<Prediction> {
         let values = self.values(&self.config.topics.predictions).into_iter().flatten();
-        values.map(|value| serde_json::from_slice(&value).unwrap()).collect()
+        values.map(|value| read("prediction", Some(&value)).unwrap()).collect()
     }
 
     /// Records written to the predictions topic, those of open transactions included.
@@ -180,12 +191,13 @@ impl Bench {
                 self.step(&app, now);
                 (step, now) = (step + 1, now + STEP_MS);
             }
+            let value = record.value.as_deref().map(|value| (self.encode)(input, value));
             publisher
                 .send(&Outgoing {
                     topic: &names[usize::from(input.0)],
                     partition: None,
                     key: record.key.as_deref(),
-                    value: record.value.as_deref(),
+                    value: value.as_deref(),
                     headers: &[],
                     timestamp: Some(record.timestamp),
                 })
@@ -210,6 +222,12 @@ impl Bench {
 
     /// All committed values of a topic, partition by partition.
     pub(crate) fn values(&self, topic: &str) -> Vec<Vec<Vec<u8>>> {
+        let value = |record: Record| record.value.unwrap_or_default().into_vec();
+        self.records(topic).into_iter().map(|records| records.into_iter().map(value).collect()).collect()
+    }
+
+    /// All committed records of a topic, partition by partition.
+    pub(crate) fn records(&self, topic: &str) -> Vec<Vec<Record>> {
         let bounds = self.transport.bounds(topic).unwrap().unwrap();
         let mut reader = self.transport.reader(&[topic.to_owned()]).unwrap();
         let starts: Vec<Position> = bounds
@@ -221,7 +239,7 @@ impl Bench {
             })
             .collect();
         reader.start(&starts).unwrap();
-        let mut values = vec![Vec::new(); bounds.len()];
+        let mut records = vec![Vec::new(); bounds.len()];
         let mut ended = BTreeSet::new();
         let until = Instant::now() + LIMIT;
         while ended.len() < bounds.len() {
@@ -231,7 +249,7 @@ impl Bench {
             for news in news {
                 match news {
                     News::Record { partition, record, .. } => {
-                        values[partition as usize].push(record.value.unwrap_or_default().into_vec());
+                        records[partition as usize].push(record);
                     }
                     News::End { partition, .. } => {
                         ended.insert(partition);
@@ -240,7 +258,7 @@ impl Bench {
                 }
             }
         }
-        values
+        records
     }
 
     pub(crate) fn published(&self) -> Published {
@@ -282,7 +300,7 @@ pub(crate) fn assert_whole(published: &Published) {
         .predictions
         .iter()
         .flatten()
-        .map(|value| serde_json::from_slice::<Prediction>(value).unwrap().event_id)
+        .map(|value| read::<Prediction>("prediction", Some(value)).unwrap().event_id)
         .collect();
     let distinct: BTreeSet<&String> = ids.iter().collect();
     assert_eq!(distinct.len(), ids.len(), "an event was predicted twice");

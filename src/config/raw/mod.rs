@@ -4,12 +4,14 @@
 //! that is not in the file and whose default depends on another key, or that has none. `docs/configuration.md` lists
 //! every key with the default given here; a test compares the two.
 
+mod formats;
 mod kafka;
 mod records;
 mod work;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use formats::{RawFormat, RawInputFormat, RawOutputs, RawSchemaRegistry};
 pub(crate) use kafka::{RawHttp, RawKafka, RawLog, RawPropertyValue, RawStore, RawTopics};
 pub(crate) use records::{RawEvents, RawFeatures, RawField, RawLabel, RawLabels, RawWindow};
 pub(crate) use work::{RawDrift, RawPerformance, RawPromote, RawRetrain, RawScore};
@@ -36,6 +38,10 @@ pub(crate) struct RawConfig {
     pub retrain: RawRetrain,
     /// What is promoted.
     pub promote: RawPromote,
+    /// How published records are written.
+    pub outputs: RawOutputs,
+    /// Where schemas are looked up and registered.
+    pub schema_registry: RawSchemaRegistry,
     /// The cluster and its topics.
     pub kafka: RawKafka,
     /// Where artifacts and examples are kept.
@@ -90,7 +96,7 @@ mod tests {
     fn documented() -> BTreeMap<String, String> {
         let rows = DOCUMENT.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
         let tables = ["app", "events", "labels", "features", "score", "drift", "performance", "retrain", "promote"];
-        let tables = [tables.as_slice(), &["kafka", "store", "http", "log"]].concat();
+        let tables = [tables.as_slice(), &["outputs", "schema_registry", "kafka", "store", "http", "log"]].concat();
         let keys = rows.filter(|(key, _)| tables.contains(&key.split('.').next().unwrap()));
         keys.map(|(key, rest)| (key.to_owned(), rest.split(" | ").next().unwrap().to_owned())).collect()
     }

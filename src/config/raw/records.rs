@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::formats::{RawFormat, RawInputFormat};
 use crate::data::Span;
 use crate::data::params::{FieldKind, TimeUnit};
 
@@ -13,6 +14,12 @@ use crate::data::params::{FieldKind, TimeUnit};
 pub(crate) struct RawEvents {
     /// Topic name; default `<app>.events`.
     pub topic: Option<String>,
+    /// `json`, `avro` or `confluent-avro`; default `json`. How an event is written.
+    pub format: RawFormat,
+    /// With `avro`: file with the schema of the records.
+    pub schema: Option<String>,
+    /// With `confluent-avro`: files with the schemas by id; others are looked up in the registry, if there is one.
+    pub schemas: BTreeMap<String, String>,
     /// Name under which `by` knows the record key; default `key`. A declared string field of that name must equal it.
     pub key: String,
     /// Field with the event id; default: the id is `topic:partition:offset`.
@@ -33,6 +40,9 @@ impl Default for RawEvents {
     fn default() -> Self {
         RawEvents {
             topic: None,
+            format: RawFormat::Json,
+            schema: None,
+            schemas: BTreeMap::new(),
             key: "key".to_owned(),
             id: None,
             time: None,
@@ -41,6 +51,12 @@ impl Default for RawEvents {
             max_ahead: Span::from_millis(10 * 60_000),
             fields: BTreeMap::new(),
         }
+    }
+}
+
+impl RawEvents {
+    pub(crate) fn format(&self) -> RawInputFormat<'_> {
+        RawInputFormat { format: self.format, schema: self.schema.as_deref(), schemas: &self.schemas }
     }
 }
 
@@ -65,6 +81,12 @@ pub(crate) struct RawField {
 pub(crate) struct RawLabels {
     /// Topic name; default `<app>.labels`.
     pub topic: Option<String>,
+    /// `json`, `avro` or `confluent-avro`; default `json`. How a follow-up is written.
+    pub format: RawFormat,
+    /// With `avro`: file with the schema of the records.
+    pub schema: Option<String>,
+    /// With `confluent-avro`: files with the schemas by id; others are looked up in the registry, if there is one.
+    pub schemas: BTreeMap<String, String>,
     /// Field with the id of the event; default `event_id`.
     pub event_id: String,
     /// Field with the time at which it became known; default: the record's timestamp.
@@ -85,6 +107,9 @@ impl Default for RawLabels {
     fn default() -> Self {
         RawLabels {
             topic: None,
+            format: RawFormat::Json,
+            schema: None,
+            schemas: BTreeMap::new(),
             event_id: "event_id".to_owned(),
             time: None,
             time_unit: None,
@@ -93,6 +118,12 @@ impl Default for RawLabels {
             kinds: BTreeMap::new(),
             label: RawLabel::default(),
         }
+    }
+}
+
+impl RawLabels {
+    pub(crate) fn format(&self) -> RawInputFormat<'_> {
+        RawInputFormat { format: self.format, schema: self.schema.as_deref(), schemas: &self.schemas }
     }
 }
 

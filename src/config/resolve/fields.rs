@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::formats::{self, Sources};
 use super::range::{name, positive};
 use crate::config::error::Problem;
 use crate::config::locate::join;
@@ -10,7 +11,7 @@ use crate::data::params::{
     EventParams, FieldColumn, FieldKind, FieldSpec, NumberIndex, TextIndex, TimeSource, TimeUnit,
 };
 
-pub(super) fn events(raw: &RawEvents, topic: String) -> Result<EventParams, Problem> {
+pub(super) fn events(raw: &RawEvents, topic: String, sources: Sources<'_>) -> Result<EventParams, Problem> {
     const FIELDS: &str = "events.fields";
     let fields = fields(FIELDS, &raw.fields)?;
     let key = name("events.key", &raw.key)?;
@@ -41,6 +42,7 @@ pub(super) fn events(raw: &RawEvents, topic: String) -> Result<EventParams, Prob
     }
     Ok(EventParams {
         topic,
+        format: formats::input("events", raw.format(), sources)?,
         key: key.to_owned(),
         key_column,
         id: raw.id.clone(),

@@ -134,7 +134,7 @@ fn flatten(
     Ok(())
 }
 
-fn secret(key: &str, table: &BTreeMap<String, RawPropertyValue>) -> Result<Option<SecretSource>, Problem> {
+pub(super) fn secret(key: &str, table: &BTreeMap<String, RawPropertyValue>) -> Result<Option<SecretSource>, Problem> {
     let text = |name| match table.get(name) {
         Some(RawPropertyValue::Text(text)) => Some(text),
         _ => None,

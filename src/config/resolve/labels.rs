@@ -1,6 +1,7 @@
 //! `[labels]`.
 
 use super::fields::{fields, time};
+use super::formats::{self, Sources};
 use super::range::{Unit, name, positive, unit};
 use crate::config::error::Problem;
 use crate::config::locate::join;
@@ -11,12 +12,13 @@ use crate::data::params::{FieldColumn, FieldKind, KindIndex, KindSpec, LabelPara
 /// The kind of every record where no field names it.
 const ONLY_KIND: &str = "label";
 
-pub(super) fn labels(raw: &RawLabels, topic: String) -> Result<LabelParams, Problem> {
+pub(super) fn labels(raw: &RawLabels, topic: String, sources: Sources<'_>) -> Result<LabelParams, Problem> {
     check_names(raw)?;
     let kinds = kinds(raw)?;
     let label = label(&raw.label, &kinds)?;
     Ok(LabelParams {
         topic,
+        format: formats::input("labels", raw.format(), sources)?,
         event_id: name("labels.event_id", &raw.event_id)?.to_owned(),
         time: time("labels", raw.time.as_deref(), raw.time_unit)?,
         kind: raw.kind.clone(),

@@ -6,6 +6,7 @@
 mod aggregates;
 mod features;
 mod fields;
+mod formats;
 mod kafka;
 mod labels;
 mod range;
@@ -14,17 +15,24 @@ mod watch;
 
 pub(super) use kafka::check_brokers;
 
+use std::path::Path;
+
+use formats::Sources;
+
 use super::Config;
 use super::error::Problem;
 use super::params::{HttpParams, LogParams, StoreParams};
 use super::raw::{RawConfig, RawHttp, RawStore};
 
-pub(super) fn resolve(raw: RawConfig) -> Result<Config, Problem> {
+/// Resolves a file; files that it names are relative to `base`.
+pub(super) fn resolve(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
     let app = app(raw.app)?;
     let topics = kafka::topics(&app, raw.events.topic.as_deref(), raw.labels.as_ref(), &raw.kafka.topics)?;
-    let events = fields::events(&raw.events, topics.events.clone())?;
+    let schema_registry = formats::schema_registry(&raw.schema_registry)?;
+    let sources = Sources { base, has_registry: schema_registry.is_some() };
+    let events = fields::events(&raw.events, topics.events.clone(), sources)?;
     let labels = match (&raw.labels, &topics.labels) {
-        (Some(labels), Some(topic)) => Some(labels::labels(labels, topic.clone())?),
+        (Some(labels), Some(topic)) => Some(labels::labels(labels, topic.clone(), sources)?),
         _ => None,
     };
     let features = features::features(&raw.features, &events, labels.as_ref())?;
@@ -44,6 +52,8 @@ pub(super) fn resolve(raw: RawConfig) -> Result<Config, Problem> {
         performance,
         retrain,
         promote,
+        outputs: formats::outputs(&raw.outputs, schema_registry.is_some())?,
+        schema_registry,
         kafka,
         topics,
         store: store(&raw.store)?,

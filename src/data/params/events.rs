@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::InputFormat;
 use crate::data::Span;
 
 /// Column of a number or boolean within one kind of record.
@@ -12,7 +13,7 @@ pub struct NumberIndex(pub usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct TextIndex(pub usize);
 
-/// The JSON type a field is held to.
+/// The type a field is held to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FieldKind {
@@ -120,6 +121,9 @@ pub enum TimeSource {
 pub struct EventParams {
     /// Topic name.
     pub topic: String,
+    /// How an event is written.
+    #[serde(skip_serializing_if = "InputFormat::is_json")]
+    pub format: InputFormat,
     /// The name of the record key.
     pub key: String,
     /// The text column that must equal the record key, where a field of the key's name is declared.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{FieldSpec, NumberIndex, TimeSource};
+use super::{FieldSpec, InputFormat, NumberIndex, TimeSource};
 use crate::data::Span;
 
 /// Position of a kind in [`LabelParams::kinds`].
@@ -38,6 +38,9 @@ pub struct LabelSpec {
 pub struct LabelParams {
     /// Topic name.
     pub topic: String,
+    /// How a follow-up is written.
+    #[serde(skip_serializing_if = "InputFormat::is_json")]
+    pub format: InputFormat,
     /// Field with the id of the event it follows up on.
     pub event_id: String,
     /// Where the known-at time comes from.

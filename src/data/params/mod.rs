@@ -9,6 +9,7 @@
 
 mod events;
 mod features;
+mod format;
 mod labels;
 mod retrain;
 mod watch;
@@ -18,6 +19,7 @@ pub use events::{
     text_names,
 };
 pub use features::{Aggregate, FeatureParams, Grouping, Source, WindowSpec};
+pub use format::{InputFormat, OutputForm};
 pub use labels::{KindIndex, KindSpec, LabelParams, LabelSpec};
 pub use retrain::{ModelFamily, PromoteParams, PromotionMetric, RetrainParams};
 pub use watch::{Delivery, DriftParams, PerformanceParams, ScoreParams};

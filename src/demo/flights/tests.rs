@@ -114,6 +114,7 @@ fn every_broken_event_is_refused_and_nothing_else_is() {
         score: config.score,
         drift: config.drift,
         performance: config.performance,
+        outputs: config.outputs.form,
     };
     let mut pipeline = Pipeline::new(Arc::new(params), 0);
     let flights = Flights::load(FlightsParams { shuffle: None, broken: true }).unwrap();

@@ -72,7 +72,7 @@ impl<'a> Plain<'a> {
             let to = target(&self.desk.config.topics, sink, of.shard());
             let log = PartitionLog::open(self.desk.transport, to.topic, to.partition)?;
             let findings = self.findings.remove(&sink).unwrap_or_else(|| Findings::new(to.topic));
-            watched.push(Watched::new(sink, log, findings));
+            watched.push(Watched::new(self.desk.config, sink, log, findings));
         }
         Ok(watched)
     }

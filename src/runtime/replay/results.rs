@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
+use crate::codec::published_json;
 use crate::config::Config;
 use crate::data::{Output, Sink};
 use crate::runtime::history::HistoryError;
@@ -67,7 +68,9 @@ impl Results {
         if let Some((name, file)) = &mut self.file
             && output.sink == Sink::Predictions
         {
-            let line = file.write_all(output.value.unwrap_or_default()).and_then(|()| file.write_all(b"\n"));
+            let value = output.value.unwrap_or_default();
+            let json = published_json(value).map(|json| json.to_string().into_bytes());
+            let line = file.write_all(json.as_deref().unwrap_or(value)).and_then(|()| file.write_all(b"\n"));
             line.map_err(|error| HistoryError::File { file: name.clone(), error })?;
         }
         let Some(Elsewhere { publisher, names }) = &mut self.elsewhere else { return Ok(()) };

@@ -11,7 +11,9 @@ use sha2::Sha256;
 use super::report::{Difference, DifferenceKind, TopicReport};
 use super::written::{Written, hex};
 use crate::codec::read;
+use crate::config::Config;
 use crate::data::{ModelRecord, Output, Sink};
+use crate::runtime::frames::{is_framed, unframed};
 use crate::runtime::history::{HistoryError, PartitionLog};
 use crate::runtime::stages::MONITOR;
 
@@ -31,6 +33,8 @@ pub(super) struct Findings {
 /// One partition on its way.
 pub(super) struct Watched {
     pub sink: Sink,
+    /// Whether published values have a frame, which computed ones have not.
+    is_framed: bool,
     log: PartitionLog,
     published: VecDeque<Written>,
     computed: VecDeque<(Written, bool)>,
@@ -53,10 +57,11 @@ impl Findings {
 }
 
 impl Watched {
-    pub(super) fn new(sink: Sink, log: PartitionLog, findings: Findings) -> Self {
+    pub(super) fn new(config: &Config, sink: Sink, log: PartitionLog, findings: Findings) -> Self {
+        let is_framed = is_framed(config, sink);
         let joined = log.bounds().start == 0;
         let (published, computed) = (VecDeque::new(), VecDeque::new());
-        Watched { sink, log, published, computed, joined, chosen: false, findings }
+        Watched { sink, is_framed, log, published, computed, joined, chosen: false, findings }
     }
 
     /// Takes what was computed next; `chosen` where it is asked about.
@@ -184,6 +189,7 @@ impl Watched {
             let is_ours = self.sink != Sink::Models
                 || read::<ModelRecord>("control", record.value.as_deref()).is_ok_and(|record| record.by == MONITOR);
             if is_ours {
+                let record = if self.is_framed { unframed(record) } else { record };
                 self.published.push_back(Written::published(record));
             }
         }

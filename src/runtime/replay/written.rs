@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::codec::published_json;
 use crate::data::{Header, Output, Record};
 
 /// How much of a value is shown of a difference.
@@ -22,7 +23,7 @@ pub(in crate::runtime) struct Written {
 /// The first field in which two records differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldDifference {
-    /// `key`, `header NAME`, the path of a field of the value, or `byte N` of a value that is no JSON.
+    /// `key`, `header NAME`, the path of a field of the value, or `byte N` of a value that cannot be read.
     pub field: String,
     /// What it is in the topic.
     pub published: String,
@@ -70,7 +71,7 @@ impl Written {
 
     /// What it is about, in a few words.
     pub(in crate::runtime) fn about(&self) -> String {
-        let value: Option<Value> = self.value.as_deref().and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let value: Option<Value> = self.value.as_deref().and_then(value_of);
         for name in ["event_id", "alert_id", "window_start", "command"] {
             match value.as_ref().and_then(|value| value.get(name)) {
                 Some(Value::String(text)) => return text.clone(),
@@ -104,8 +105,13 @@ impl Written {
     }
 }
 
+/// The names and values of a published record, in whatever form.
+fn value_of(bytes: &[u8]) -> Option<Value> {
+    serde_json::from_slice(bytes).ok().or_else(|| published_json(bytes))
+}
+
 fn value_difference(published: Option<&[u8]>, computed: Option<&[u8]>) -> FieldDifference {
-    let json = |bytes: Option<&[u8]>| bytes.and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok());
+    let json = |bytes: Option<&[u8]>| bytes.and_then(value_of);
     if let (Some(one), Some(other)) = (json(published), json(computed))
         && let Some(found) = json_difference(String::new(), &one, &other)
     {

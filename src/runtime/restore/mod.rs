@@ -22,7 +22,7 @@ use super::guards::Guards;
 use super::shard::{Shard, Start};
 use super::stage::Stage;
 use crate::codec::{ChunkKey, StoredChunk};
-use crate::data::Machine;
+use crate::data::{Frames, Machine};
 use crate::model::Model;
 use crate::rollout::Ledger;
 use crate::transport::failpoint::{self, Mutation};
@@ -62,6 +62,8 @@ pub(super) struct Context<'a, S> {
     /// Consumer group of the stage.
     pub group: &'a str,
     pub guards: Guards,
+    /// What stands before outputs.
+    pub frames: Frames,
 }
 
 /// A shard on its way.
@@ -270,14 +272,15 @@ impl Place<'_> {
         self.take_over(context, &mut replaying);
         let last = replaying.replay.last.as_ref().map(|last| (&last.positions, last.control, last.sequence));
         let marker = replaying.found.marker.as_ref();
+        let frames = context.frames;
         let start = match last.or(marker.map(|marker| (&marker.positions, marker.control, marker.sequence))) {
             Some((positions, control, sequence)) => {
                 let Some(inputs) = self.resume(context, positions, &mut replaying.settling)? else {
                     return Ok(Step::Wait(Phase::Replaying(replaying)));
                 };
-                Start { inputs, control, sequence: sequence + 1 }
+                Start { inputs, control, sequence: sequence + 1, frames }
             }
-            None => Start { inputs: self.beginning(context)?, control: 0, sequence: 0 },
+            None => Start { inputs: self.beginning(context)?, control: 0, sequence: 0, frames },
         };
         let Replaying { replay, is_taken_over, found, .. } = *replaying;
         let (chunks, transactions) = (found.live.len(), replay.replayed);

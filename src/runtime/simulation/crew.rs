@@ -112,6 +112,7 @@ impl Workplace {
         let journals = [config.topics.journal.clone(), config.topics.monitor_journal.clone()];
         let wire = Wire { memory: self.memory.clone(), process, mutation: self.mutation, journals };
         let shop = Arc::new(Shop {
+            frames: crate::data::Frames::default(),
             group: config.group(stage.role()),
             transport: Arc::new(wire),
             topics: config.topics.clone(),

@@ -3,7 +3,8 @@
 use super::facts::LabelFacts;
 use super::{Sought, WhyParams};
 use crate::codec::read;
-use crate::data::{Outcome, Prediction};
+use crate::data::{Outcome, Prediction, Sink};
+use crate::runtime::frames::{is_framed, unframed};
 use crate::runtime::history::{HistoryError, PartitionLog, bounds};
 use crate::runtime::replay::desk::Desk;
 use crate::runtime::replay::written::Written;
@@ -31,12 +32,13 @@ pub(super) fn prediction(desk: &Desk<'_>, params: &WhyParams) -> Result<Found, H
             })?;
             let prediction = read("prediction", record.value.as_deref());
             let prediction = prediction.map_err(|error| HistoryError::Impossible(error.to_string()))?;
+            let record = if is_framed(desk.config, Sink::Predictions) { unframed(record) } else { record };
             Ok(Found { partition: *partition, prediction, written: Written::published(record) })
         }
         Sought::Event { id, partition } => {
             let partitions = partition.map_or(0..desk.shards, |partition| partition..partition + 1);
             for partition in partitions {
-                if let Some(found) = scan(PartitionLog::open(desk.transport, topic, partition)?, id)? {
+                if let Some(found) = scan(desk, PartitionLog::open(desk.transport, topic, partition)?, id)? {
                     return Ok(found);
                 }
             }
@@ -48,7 +50,7 @@ pub(super) fn prediction(desk: &Desk<'_>, params: &WhyParams) -> Result<Found, H
     }
 }
 
-fn scan(mut log: PartitionLog, id: &str) -> Result<Option<Found>, HistoryError> {
+fn scan(desk: &Desk<'_>, mut log: PartitionLog, id: &str) -> Result<Option<Found>, HistoryError> {
     while let Some(record) = log.next()? {
         if !names(record.value.as_deref(), id) {
             continue;
@@ -57,6 +59,7 @@ fn scan(mut log: PartitionLog, id: &str) -> Result<Option<Found>, HistoryError> 
             && prediction.event_id == id
         {
             let partition = log.at().partition;
+            let record = if is_framed(desk.config, Sink::Predictions) { unframed(record) } else { record };
             return Ok(Some(Found { partition, prediction, written: Written::published(record) }));
         }
     }

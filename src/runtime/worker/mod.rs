@@ -28,6 +28,7 @@ use super::stage::Stage;
 use super::watch;
 use crate::codec::JournalError;
 use crate::config::params::Topics;
+use crate::data::Frames;
 use crate::data::params::Delivery;
 use crate::telemetry::release_shard;
 use crate::transport::{Member, MemberSpec, News, Transport, TransportError, failpoint};
@@ -62,13 +63,16 @@ pub(super) struct Shop<S> {
     /// How often a shard's state is written out.
     pub checkpoint: Duration,
     pub max_batch: usize,
+    /// What stands before outputs.
+    pub frames: Frames,
 }
 
 impl<S> Shop<S> {
     /// What a restore works with.
     fn context<'a>(&'a self, control: &'a ControlTail) -> Context<'a, S> {
-        let Shop { stage, transport, models, pace, group, guards, .. } = self;
-        Context { stage, transport: &**transport, models, control, clock: pace.clock(), group, guards: *guards }
+        let Shop { stage, transport, models, pace, group, guards, frames, .. } = self;
+        let (guards, frames) = (*guards, *frames);
+        Context { stage, transport: &**transport, models, control, clock: pace.clock(), group, guards, frames }
     }
 }
 
