@@ -17,6 +17,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use super::bounded::{Bounded, Watchdog};
 use super::context::Deliveries;
 use super::errors::{Class, classify, classify_code, failed, finished};
+use super::native::{Refused, Run, Topics, flush};
 use super::settings::Settings;
 use crate::transport::{Outgoing, Publisher, TransportError};
 
@@ -29,8 +30,11 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 /// First use of a fresh cluster creates its transaction log, which takes seconds.
 const INIT_LIMIT: Duration = Duration::from_secs(30);
 const FULL_QUEUE_WAIT: Duration = Duration::from_millis(10);
-const DRAIN_STEP: Duration = Duration::from_millis(1);
-/// Delivery reports are collected this often while records are being added.
+/// Longest wait for deliveries without a look at those that failed.
+const DRAIN_STEP: Duration = Duration::from_millis(20);
+/// Most records handed to the client at once.
+const RUN: usize = 1024;
+/// Deliveries that failed are collected this often while records are being added one by one.
 const SENDS_PER_SERVE: u32 = 1024;
 /// Events looked at before a transaction begins; the client hands out one per call, and a lost connection is a dozen.
 const IDLE_EVENTS: u32 = 128;
@@ -64,30 +68,93 @@ fn queue(producer: &Client, outgoing: &Outgoing<'_>) -> Result<(), TransportErro
             producer.poll(FULL_QUEUE_WAIT);
             continue;
         }
-        let message = format!("cannot send to `{}`: {error}", outgoing.topic);
-        if let Some((code, _)) = producer.client().fatal_error() {
-            return Err(finished(code, message));
+        return Err(unsent(producer, outgoing.topic, &error));
+    }
+}
+
+/// Why a record could not be queued.
+fn unsent(producer: &Client, topic: &str, error: &KafkaError) -> TransportError {
+    let message = format!("cannot send to `{topic}`: {error}");
+    if let Some((code, _)) = producer.client().fatal_error() {
+        return finished(code, message);
+    }
+    match error.rdkafka_error_code() {
+        // The transaction has failed meanwhile; the abort will tell.
+        Some(RDKafkaErrorCode::State | RDKafkaErrorCode::QueueFull) => TransportError::Aborted(message),
+        _ => match classify(error) {
+            Class::Configuration => TransportError::Configuration(message),
+            class @ (Class::Fatal | Class::Fenced) => class.error(message),
+            Class::Abortable | Class::Retriable | Class::Gone => TransportError::Aborted(message),
+        },
+    }
+}
+
+/// A producer with the topics it writes to. Fields are dropped in order: handles before their client.
+struct Outlet {
+    topics: Topics,
+    producer: Bounded<Client>,
+}
+
+impl Outlet {
+    fn new(producer: Bounded<Client>) -> Self {
+        Outlet { topics: Topics::new(), producer }
+    }
+
+    /// Queues records in their order, those of one partition by the run.
+    fn queue_all<'a>(&mut self, records: &mut dyn Iterator<Item = Outgoing<'a>>) -> Result<(), TransportError> {
+        let mut run: Vec<Outgoing<'a>> = Vec::with_capacity(RUN.min(records.size_hint().0));
+        for record in records {
+            // Only one by one can a record have headers, a timestamp of its own, or its partition chosen.
+            let is_plain = record.headers.is_empty() && record.timestamp.is_none() && record.partition.is_some();
+            let goes_with = run.first().is_none_or(|first| {
+                run.len() < RUN && first.partition == record.partition && first.topic == record.topic
+            });
+            if !is_plain || !goes_with {
+                self.queue_run(&run)?;
+                run.clear();
+            }
+            if is_plain {
+                run.push(record);
+            } else {
+                queue(&self.producer, &record)?;
+            }
         }
-        return Err(match code {
-            // The transaction has failed meanwhile; the abort will tell.
-            Some(RDKafkaErrorCode::State | RDKafkaErrorCode::QueueFull) => TransportError::Aborted(message),
-            _ => match classify(&error) {
-                Class::Configuration => TransportError::Configuration(message),
-                class @ (Class::Fatal | Class::Fenced) => class.error(message),
-                Class::Abortable | Class::Retriable | Class::Gone => TransportError::Aborted(message),
-            },
-        });
+        self.queue_run(&run)?;
+        // Failures and the client's log lines are handed out one per call.
+        self.producer.poll(Duration::ZERO);
+        Ok(())
+    }
+
+    /// Queues records of one partition, waiting while the queue is full.
+    fn queue_run(&mut self, records: &[Outgoing<'_>]) -> Result<(), TransportError> {
+        let Some(&Outgoing { topic, partition: Some(partition), .. }) = records.first() else { return Ok(()) };
+        let deadline = Instant::now() + DRAIN_LIMIT;
+        let mut left = records;
+        while let Err(Refused { taken, code }) =
+            self.topics.queue(&self.producer, Run { topic, partition, records: left })
+        {
+            left = left.get(taken..).unwrap_or_default();
+            if code == RDKafkaErrorCode::QueueFull && Instant::now() < deadline {
+                self.producer.poll(FULL_QUEUE_WAIT);
+            } else {
+                return Err(unsent(&self.producer, topic, &KafkaError::MessageProduction(code)));
+            }
+        }
+        Ok(())
     }
 }
 
 /// Waits until nothing is in flight; `false` if that takes longer than `limit`.
 fn drain(producer: &Client, limit: Duration) -> bool {
     let deadline = Instant::now() + limit;
-    while producer.in_flight_count() > 0 {
+    while !flush(producer, DRAIN_STEP) {
         if Instant::now() >= deadline {
             return false;
         }
-        producer.poll(DRAIN_STEP);
+        // Those that failed count until they have been looked at; the client hands out one event per call.
+        for _ in 0..IDLE_EVENTS {
+            producer.poll(Duration::ZERO);
+        }
     }
     true
 }
@@ -114,13 +181,12 @@ fn purge(producer: &Client) -> bool {
 pub(super) struct Transactions {
     settings: Arc<Settings>,
     transactional_id: String,
-    producer: Bounded<Client>,
+    outlet: Outlet,
     /// Connected when it is first needed.
     ahead: Option<KafkaPublisher>,
     watchdog: Watchdog,
     open: bool,
     disturbed: bool,
-    sends: u32,
 }
 
 impl Transactions {
@@ -131,59 +197,56 @@ impl Transactions {
         Ok(Transactions {
             settings: Arc::clone(settings),
             transactional_id: transactional_id.to_owned(),
-            producer: connect(settings, transactional_id)?,
+            outlet: connect(settings, transactional_id)?,
             ahead: None,
             watchdog,
             open: false,
             disturbed: false,
-            sends: 0,
         })
     }
 
     pub(super) fn begin(&mut self) -> Result<(), TransportError> {
         // What happened to the connection while no transaction was open has not been looked at yet.
         for _ in 0..IDLE_EVENTS {
-            self.producer.poll(Duration::ZERO);
+            self.outlet.producer.poll(Duration::ZERO);
         }
-        if self.disturbed || self.producer.context().disturbed() {
+        if self.disturbed || self.outlet.producer.context().disturbed() {
             tracing::info!(transactional_id = self.transactional_id, "replacing the producer after a disturbance");
-            self.producer = connect(&self.settings, &self.transactional_id)?;
+            self.outlet = connect(&self.settings, &self.transactional_id)?;
             self.disturbed = false;
         }
-        self.producer.context().reset();
-        self.producer.begin_transaction().map_err(|error| self.failed("cannot begin a transaction", &error))?;
+        self.outlet.producer.context().reset();
+        self.outlet.producer.begin_transaction().map_err(|error| self.failed("cannot begin a transaction", &error))?;
         self.open = true;
         Ok(())
     }
 
-    pub(super) fn send(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
-        queue(&self.producer, outgoing)?;
-        self.sends = self.sends.wrapping_add(1);
-        if self.sends.is_multiple_of(SENDS_PER_SERVE) {
-            self.producer.poll(Duration::ZERO);
-        }
-        Ok(())
+    pub(super) fn send_all(&mut self, records: &mut dyn Iterator<Item = Outgoing<'_>>) -> Result<(), TransportError> {
+        self.outlet.queue_all(records)
     }
 
-    /// Queues a record that is not part of the transaction.
-    pub(super) fn send_ahead(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
+    /// Queues records that are not part of the transaction.
+    pub(super) fn send_all_ahead(
+        &mut self,
+        records: &mut dyn Iterator<Item = Outgoing<'_>>,
+    ) -> Result<(), TransportError> {
         let ahead = match &mut self.ahead {
             Some(ahead) => ahead,
             none => none.insert(KafkaPublisher::connect(&self.settings)?),
         };
-        ahead.send(outgoing).map_err(aborting)
+        ahead.outlet.queue_all(records).map_err(aborting)
     }
 
     /// Waits for the acknowledgement of every record of the transaction, and of those sent ahead of it.
     pub(super) fn settle(&mut self) -> Result<(), TransportError> {
-        if !drain(&self.producer, DRAIN_LIMIT) {
+        if !drain(&self.outlet.producer, DRAIN_LIMIT) {
             return Err(TransportError::Aborted(format!(
                 "{} records were not acknowledged in {} s",
-                self.producer.in_flight_count(),
+                self.outlet.producer.in_flight_count(),
                 DRAIN_LIMIT.as_secs()
             )));
         }
-        undelivered(&self.producer, Class::Abortable)?;
+        undelivered(&self.outlet.producer, Class::Abortable)?;
         self.ahead.as_mut().map_or(Ok(()), |ahead| ahead.flush().map_err(aborting))
     }
 
@@ -193,7 +256,7 @@ impl Transactions {
         offsets: &TopicPartitionList,
         metadata: &ConsumerGroupMetadata,
     ) -> Result<(), TransportError> {
-        let producer = &self.producer;
+        let producer = &self.outlet.producer;
         let watchdog = &self.watchdog;
         let outcome = repeat(|limit| {
             watchdog.guard("send_offsets_to_transaction", 2 * CALL_LIMIT, || {
@@ -204,19 +267,19 @@ impl Transactions {
     }
 
     pub(super) fn commit(&mut self) -> Result<(), TransportError> {
-        let outcome = repeat(|limit| self.producer.commit_transaction(limit));
+        let outcome = repeat(|limit| self.outlet.producer.commit_transaction(limit));
         self.conclude("cannot commit the transaction", outcome)?;
         self.open = false;
         Ok(())
     }
 
     pub(super) fn abort(&mut self) -> Result<(), TransportError> {
-        let emptied = purge(&self.producer);
+        let emptied = purge(&self.outlet.producer);
         self.open = false;
         if !emptied {
             return Err(TransportError::Fatal("the producer does not let go of its records".to_owned()));
         }
-        let outcome = repeat(|limit| self.producer.abort_transaction(limit));
+        let outcome = repeat(|limit| self.outlet.producer.abort_transaction(limit));
         match self.conclude("cannot abort the transaction", outcome) {
             Err(TransportError::Aborted(message)) => Err(TransportError::Fatal(message)),
             other => other,
@@ -239,7 +302,7 @@ impl Transactions {
     }
 
     fn failed(&self, what: &str, error: &KafkaError) -> TransportError {
-        match self.producer.client().fatal_error() {
+        match self.outlet.producer.client().fatal_error() {
             Some((code, text)) => finished(code, format!("{what}: {text}")),
             None => failed(what, error),
         }
@@ -249,9 +312,9 @@ impl Transactions {
 impl Drop for Transactions {
     /// An open transaction is aborted, so that readers need not wait for its time-out.
     fn drop(&mut self) {
-        if purge(&self.producer) && self.open && self.producer.client().fatal_error().is_none() {
+        if purge(&self.outlet.producer) && self.open && self.outlet.producer.client().fatal_error().is_none() {
             // Failing that, the broker's time-out or the successor's start aborts it.
-            let _ = self.producer.abort_transaction(LEAVE_LIMIT);
+            let _ = self.outlet.producer.abort_transaction(LEAVE_LIMIT);
         }
     }
 }
@@ -283,7 +346,7 @@ fn repeat(mut call: impl FnMut(Duration) -> Result<(), KafkaError>) -> Outcome {
     }
 }
 
-fn connect(settings: &Settings, transactional_id: &str) -> Result<Bounded<Client>, TransportError> {
+fn connect(settings: &Settings, transactional_id: &str) -> Result<Outlet, TransportError> {
     let producer: Client = settings
         .transactional(transactional_id)
         .create_with_context(Deliveries::default())
@@ -293,12 +356,12 @@ fn connect(settings: &Settings, transactional_id: &str) -> Result<Bounded<Client
         .map_err(|error| failed(&format!("cannot initialise transactions of `{transactional_id}`"), &error))?;
     // Connections that failed on the way here did no harm.
     producer.context().reset();
-    Ok(Bounded::new("transactional producer", producer))
+    Ok(Outlet::new(Bounded::new("transactional producer", producer)))
 }
 
 /// An idempotent producer without transactions.
 pub(super) struct KafkaPublisher {
-    producer: Bounded<Client>,
+    outlet: Outlet,
     sends: u32,
 }
 
@@ -308,7 +371,7 @@ impl KafkaPublisher {
             .publishing()
             .create_with_context(Deliveries::default())
             .map_err(|error| failed("cannot create a producer", &error))?;
-        Ok(KafkaPublisher { producer: Bounded::new("producer", producer), sends: 0 })
+        Ok(KafkaPublisher { outlet: Outlet::new(Bounded::new("producer", producer)), sends: 0 })
     }
 }
 
@@ -316,9 +379,9 @@ impl Publisher for KafkaPublisher {
     fn send(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
         self.sends = self.sends.wrapping_add(1);
         if self.sends.is_multiple_of(SENDS_PER_SERVE) {
-            self.producer.poll(Duration::ZERO);
+            self.outlet.producer.poll(Duration::ZERO);
         }
-        match queue(&self.producer, outgoing) {
+        match queue(&self.outlet.producer, outgoing) {
             // Without a transaction there is nothing to abort.
             Err(TransportError::Aborted(message)) => Err(TransportError::Retriable(message)),
             other => other,
@@ -326,14 +389,14 @@ impl Publisher for KafkaPublisher {
     }
 
     fn flush(&mut self) -> Result<(), TransportError> {
-        if !drain(&self.producer, DRAIN_LIMIT) {
+        if !drain(&self.outlet.producer, DRAIN_LIMIT) {
             return Err(TransportError::Retriable(format!(
                 "{} records are not acknowledged yet",
-                self.producer.in_flight_count()
+                self.outlet.producer.in_flight_count()
             )));
         }
-        let delivered = undelivered(&self.producer, Class::Retriable);
-        self.producer.context().reset();
+        let delivered = undelivered(&self.outlet.producer, Class::Retriable);
+        self.outlet.producer.context().reset();
         delivered
     }
 }
