@@ -95,7 +95,8 @@ pub fn import_scaled_logistic(bytes: &[u8], at: Timestamp) -> Result<Model, Impo
     }
     let profile = profile(&file)?;
     let largest = file.coef.iter().fold(0.0, |largest: f64, coefficient| largest.max(coefficient.abs()));
-    let stretch = (0..STRETCH).fold(1.0, |by: f64, _| if largest * by * 2.0 <= MAX_COEFFICIENT { by * 2.0 } else { by });
+    let stretch =
+        (0..STRETCH).fold(1.0, |by: f64, _| if largest * by * 2.0 <= MAX_COEFFICIENT { by * 2.0 } else { by });
     let linear = Linear::new(LinearParts {
         mean: file.mean,
         scale: file.std.iter().map(|scale| scale * stretch).collect(),
@@ -172,7 +173,9 @@ mod tests {
     #[test]
     fn lists_that_do_not_belong_together_are_refused_by_name() {
         let error = |from: &str, to: &str| {
-            import_scaled_logistic(FILE.replace(from, to).as_bytes(), Timestamp::from_millis(0)).unwrap_err().to_string()
+            import_scaled_logistic(FILE.replace(from, to).as_bytes(), Timestamp::from_millis(0))
+                .unwrap_err()
+                .to_string()
         };
         assert!(error("[0.3, -0.7]", "[0.3]").contains("`coef` has 1"));
         assert!(error("[[0.0, 1.0], [5.0], [0.5]]", "[[0.0, 1.0]]").contains("`edges` has 1"));

@@ -19,6 +19,7 @@ mod fetch;
 mod member;
 mod mock;
 mod native;
+mod outlet;
 mod parcel;
 mod publish;
 mod settings;

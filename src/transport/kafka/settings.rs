@@ -302,6 +302,13 @@ impl Settings {
     pub(super) fn transactional(&self, transactional_id: &str) -> ClientConfig {
         let mut config = self.publishing();
         config.set("transactional.id", transactional_id);
+        // A commit does not wait for it. While a request of a partition is under way the idempotent client sends no other,
+        // and with records that have lingered long enough it looks for its end without pause: so they linger longer.
+        if !self.params.properties.contains_key("linger.ms")
+            && !self.params.properties.contains_key("queue.buffering.max.ms")
+        {
+            config.set("linger.ms", "100");
+        }
         // Lost connections are told by debug lines of this kind alone without exception; there are few others of it.
         let debug = config.get("debug").map_or_else(|| "broker".to_owned(), |more| format!("broker,{more}"));
         config.set("debug", debug);
