@@ -12,7 +12,7 @@ use super::connect::{ConfigArgs, kafka};
 use crate::codec::{read, write};
 use crate::config::Config;
 use crate::data::{ModelCommand, ModelRecord, Timestamp};
-use crate::model::import_scaled_logistic;
+use crate::model::{Model, import_scaled_logistic};
 use crate::registry::Store;
 use crate::rollout::{Effect, Ledger};
 use crate::transport::{News, Outgoing, Position, TopicPartition, Transport};
@@ -42,6 +42,9 @@ enum ModelsCommand {
         /// The file: `features`, `mean`, `std`, `coef`, `intercept`, and what is known of the training rows.
         #[arg(value_name = "FILE")]
         model: PathBuf,
+        /// Take the features of the file to be those of the configuration, in their order, whatever their names.
+        #[arg(long)]
+        by_position: bool,
         #[command(flatten)]
         note: Note,
     },
@@ -109,7 +112,17 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
             list(&log, *json, &mut std::io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)
         }
-        ModelsCommand::Import { model, note } => order(note, |config, ledger| import(model, config, ledger)),
+        ModelsCommand::Import { model, by_position, note } => order(note, |config, ledger| {
+            let names = &config.features.names;
+            let model = import(model, names, *by_position)?;
+            let artifact = Store::local(&config.store.path)?.put_model(&model)?;
+            Ok(ModelRecord {
+                family: Some(model.family().name().to_owned()),
+                feature_layout: Some(model.layout().fingerprint().to_owned()),
+                artifact: Some(artifact),
+                ..plain(ModelCommand::Registered, ledger.next_version())
+            })
+        }),
         ModelsCommand::Promote { version, note } => order(note, |_, ledger| {
             if *version != 0 && !ledger.versions().contains_key(version) {
                 bail!("v{version} is not registered; `driftless models list` shows what is");
@@ -210,21 +223,15 @@ fn plain(command: ModelCommand, version: u32) -> ModelRecord {
     }
 }
 
-/// Puts the model of a file into the store, as the next version.
-fn import(path: &Path, config: &Config, ledger: &Ledger) -> anyhow::Result<ModelRecord> {
+/// The model of a file, for features of these names.
+fn import(path: &Path, names: &[String], by_position: bool) -> anyhow::Result<Model> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    let model = import_scaled_logistic(&bytes, now()).with_context(|| path.display().to_string())?;
-    let names = &config.features.names;
+    let model = import_scaled_logistic(&bytes, now(), by_position.then_some(names));
+    let model = model.with_context(|| path.display().to_string())?;
     if let Some(unknown) = model.layout().names().iter().find(|name| !names.contains(name)) {
         bail!("{}: the model needs `{unknown}`, which is no feature of this configuration", path.display());
     }
-    let artifact = Store::local(&config.store.path)?.put_model(&model)?;
-    Ok(ModelRecord {
-        family: Some(model.family().name().to_owned()),
-        feature_layout: Some(model.layout().fingerprint().to_owned()),
-        artifact: Some(artifact),
-        ..plain(ModelCommand::Registered, ledger.next_version())
-    })
+    Ok(model)
 }
 
 fn now() -> Timestamp {

@@ -74,15 +74,17 @@ fn half() -> f64 {
     0.5
 }
 
-/// Reads a scaled logistic regression into a model; `at` stands for when it was trained.
+/// Reads a scaled logistic regression into a model; `at` stands for when it was trained. With `names` its features are
+/// those, in their order, whatever the file calls them.
 ///
 /// # Errors
 /// A file of another shape, or numbers that make no model.
-pub fn import_scaled_logistic(bytes: &[u8], at: Timestamp) -> Result<Model, ImportError> {
-    let file: ScaledLogistic = serde_json::from_slice(bytes)?;
-    let expected = file.features.len();
+pub fn import_scaled_logistic(bytes: &[u8], at: Timestamp, names: Option<&[String]>) -> Result<Model, ImportError> {
+    let mut file: ScaledLogistic = serde_json::from_slice(bytes)?;
+    let expected = names.map_or(file.features.len(), <[String]>::len);
     let signals = if file.edges.is_empty() { 0 } else { expected + 1 };
     for (list, found, needed) in [
+        ("features", file.features.len(), expected),
         ("mean", file.mean.len(), expected),
         ("std", file.std.len(), expected),
         ("coef", file.coef.len(), expected),
@@ -92,6 +94,9 @@ pub fn import_scaled_logistic(bytes: &[u8], at: Timestamp) -> Result<Model, Impo
         if found != needed {
             return Err(ImportError::Length { list, found, expected, needed });
         }
+    }
+    if let Some(names) = names {
+        file.features = names.to_vec();
     }
     let profile = profile(&file)?;
     let largest = file.coef.iter().fold(0.0, |largest: f64, coefficient| largest.max(coefficient.abs()));
@@ -151,7 +156,7 @@ mod tests {
 
     #[test]
     fn an_imported_model_scores_as_its_file_says_however_far_out_an_input_is() {
-        let model = import_scaled_logistic(FILE.as_bytes(), Timestamp::from_millis(0)).unwrap();
+        let model = import_scaled_logistic(FILE.as_bytes(), Timestamp::from_millis(0), None).unwrap();
         let mut rows = Columns::new(2);
         for row in [[1.5, -2.25], [61.0, -1.0], [1e4, 3.0]] {
             rows.push_row(&row);
@@ -173,7 +178,7 @@ mod tests {
     #[test]
     fn lists_that_do_not_belong_together_are_refused_by_name() {
         let error = |from: &str, to: &str| {
-            import_scaled_logistic(FILE.replace(from, to).as_bytes(), Timestamp::from_millis(0))
+            import_scaled_logistic(FILE.replace(from, to).as_bytes(), Timestamp::from_millis(0), None)
                 .unwrap_err()
                 .to_string()
         };
@@ -184,9 +189,19 @@ mod tests {
     }
 
     #[test]
+    fn names_of_the_caller_go_before_those_of_the_file() {
+        let names = ["x".to_owned(), "y".to_owned()];
+        let model = import_scaled_logistic(FILE.as_bytes(), Timestamp::from_millis(0), Some(&names)).unwrap();
+        assert_eq!(model.layout().names(), names);
+        let refused =
+            import_scaled_logistic(FILE.as_bytes(), Timestamp::from_millis(0), Some(&names[..1])).unwrap_err();
+        assert!(refused.to_string().contains("`features` has 2"), "{refused}");
+    }
+
+    #[test]
     fn a_file_without_reference_gives_signals_that_cannot_drift() {
         let text = FILE.split(", \"edges\"").next().unwrap().to_owned() + "}";
-        let model = import_scaled_logistic(text.as_bytes(), Timestamp::from_millis(0)).unwrap();
+        let model = import_scaled_logistic(text.as_bytes(), Timestamp::from_millis(0), None).unwrap();
         assert!(model.profile().iter().all(|signal| signal.edges().n_bins() == 1));
     }
 }
