@@ -36,7 +36,7 @@ pub(crate) struct Sent {
 impl Sent {
     /// As the runtime hands it to a pipeline.
     pub(crate) fn item(&self, offset: i64) -> Item<Model> {
-        let (key, value) = (Some(self.key.clone()), Some(self.value.clone()));
+        let (key, value) = (Some(self.key.as_ref().into()), Some(self.value.as_ref().into()));
         let record = Record { offset, timestamp: self.at, key, value, headers: Vec::new() };
         Item::Record { input: self.input, record }
     }

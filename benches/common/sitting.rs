@@ -27,6 +27,8 @@ pub(crate) const PARTITIONS: i32 = 4;
 pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
 const RUN_LIMIT: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_millis(10);
+/// Records loaded before the broker is waited for: on a busy machine it could not keep up.
+const FLUSH_EVERY: usize = 20_000;
 /// Events on which profile, model and size of a prediction are measured.
 const SAMPLE: usize = 20_000;
 
@@ -89,7 +91,10 @@ impl Sitting {
     fn preload(&self, events: &[Sent]) -> Result<()> {
         self.create_inputs(&self.config)?;
         let mut publisher = self.transport.publisher()?;
-        for event in events {
+        for (number, event) in events.iter().enumerate() {
+            if number % FLUSH_EVERY == 0 {
+                publisher.flush()?;
+            }
             publisher.send(&Outgoing {
                 topic: &self.config.topics.events,
                 partition: None,

@@ -1,6 +1,7 @@
 //! `driftless models`: what the control log says, and an operator's records in it.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +12,8 @@ use super::connect::{ConfigArgs, kafka};
 use crate::codec::{read, write};
 use crate::config::Config;
 use crate::data::{ModelCommand, ModelRecord, Timestamp};
+use crate::model::{Model, import_scaled_logistic};
+use crate::registry::Store;
 use crate::rollout::{Effect, Ledger};
 use crate::transport::{News, Outgoing, Position, TopicPartition, Transport};
 
@@ -33,6 +36,17 @@ enum ModelsCommand {
         /// Print the records as JSON lines.
         #[arg(long)]
         json: bool,
+    },
+    /// Register a model that was fitted elsewhere: a scaled logistic regression as JSON.
+    Import {
+        /// The file: `features`, `mean`, `std`, `coef`, `intercept`, and what is known of the training rows.
+        #[arg(value_name = "FILE")]
+        model: PathBuf,
+        /// Take the features of the file to be those of the configuration, in their order, whatever their names.
+        #[arg(long)]
+        by_position: bool,
+        #[command(flatten)]
+        note: Note,
     },
     /// Put a registered version in charge.
     Promote {
@@ -98,18 +112,31 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
             list(&log, *json, &mut std::io::stdout().lock())?;
             Ok(ExitCode::SUCCESS)
         }
-        ModelsCommand::Promote { version, note } => order(note, |ledger| {
+        ModelsCommand::Import { model, by_position, note } => order(note, |config, ledger| {
+            let names = &config.features.names;
+            let model = import(model, names, *by_position)?;
+            let artifact = Store::local(&config.store.path)?.put_model(&model)?;
+            Ok(ModelRecord {
+                family: Some(model.family().name().to_owned()),
+                feature_layout: Some(model.layout().fingerprint().to_owned()),
+                artifact: Some(artifact),
+                ..plain(ModelCommand::Registered, ledger.next_version())
+            })
+        }),
+        ModelsCommand::Promote { version, note } => order(note, |_, ledger| {
             if *version != 0 && !ledger.versions().contains_key(version) {
                 bail!("v{version} is not registered; `driftless models list` shows what is");
             }
-            Ok((ModelCommand::Promoted, *version))
+            Ok(plain(ModelCommand::Promoted, *version))
         }),
-        ModelsCommand::Rollback { note } => order(note, |ledger| {
+        ModelsCommand::Rollback { note } => order(note, |_, ledger| {
             let before = ledger.previous().context("no version was in charge before the present one")?;
-            Ok((ModelCommand::RolledBack, before))
+            Ok(plain(ModelCommand::RolledBack, before))
         }),
-        ModelsCommand::Freeze { note } => order(note, |ledger| Ok((ModelCommand::Frozen, ledger.champion()))),
-        ModelsCommand::Unfreeze { note } => order(note, |ledger| Ok((ModelCommand::Unfrozen, ledger.champion()))),
+        ModelsCommand::Freeze { note } => order(note, |_, ledger| Ok(plain(ModelCommand::Frozen, ledger.champion()))),
+        ModelsCommand::Unfreeze { note } => {
+            order(note, |_, ledger| Ok(plain(ModelCommand::Unfrozen, ledger.champion())))
+        }
     }
 }
 
@@ -179,25 +206,54 @@ fn list(log: &Log, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn order(note: &Note, choose: impl FnOnce(&Ledger) -> anyhow::Result<(ModelCommand, u32)>) -> anyhow::Result<ExitCode> {
-    let config = note.config.load()?;
-    let cluster = kafka(&config, "models")?;
-    let log = follow(&cluster, &config)?;
-    let (command, version) = choose(&log.ledger)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let record = ModelRecord {
+/// A record that says what and about which version; who, when and why are for the caller to fill in.
+fn plain(command: ModelCommand, version: u32) -> ModelRecord {
+    ModelRecord {
         command,
         version,
-        replaces: log.ledger.champion(),
-        at: Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap_or(i64::MAX)),
-        by: note.by.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "operator".to_owned()),
-        why: note.why.clone(),
+        replaces: 0,
+        at: Timestamp::default(),
+        by: String::new(),
+        why: String::new(),
         incident_id: None,
         family: None,
         feature_layout: None,
         artifact: None,
         evidence: None,
+    }
+}
+
+/// The model of a file, for features of these names.
+fn import(path: &Path, names: &[String], by_position: bool) -> anyhow::Result<Model> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let model = import_scaled_logistic(&bytes, now(), by_position.then_some(names));
+    let model = model.with_context(|| path.display().to_string())?;
+    if let Some(unknown) = model.layout().names().iter().find(|name| !names.contains(name)) {
+        bail!("{}: the model needs `{unknown}`, which is no feature of this configuration", path.display());
+    }
+    Ok(model)
+}
+
+fn now() -> Timestamp {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn order(
+    note: &Note,
+    choose: impl FnOnce(&Config, &Ledger) -> anyhow::Result<ModelRecord>,
+) -> anyhow::Result<ExitCode> {
+    let config = note.config.load()?;
+    let cluster = kafka(&config, "models")?;
+    let log = follow(&cluster, &config)?;
+    let record = ModelRecord {
+        replaces: log.ledger.champion(),
+        at: now(),
+        by: note.by.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "operator".to_owned()),
+        why: note.why.clone(),
+        ..choose(&config, &log.ledger)?
     };
+    let (command, version) = (record.command, record.version);
     let mut value = Vec::new();
     write(&record, &mut value);
     let mut publisher = cluster.publisher()?;

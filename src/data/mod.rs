@@ -33,7 +33,7 @@ pub use models::{ArtifactRef, Evidence, Gain, HoldoutScore, ModelCommand, ModelR
 pub use outbox::{Frames, Outbox, Output, Sink};
 pub use performance::PerformanceRecord;
 pub use prediction::{Arm, Outcome, Prediction};
-pub use record::{Header, Record};
+pub use record::{Header, Payload, Record};
 pub use reject::{Reject, RejectCode};
 pub use summary::{DriftWindow, PerformanceWindow, Summary};
 pub use table::Table;

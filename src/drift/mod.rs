@@ -16,5 +16,5 @@ mod windows;
 pub use compare::{Measure, SignalVerdict, Statistic, compare, most_important};
 pub use count::{Batch, count};
 pub use profile::{MAX_SIGNALS, Profile, ProfileError, ProfileInputs, SCORE, Sample};
-pub use signal::{MAX_BINS, SignalError, SignalProfile};
+pub use signal::{GivenSignal, MAX_BINS, SignalError, SignalProfile};
 pub use windows::{DriftWindows, Reference};

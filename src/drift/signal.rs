@@ -63,6 +63,40 @@ pub(super) struct SignalLabel<'a> {
     pub importance: f64,
 }
 
+/// A reference that was measured elsewhere: edges, and how many rows lay in each bin.
+#[derive(Clone, Debug)]
+pub struct GivenSignal<'a> {
+    /// Name of the feature, or [`super::SCORE`].
+    pub name: &'a str,
+    /// Ascending edges; a value is in the bin numbered by how many edges are at or below it.
+    pub edges: &'a [f64],
+    /// Rows of each bin; none at all where nothing was counted.
+    pub counts: Vec<u64>,
+}
+
+impl GivenSignal<'_> {
+    /// The reference, each bin one of PSI's. How much the counts wander by themselves is not known: rows count as
+    /// independent.
+    ///
+    /// # Errors
+    /// Edges that are not finite and ascending, or counts of another number of bins.
+    pub fn profile(self) -> Result<SignalProfile, SignalError> {
+        let refused = |what| SignalError { name: self.name.to_owned(), what };
+        let edges = Edges::new(self.edges.to_vec()).map_err(|_| refused("its edges are not finite and ascending"))?;
+        let n_bins = edges.n_bins();
+        let bins = if self.counts.is_empty() { vec![0; n_bins] } else { self.counts };
+        SignalProfile::try_from(SignalParts {
+            name: self.name.to_owned(),
+            edges,
+            psi_of: (0..n_bins).map(|bin| u8::try_from(bin).unwrap_or(u8::MAX)).collect(),
+            reference: BinCounts { bins, missing: 0 },
+            dispersion: Dispersion::INDEPENDENT,
+            ks_phi: 1.0,
+            importance: 0.0,
+        })
+    }
+}
+
 impl SignalProfile {
     /// Takes the values of training in time order and the ends of the blocks that are as long as a drift window.
     pub(super) fn build(label: &SignalLabel<'_>, values: &[f64], block_ends: &[usize]) -> SignalProfile {

@@ -152,7 +152,8 @@ impl Waiting {
 
     /// Holds a prediction; false for one whose wait has passed. An event id that comes again replaces the one before.
     pub fn hold(&mut self, id: &[u8], prediction: &WaitingPrediction) -> bool {
-        if prediction.event_time < self.passed {
+        // Without a wait there are no labels.
+        if self.wait == Span::default() || prediction.event_time < self.passed {
             return false;
         }
         let superseded = self.find_any(id);

@@ -11,7 +11,8 @@ use super::Columns;
 
 /// How many standard deviations from its training mean an input can count.
 pub const CLIP: f64 = 10.0;
-const MAX_COEFFICIENT: f64 = 1e6;
+/// The largest coefficient.
+pub(super) const MAX_COEFFICIENT: f64 = 1e6;
 
 /// What a linear model is made of; unchecked. All lists are in layout order and of its width.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

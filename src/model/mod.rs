@@ -13,6 +13,7 @@
 mod artifact;
 mod estimator;
 mod forest;
+mod import;
 mod layout;
 mod linear;
 mod selection;
@@ -22,6 +23,7 @@ pub use crate::data::{Columns, ColumnsError};
 pub use artifact::{FORMAT_VERSION, Lineage, MAX_ARTIFACT_BYTES, Model, ModelError, ModelParts};
 pub use estimator::Estimator;
 pub use forest::{Forest, ForestError, MAX_TREES};
+pub use import::{ImportError, import_scaled_logistic};
 pub use layout::{Layout, LayoutError, MAX_FEATURES};
 pub use linear::{CLIP, Linear, LinearError, LinearParts};
 pub use selection::Selection;

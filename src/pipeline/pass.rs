@@ -218,7 +218,7 @@ impl Pipeline {
             return;
         }
         let id = scratch.rows.follow_ups.text(self.decoders.follow_up_id_column(), follow_up.row).unwrap_or_default();
-        let early = Early { since: clock, record: record.clone() };
+        let early = Early { since: clock, record: record.alone() };
         if self.early.hold(id, early).is_err() {
             let message = format!("{} follow-ups wait for their events already", EarlyFollowUps::CAPACITY);
             scratch.steps.push(Step::Reject { item: position, reject: Reject::new(RejectCode::WaitFull, message) });
@@ -344,5 +344,5 @@ fn row_of(id: &[u8], steps: &[Step]) -> Option<usize> {
 }
 
 fn entity(record: &Record) -> Box<[u8]> {
-    record.key.clone().unwrap_or_default()
+    record.key.as_deref().unwrap_or_default().into()
 }

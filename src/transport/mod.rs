@@ -177,6 +177,22 @@ pub trait Member {
     /// not take it back. [`Member::commit`] waits for it, and is refused with `Aborted` if it was not delivered.
     fn send_ahead(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError>;
 
+    /// Adds records to the open transaction, in their order: [`Member::send`] for many, which costs less.
+    fn send_all(&mut self, records: &mut dyn Iterator<Item = Outgoing<'_>>) -> Result<(), TransportError> {
+        for record in records {
+            self.send(&record)?;
+        }
+        Ok(())
+    }
+
+    /// [`Member::send_ahead`] for many.
+    fn send_all_ahead(&mut self, records: &mut dyn Iterator<Item = Outgoing<'_>>) -> Result<(), TransportError> {
+        for record in records {
+            self.send_ahead(&record)?;
+        }
+        Ok(())
+    }
+
     /// Waits for all deliveries, adds the input offsets with fresh group metadata, and commits.
     fn commit(&mut self, positions: &[Position]) -> Result<(), TransportError>;
 

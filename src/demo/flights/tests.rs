@@ -128,7 +128,7 @@ fn every_broken_event_is_refused_and_nothing_else_is() {
         let offset = offsets[usize::from(number)];
         offsets[usize::from(number)] += 1;
         broken += u64::from(record.stream == Stream::BrokenEvent);
-        let [key, value] = [record.key, record.value].map(|bytes| bytes.map(Vec::into_boxed_slice));
+        let [key, value] = [record.key, record.value].map(|bytes| bytes.map(Into::into));
         batch.push(Item::Record {
             input,
             record: Record { offset, timestamp: record.at, key, value, headers: Vec::new() },

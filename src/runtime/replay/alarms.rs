@@ -151,7 +151,7 @@ fn report(told: Told) -> Item<Model> {
         offset: 0,
         timestamp: told.now,
         key: Some(told.shard.to_string().as_bytes().into()),
-        value: Some(told.value),
+        value: Some(told.value.into()),
         headers: Vec::new(),
     };
     Item::Record { input: InputIndex(0), record }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::codec::published_json;
-use crate::data::{Header, Output, Record};
+use crate::data::{Header, Output, Payload, Record};
 
 /// How much of a value is shown of a difference.
 const SHOWN: usize = 120;
@@ -13,8 +13,8 @@ const SHOWN: usize = 120;
 /// Key, value and headers: what a reader of the topic gets.
 #[derive(Clone, Debug)]
 pub(in crate::runtime) struct Written {
-    pub key: Option<Box<[u8]>>,
-    pub value: Option<Box<[u8]>>,
+    pub key: Option<Payload>,
+    pub value: Option<Payload>,
     pub headers: Vec<Header>,
     /// Where it was published.
     pub offset: Option<i64>,

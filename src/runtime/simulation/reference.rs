@@ -33,7 +33,7 @@ fn collect(out: &Outbox, into: &mut Outputs) {
 
 fn written(record: Record) -> Written {
     let headers = record.headers.into_iter().map(|header| (header.name, header.value));
-    (record.key.map(<[u8]>::into_vec), record.value.map(<[u8]>::into_vec), headers.collect())
+    (record.key.map(Into::into), record.value.map(Into::into), headers.collect())
 }
 
 /// The models that commands resolve to.

@@ -119,6 +119,8 @@ pub(super) struct Worker<S: Stage> {
     control_at: Instant,
     shards: BTreeMap<i32, State<S::Machine>>,
     open: Option<Open>,
+    /// When the last commit began.
+    committing: Option<Instant>,
     /// Since when shards wait for the end of a former owner's transaction.
     left_open: BTreeMap<i32, Instant>,
     decisions: Decisions,
@@ -159,6 +161,7 @@ impl<S: Stage> Worker<S> {
             control_at: now,
             shards: BTreeMap::new(),
             open: None,
+            committing: None,
             left_open: BTreeMap::new(),
             decisions: Decisions::default(),
             looked: now,

@@ -9,8 +9,9 @@
 use std::time::Instant;
 
 use super::{BACKOFF, State, Worker, WorkerError};
+use crate::config::params::Topics;
 use crate::data::params::Delivery;
-use crate::data::{Machine, Sink, Timestamp};
+use crate::data::{Machine, Output, Sink, Timestamp};
 use crate::model::Model;
 use crate::runtime::pace::Step;
 use crate::runtime::shard::{Shard, Stamp};
@@ -21,7 +22,9 @@ use crate::transport::{Member, Outgoing, TransportError, failpoint};
 /// The open transaction.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Open {
-    pub(super) since: Instant,
+    opened: Instant,
+    /// What its age is counted from.
+    since: Instant,
     /// What time it is for everything that is handled in it.
     now: Timestamp,
 }
@@ -83,20 +86,15 @@ impl<S: Stage> Worker<S> {
         let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(false) };
         shard.machine.handle(&batch, open.now, &mut shard.outbox);
         failpoint::at("after_handle");
-        for output in shard.outbox.iter() {
-            self.decisions.output(&output);
-            let to = target(&self.shop.topics, output.sink, number);
-            let outgoing = Outgoing {
-                topic: to.topic,
-                partition: Some(to.partition),
-                key: output.key,
-                value: output.value,
-                headers: output.headers,
-                timestamp: None,
-            };
-            match self.shop.delivery {
-                Delivery::AtLeastOnce if output.sink == Sink::Predictions => self.member.send_ahead(&outgoing)?,
-                Delivery::AtLeastOnce | Delivery::ExactlyOnce => self.member.send(&outgoing)?,
+        shard.outbox.iter().for_each(|output| self.decisions.output(&output));
+        let topics = &self.shop.topics;
+        let outputs = || shard.outbox.iter().map(|output| (output.sink, addressed(&output, topics, number)));
+        match self.shop.delivery {
+            Delivery::ExactlyOnce => self.member.send_all(&mut outputs().map(|(_, outgoing)| outgoing))?,
+            Delivery::AtLeastOnce => {
+                let ahead = |sink: Sink| sink == Sink::Predictions;
+                self.member.send_all_ahead(&mut outputs().filter(|(sink, _)| ahead(*sink)).map(|(_, out)| out))?;
+                self.member.send_all(&mut outputs().filter(|(sink, _)| !ahead(*sink)).map(|(_, out)| out))?;
             }
         }
         failpoint::at("after_send");
@@ -112,12 +110,16 @@ impl<S: Stage> Worker<S> {
         }
         self.member.begin()?;
         failpoint::at("after_begin");
-        Ok(*self.open.insert(Open { since: self.shop.pace.clock().instant(), now: self.shop.pace.now() }))
+        let opened = self.shop.pace.clock().instant();
+        // A commit takes its time, which is not to come on top of the interval.
+        let paced = self.committing.filter(|begun| opened.saturating_duration_since(*begun) < self.shop.interval);
+        Ok(*self.open.insert(Open { opened, since: paced.unwrap_or(opened), now: self.shop.pace.now() }))
     }
 
     /// Commits the open transaction, if any: journal records and slices of checkpoints, then offsets and everything.
     pub(super) fn commit(&mut self) -> Result<(), WorkerError> {
         let Some(open) = self.open else { return Ok(()) };
+        self.committing = Some(self.clock().instant());
         let shop = self.shop.clone();
         let mut positions = Vec::new();
         let mut taken = Vec::new();
@@ -152,7 +154,7 @@ impl<S: Stage> Worker<S> {
         self.member.commit(&positions)?;
         failpoint::at("after_commit");
         self.open = None;
-        watch::committed(shop.stage.role(), self.clock().since(open.since));
+        watch::committed(shop.stage.role(), self.clock().since(open.opened));
         self.decisions.committed();
         for Taken { number, is_journaled } in taken {
             let Some(State::Running(shard)) = self.shards.get_mut(&number) else { continue };
@@ -195,6 +197,19 @@ impl<S: Stage> Worker<S> {
         self.stale = true;
         self.due = self.clock().instant() + BACKOFF;
         Ok(())
+    }
+}
+
+/// An output of a shard with its topic and partition.
+fn addressed<'a>(output: &Output<'a>, topics: &'a Topics, shard: i32) -> Outgoing<'a> {
+    let to = target(topics, output.sink, shard);
+    Outgoing {
+        topic: to.topic,
+        partition: Some(to.partition),
+        key: output.key,
+        value: output.value,
+        headers: output.headers,
+        timestamp: None,
     }
 }
 

@@ -6,20 +6,18 @@
 //! assignment). It never commits and joins no group.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::bounded::Bounded;
-use super::context::{Bell, Quiet, bell_of};
-use super::errors::{classify, classify_code, failed, passes};
+use super::context::Bell;
+use super::errors::{classify_code, failed, passes};
+use super::native::{BatchConsumer, ClientError, Notice, Taken};
+use super::parcel::Parcel;
 use super::settings::Settings;
-use crate::data::{Header, Record, Timestamp};
 use crate::transport::{News, Position, Reader, TransportError};
 
 /// Longest wait without looking at every client again.
@@ -32,7 +30,7 @@ struct Cursor {
 
 struct Lane {
     topic: String,
-    consumer: Bounded<BaseConsumer<Quiet>>,
+    consumer: Bounded<BatchConsumer>,
     cursors: BTreeMap<i32, Cursor>,
 }
 
@@ -73,12 +71,8 @@ impl Fetcher {
 
     fn open(&self, input: usize) -> Result<Lane, TransportError> {
         let topic = self.topics.get(input).cloned().unwrap_or_default();
-        let mut consumer: BaseConsumer<Quiet> = self
-            .settings
-            .fetching(&self.group)
-            .create_with_context(Quiet)
+        let consumer = BatchConsumer::open(&self.settings.fetching(&self.group), &self.bell)
             .map_err(|error| failed("cannot create a consumer", &error))?;
-        consumer.set_nonempty_callback(bell_of(&self.bell));
         Ok(Lane { topic, consumer: Bounded::new("fetching consumer", consumer), cursors: BTreeMap::new() })
     }
 
@@ -123,8 +117,8 @@ impl Lane {
         list
     }
 
-    fn failed(&self, what: &str, error: &KafkaError) -> TransportError {
-        failed(&format!("{what} `{}`", self.topic), error)
+    fn failed(&self, what: &str, why: &str) -> TransportError {
+        TransportError::Fatal(format!("{what} `{}`: {why}", self.topic))
     }
 
     fn start(&mut self, starts: &BTreeMap<i32, i64>) -> Result<(), TransportError> {
@@ -133,9 +127,9 @@ impl Lane {
         let mut list = TopicPartitionList::new();
         for (partition, next) in starts {
             list.add_partition_offset(&self.topic, *partition, Offset::Offset(*next))
-                .map_err(|error| self.failed("cannot start at this offset of", &error))?;
+                .map_err(|error| self.failed("cannot start at this offset of", &error.to_string()))?;
         }
-        self.consumer.incremental_assign(&list).map_err(|error| self.failed("cannot start reading", &error))?;
+        self.consumer.assign(&list).map_err(|error| self.failed("cannot start reading", &error))?;
         self.cursors.extend(starts.iter().map(|(partition, next)| (*partition, Cursor { next: *next, paused: false })));
         Ok(())
     }
@@ -157,7 +151,7 @@ impl Lane {
         }
         if !stopped.is_empty() {
             let list = self.list(stopped.into_iter());
-            self.consumer.incremental_unassign(&list).map_err(|error| self.failed("cannot stop reading", &error))?;
+            self.consumer.unassign(&list).map_err(|error| self.failed("cannot stop reading", &error))?;
         }
         Ok(())
     }
@@ -176,75 +170,76 @@ impl Lane {
     fn take(&mut self, input: usize, max: usize, news: &mut Vec<News>) -> Result<usize, TransportError> {
         let mut taken = 0;
         while taken < max {
-            let Some(polled) = self.consumer.poll(Duration::ZERO) else { break };
-            match polled {
-                Ok(message) => {
-                    let partition = message.partition();
-                    let Some(cursor) = self.cursors.get_mut(&partition) else { continue };
-                    cursor.next = message.offset() + 1;
-                    news.push(News::Record { input, partition, record: copy(&message) });
-                    taken += 1;
-                }
-                Err(KafkaError::PartitionEOF(partition)) => {
-                    if let Some(next) = self.end(partition) {
-                        news.push(News::End { input, partition, next });
+            let mut parcel = Parcel::new(input);
+            // Each with the number of records before it.
+            let mut notices: Vec<(usize, Notice)> = Vec::new();
+            let cursors = &mut self.cursors;
+            let handed_over = self.consumer.take(max - taken, |message| match message {
+                Taken::Record(fetched) => {
+                    if let Some(cursor) = cursors.get_mut(&fetched.partition) {
+                        cursor.next = fetched.offset + 1;
+                        parcel.add(fetched);
                     }
                 }
-                Err(error) => self.judge(&error)?,
+                Taken::Notice(mut notice) => {
+                    let cursor = cursors.get(&notice.partition);
+                    if notice.code == RDKafkaErrorCode::PartitionEOF {
+                        let Some(cursor) = cursor else { return };
+                        notice.offset = notice.offset.max(cursor.next);
+                    }
+                    notices.push((parcel.len(), notice));
+                }
+            });
+            taken += parcel.len();
+            self.deliver(parcel, notices, news)?;
+            for ClientError { code, fatal, text } in self.consumer.errors() {
+                self.judge(code, fatal, &text)?;
+            }
+            if handed_over == 0 {
+                break;
             }
         }
         Ok(taken)
     }
 
-    /// The position at a partition's end: the client's own steps over control records, which are never handed out.
-    fn end(&mut self, partition: i32) -> Option<i64> {
-        let cursor = self.cursors.get_mut(&partition)?;
-        let position = self.consumer.position().ok();
-        let stepped = position.as_ref().and_then(|list| list.find_partition(&self.topic, partition));
-        if let Some(Offset::Offset(next)) = stepped.map(|element| element.offset()) {
-            cursor.next = cursor.next.max(next);
+    /// Tells records and notices in the order in which they came. What comes after an error is told as well: it has been
+    /// taken out of the client.
+    fn deliver(
+        &self,
+        parcel: Parcel,
+        notices: Vec<(usize, Notice)>,
+        news: &mut Vec<News>,
+    ) -> Result<(), TransportError> {
+        let input = parcel.input();
+        let mut records = parcel.open();
+        let mut told = 0;
+        let mut outcome = Ok(());
+        for (before, Notice { partition, code, offset, text }) in notices {
+            news.extend(records.by_ref().take(before - told));
+            told = before;
+            if code == RDKafkaErrorCode::PartitionEOF {
+                news.push(News::End { input, partition, next: offset });
+            } else {
+                outcome = outcome.and(self.judge(code, false, &text));
+            }
         }
-        Some(cursor.next)
+        news.extend(records);
+        outcome
     }
 
-    fn judge(&self, error: &KafkaError) -> Result<(), TransportError> {
-        match error.rdkafka_error_code() {
+    fn judge(&self, code: RDKafkaErrorCode, fatal: bool, text: &str) -> Result<(), TransportError> {
+        let message = format!("cannot read `{}`: {code}: {text}", self.topic);
+        match code {
+            _ if fatal => Err(TransportError::Fatal(message)),
             // It joins no group, so the group's permissions do not concern it.
-            Some(rdkafka::types::RDKafkaErrorCode::GroupAuthorizationFailed) => Ok(()),
-            Some(code) if passes(code) => {
-                tracing::debug!(topic = self.topic, %error, "fetching goes on by itself");
+            RDKafkaErrorCode::GroupAuthorizationFailed => Ok(()),
+            code if passes(code) => {
+                tracing::debug!(topic = self.topic, %code, text, "fetching goes on by itself");
                 Ok(())
             }
-            Some(code) => Err(classify_code(code).error(format!("cannot read `{}`: {error}", self.topic))),
-            None => Err(classify(error).error(format!("cannot read `{}`: {error}", self.topic))),
+            code => Err(classify_code(code).error(message)),
         }
     }
-}
-
-/// Copies a record out, because a message that is kept pins its whole fetch buffer.
-fn copy(message: &BorrowedMessage<'_>) -> Record {
-    Record {
-        offset: message.offset(),
-        timestamp: Timestamp::from_millis(message.timestamp().to_millis().unwrap_or(-1)),
-        key: message.key().map(Into::into),
-        value: message.payload().map(Into::into),
-        headers: headers(message),
-    }
-}
-
-fn headers(message: &BorrowedMessage<'_>) -> Vec<Header> {
-    let Some(borrowed) = message.headers() else { return Vec::new() };
-    (0..borrowed.count())
-        .filter_map(|index| {
-            // The binding panics on a header name that is not UTF-8; such a header keeps its place and loses its value.
-            let read = catch_unwind(AssertUnwindSafe(|| {
-                borrowed
-                    .try_get(index)
-                    .map(|header| Header { name: header.key.to_owned(), value: header.value.map(<[u8]>::to_vec) })
-            }));
-            read.unwrap_or_else(|_| Some(Header { name: "\u{fffd}".to_owned(), value: None }))
-        })
-        .collect()
 }
 
 /// A reader without a group.

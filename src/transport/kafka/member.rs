@@ -292,11 +292,19 @@ impl Member for KafkaMember {
     }
 
     fn send(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
-        self.transactions.send(outgoing)
+        self.transactions.send_all(&mut std::iter::once(*outgoing))
     }
 
     fn send_ahead(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
-        self.transactions.send_ahead(outgoing)
+        self.transactions.send_all_ahead(&mut std::iter::once(*outgoing))
+    }
+
+    fn send_all(&mut self, records: &mut dyn Iterator<Item = Outgoing<'_>>) -> Result<(), TransportError> {
+        self.transactions.send_all(records)
+    }
+
+    fn send_all_ahead(&mut self, records: &mut dyn Iterator<Item = Outgoing<'_>>) -> Result<(), TransportError> {
+        self.transactions.send_all_ahead(records)
     }
 
     fn commit(&mut self, positions: &[Position]) -> Result<(), TransportError> {

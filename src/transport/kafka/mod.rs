@@ -1,8 +1,8 @@
 //! Kafka through librdkafka: the transport that proves exactly-once.
 //!
 //! The rules of the client and of the protocol are kept in the parts: `settings` (what may be configured), `member`
-//! (membership and commits), `fetch` (reading), `publish` (writing), `admin` (topics), `errors` (what an error means),
-//! `bounded` (calls that may hang). [`Embedded`] runs the same parts over librdkafka's mock cluster, for trying
+//! (membership and commits), `fetch` (reading), `publish` (writing), `native` (both by the batch, over the C interface),
+//! `admin` (topics), `errors` (what an error means), `bounded` (calls that may hang). [`Embedded`] runs the same parts over librdkafka's mock cluster, for trying
 //! things out without a broker; it does not prove anything about transactions.
 
 use std::collections::BTreeMap;
@@ -18,6 +18,9 @@ mod errors;
 mod fetch;
 mod member;
 mod mock;
+mod native;
+mod outlet;
+mod parcel;
 mod publish;
 mod settings;
 mod upkeep;

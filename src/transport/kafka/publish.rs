@@ -10,117 +10,33 @@ use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::OwnedHeaders;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
+use rdkafka::error::KafkaError;
+use rdkafka::producer::Producer;
 
 use super::bounded::{Bounded, Watchdog};
 use super::context::Deliveries;
-use super::errors::{Class, classify, classify_code, failed, finished};
+use super::errors::{Class, classify, failed, finished};
+use super::outlet::{Client, DRAIN_LIMIT, IDLE_EVENTS, LEAVE_LIMIT, Outlet, drain, purge, queue, undelivered};
 use super::settings::Settings;
 use crate::transport::{Outgoing, Publisher, TransportError};
 
 /// How long one call of the transaction protocol may be repeated.
 const CALL_LIMIT: Duration = Duration::from_secs(8);
-/// How long deliveries are waited for: longer than `message.timeout.ms`, after which the client gives a record up itself.
-const DRAIN_LIMIT: Duration = Duration::from_secs(12);
-/// How long a purge, or an abort on the way out, may take.
-const LEAVE_LIMIT: Duration = Duration::from_secs(2);
 /// First use of a fresh cluster creates its transaction log, which takes seconds.
 const INIT_LIMIT: Duration = Duration::from_secs(30);
-const FULL_QUEUE_WAIT: Duration = Duration::from_millis(10);
-const DRAIN_STEP: Duration = Duration::from_millis(1);
-/// Delivery reports are collected this often while records are being added.
+/// Deliveries that failed are collected this often while records are being added one by one.
 const SENDS_PER_SERVE: u32 = 1024;
-/// Events looked at before a transaction begins; the client hands out one per call, and a lost connection is a dozen.
-const IDLE_EVENTS: u32 = 128;
-
-type Client = BaseProducer<Deliveries>;
-
-/// Queues a record, waiting while the queue is full.
-fn queue(producer: &Client, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
-    let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(outgoing.topic);
-    record.partition = outgoing.partition;
-    record.key = outgoing.key;
-    record.payload = outgoing.value;
-    // To the client 0 means its own clock.
-    record.timestamp = outgoing.timestamp.map(|timestamp| timestamp.millis().max(1));
-    if !outgoing.headers.is_empty() {
-        let empty = OwnedHeaders::new_with_capacity(outgoing.headers.len());
-        record.headers = Some(outgoing.headers.iter().fold(empty, |headers, header| {
-            let key = header.name.replace('\0', "\u{fffd}");
-            headers.insert(rdkafka::message::Header { key: &key, value: header.value.as_deref() })
-        }));
-    }
-    let deadline = Instant::now() + DRAIN_LIMIT;
-    loop {
-        let (error, again) = match producer.send(record) {
-            Ok(()) => return Ok(()),
-            Err(refused) => refused,
-        };
-        let code = error.rdkafka_error_code();
-        if code == Some(RDKafkaErrorCode::QueueFull) && Instant::now() < deadline {
-            record = again;
-            producer.poll(FULL_QUEUE_WAIT);
-            continue;
-        }
-        let message = format!("cannot send to `{}`: {error}", outgoing.topic);
-        if let Some((code, _)) = producer.client().fatal_error() {
-            return Err(finished(code, message));
-        }
-        return Err(match code {
-            // The transaction has failed meanwhile; the abort will tell.
-            Some(RDKafkaErrorCode::State | RDKafkaErrorCode::QueueFull) => TransportError::Aborted(message),
-            _ => match classify(&error) {
-                Class::Configuration => TransportError::Configuration(message),
-                class @ (Class::Fatal | Class::Fenced) => class.error(message),
-                Class::Abortable | Class::Retriable | Class::Gone => TransportError::Aborted(message),
-            },
-        });
-    }
-}
-
-/// Waits until nothing is in flight; `false` if that takes longer than `limit`.
-fn drain(producer: &Client, limit: Duration) -> bool {
-    let deadline = Instant::now() + limit;
-    while producer.in_flight_count() > 0 {
-        if Instant::now() >= deadline {
-            return false;
-        }
-        producer.poll(DRAIN_STEP);
-    }
-    true
-}
-
-/// Why a drained producer has records that were not delivered.
-fn undelivered(producer: &Client, otherwise: Class) -> Result<(), TransportError> {
-    let Some(failure) = producer.context().failure() else { return Ok(()) };
-    if let Some((code, text)) = producer.client().fatal_error() {
-        return Err(finished(code, text));
-    }
-    let class = match failure.code.map(classify_code) {
-        Some(Class::Configuration) => Class::Configuration,
-        _ => otherwise,
-    };
-    Err(class.error(failure.text))
-}
-
-fn purge(producer: &Client) -> bool {
-    producer.purge(PurgeConfig::default().queue().inflight());
-    drain(producer, LEAVE_LIMIT)
-}
 
 /// The transactional producer of one worker, and the plain one for what goes ahead of its transactions.
 pub(super) struct Transactions {
     settings: Arc<Settings>,
     transactional_id: String,
-    producer: Bounded<Client>,
+    outlet: Outlet,
     /// Connected when it is first needed.
     ahead: Option<KafkaPublisher>,
     watchdog: Watchdog,
     open: bool,
     disturbed: bool,
-    sends: u32,
 }
 
 impl Transactions {
@@ -131,59 +47,56 @@ impl Transactions {
         Ok(Transactions {
             settings: Arc::clone(settings),
             transactional_id: transactional_id.to_owned(),
-            producer: connect(settings, transactional_id)?,
+            outlet: connect(settings, transactional_id)?,
             ahead: None,
             watchdog,
             open: false,
             disturbed: false,
-            sends: 0,
         })
     }
 
     pub(super) fn begin(&mut self) -> Result<(), TransportError> {
         // What happened to the connection while no transaction was open has not been looked at yet.
         for _ in 0..IDLE_EVENTS {
-            self.producer.poll(Duration::ZERO);
+            self.outlet.producer.poll(Duration::ZERO);
         }
-        if self.disturbed || self.producer.context().disturbed() {
+        if self.disturbed || self.outlet.producer.context().disturbed() {
             tracing::info!(transactional_id = self.transactional_id, "replacing the producer after a disturbance");
-            self.producer = connect(&self.settings, &self.transactional_id)?;
+            self.outlet = connect(&self.settings, &self.transactional_id)?;
             self.disturbed = false;
         }
-        self.producer.context().reset();
-        self.producer.begin_transaction().map_err(|error| self.failed("cannot begin a transaction", &error))?;
+        self.outlet.producer.context().reset();
+        self.outlet.producer.begin_transaction().map_err(|error| self.failed("cannot begin a transaction", &error))?;
         self.open = true;
         Ok(())
     }
 
-    pub(super) fn send(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
-        queue(&self.producer, outgoing)?;
-        self.sends = self.sends.wrapping_add(1);
-        if self.sends.is_multiple_of(SENDS_PER_SERVE) {
-            self.producer.poll(Duration::ZERO);
-        }
-        Ok(())
+    pub(super) fn send_all(&mut self, records: &mut dyn Iterator<Item = Outgoing<'_>>) -> Result<(), TransportError> {
+        self.outlet.queue_all(records)
     }
 
-    /// Queues a record that is not part of the transaction.
-    pub(super) fn send_ahead(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
+    /// Queues records that are not part of the transaction.
+    pub(super) fn send_all_ahead(
+        &mut self,
+        records: &mut dyn Iterator<Item = Outgoing<'_>>,
+    ) -> Result<(), TransportError> {
         let ahead = match &mut self.ahead {
             Some(ahead) => ahead,
             none => none.insert(KafkaPublisher::connect(&self.settings)?),
         };
-        ahead.send(outgoing).map_err(aborting)
+        ahead.outlet.queue_all(records).map_err(aborting)
     }
 
     /// Waits for the acknowledgement of every record of the transaction, and of those sent ahead of it.
     pub(super) fn settle(&mut self) -> Result<(), TransportError> {
-        if !drain(&self.producer, DRAIN_LIMIT) {
+        if !drain(&self.outlet.producer, DRAIN_LIMIT) {
             return Err(TransportError::Aborted(format!(
                 "{} records were not acknowledged in {} s",
-                self.producer.in_flight_count(),
+                self.outlet.producer.in_flight_count(),
                 DRAIN_LIMIT.as_secs()
             )));
         }
-        undelivered(&self.producer, Class::Abortable)?;
+        undelivered(&self.outlet.producer, Class::Abortable)?;
         self.ahead.as_mut().map_or(Ok(()), |ahead| ahead.flush().map_err(aborting))
     }
 
@@ -193,7 +106,7 @@ impl Transactions {
         offsets: &TopicPartitionList,
         metadata: &ConsumerGroupMetadata,
     ) -> Result<(), TransportError> {
-        let producer = &self.producer;
+        let producer = &self.outlet.producer;
         let watchdog = &self.watchdog;
         let outcome = repeat(|limit| {
             watchdog.guard("send_offsets_to_transaction", 2 * CALL_LIMIT, || {
@@ -204,19 +117,19 @@ impl Transactions {
     }
 
     pub(super) fn commit(&mut self) -> Result<(), TransportError> {
-        let outcome = repeat(|limit| self.producer.commit_transaction(limit));
+        let outcome = repeat(|limit| self.outlet.producer.commit_transaction(limit));
         self.conclude("cannot commit the transaction", outcome)?;
         self.open = false;
         Ok(())
     }
 
     pub(super) fn abort(&mut self) -> Result<(), TransportError> {
-        let emptied = purge(&self.producer);
+        let emptied = purge(&self.outlet.producer);
         self.open = false;
         if !emptied {
             return Err(TransportError::Fatal("the producer does not let go of its records".to_owned()));
         }
-        let outcome = repeat(|limit| self.producer.abort_transaction(limit));
+        let outcome = repeat(|limit| self.outlet.producer.abort_transaction(limit));
         match self.conclude("cannot abort the transaction", outcome) {
             Err(TransportError::Aborted(message)) => Err(TransportError::Fatal(message)),
             other => other,
@@ -239,7 +152,7 @@ impl Transactions {
     }
 
     fn failed(&self, what: &str, error: &KafkaError) -> TransportError {
-        match self.producer.client().fatal_error() {
+        match self.outlet.producer.client().fatal_error() {
             Some((code, text)) => finished(code, format!("{what}: {text}")),
             None => failed(what, error),
         }
@@ -249,9 +162,9 @@ impl Transactions {
 impl Drop for Transactions {
     /// An open transaction is aborted, so that readers need not wait for its time-out.
     fn drop(&mut self) {
-        if purge(&self.producer) && self.open && self.producer.client().fatal_error().is_none() {
+        if purge(&self.outlet.producer) && self.open && self.outlet.producer.client().fatal_error().is_none() {
             // Failing that, the broker's time-out or the successor's start aborts it.
-            let _ = self.producer.abort_transaction(LEAVE_LIMIT);
+            let _ = self.outlet.producer.abort_transaction(LEAVE_LIMIT);
         }
     }
 }
@@ -283,7 +196,7 @@ fn repeat(mut call: impl FnMut(Duration) -> Result<(), KafkaError>) -> Outcome {
     }
 }
 
-fn connect(settings: &Settings, transactional_id: &str) -> Result<Bounded<Client>, TransportError> {
+fn connect(settings: &Settings, transactional_id: &str) -> Result<Outlet, TransportError> {
     let producer: Client = settings
         .transactional(transactional_id)
         .create_with_context(Deliveries::default())
@@ -293,12 +206,12 @@ fn connect(settings: &Settings, transactional_id: &str) -> Result<Bounded<Client
         .map_err(|error| failed(&format!("cannot initialise transactions of `{transactional_id}`"), &error))?;
     // Connections that failed on the way here did no harm.
     producer.context().reset();
-    Ok(Bounded::new("transactional producer", producer))
+    Ok(Outlet::new(Bounded::new("transactional producer", producer)))
 }
 
 /// An idempotent producer without transactions.
 pub(super) struct KafkaPublisher {
-    producer: Bounded<Client>,
+    outlet: Outlet,
     sends: u32,
 }
 
@@ -308,7 +221,7 @@ impl KafkaPublisher {
             .publishing()
             .create_with_context(Deliveries::default())
             .map_err(|error| failed("cannot create a producer", &error))?;
-        Ok(KafkaPublisher { producer: Bounded::new("producer", producer), sends: 0 })
+        Ok(KafkaPublisher { outlet: Outlet::new(Bounded::new("producer", producer)), sends: 0 })
     }
 }
 
@@ -316,9 +229,9 @@ impl Publisher for KafkaPublisher {
     fn send(&mut self, outgoing: &Outgoing<'_>) -> Result<(), TransportError> {
         self.sends = self.sends.wrapping_add(1);
         if self.sends.is_multiple_of(SENDS_PER_SERVE) {
-            self.producer.poll(Duration::ZERO);
+            self.outlet.producer.poll(Duration::ZERO);
         }
-        match queue(&self.producer, outgoing) {
+        match queue(&self.outlet.producer, outgoing) {
             // Without a transaction there is nothing to abort.
             Err(TransportError::Aborted(message)) => Err(TransportError::Retriable(message)),
             other => other,
@@ -326,14 +239,14 @@ impl Publisher for KafkaPublisher {
     }
 
     fn flush(&mut self) -> Result<(), TransportError> {
-        if !drain(&self.producer, DRAIN_LIMIT) {
+        if !drain(&self.outlet.producer, DRAIN_LIMIT) {
             return Err(TransportError::Retriable(format!(
                 "{} records are not acknowledged yet",
-                self.producer.in_flight_count()
+                self.outlet.producer.in_flight_count()
             )));
         }
-        let delivered = undelivered(&self.producer, Class::Retriable);
-        self.producer.context().reset();
+        let delivered = undelivered(&self.outlet.producer, Class::Retriable);
+        self.outlet.producer.context().reset();
         delivered
     }
 }

@@ -58,7 +58,8 @@ const EXACTLY_ONCE: &str = "exactly-once depends on its value";
 const OFFSETS: &str = "offsets are committed with the outputs, in one transaction, and nowhere else";
 const REBALANCE: &str = "partitions have to be handed over one by one, after their last commit";
 
-const REFUSED: [(&str, &str); 37] = [
+const REFUSED: [(&str, &str); 38] = [
+    ("delivery.report.only.error", "failures are what is looked at, and only they"),
     ("bootstrap.servers", OWN_KEY),
     ("metadata.broker.list", OWN_KEY),
     ("client.id", OWN_KEY),
@@ -106,7 +107,7 @@ const NEED_TLS: [(&str, &[&str]); 4] = [
 ];
 
 /// Properties of producers only; given to a consumer each would be a warning in the log.
-const PRODUCER_ONLY: [&str; 20] = [
+const PRODUCER_ONLY: [&str; 19] = [
     "linger.ms",
     "queue.buffering.max.ms",
     "queue.buffering.max.messages",
@@ -125,7 +126,6 @@ const PRODUCER_ONLY: [&str; 20] = [
     "retry.backoff.max.ms",
     "request.timeout.ms",
     "transaction.timeout.ms",
-    "delivery.report.only.error",
     "max.in.flight.requests.per.connection",
 ];
 
@@ -295,12 +295,20 @@ impl Settings {
         config.set("enable.idempotence", "true");
         config.set("acks", "all");
         config.set("partitioner", "murmur2_random");
+        config.set("delivery.report.only.error", "true");
         config
     }
 
     pub(super) fn transactional(&self, transactional_id: &str) -> ClientConfig {
         let mut config = self.publishing();
         config.set("transactional.id", transactional_id);
+        // A commit does not wait for it. While a request of a partition is under way the idempotent client sends no other,
+        // and with records that have lingered long enough it looks for its end without pause: so they linger longer.
+        if !self.params.properties.contains_key("linger.ms")
+            && !self.params.properties.contains_key("queue.buffering.max.ms")
+        {
+            config.set("linger.ms", "100");
+        }
         // Lost connections are told by debug lines of this kind alone without exception; there are few others of it.
         let debug = config.get("debug").map_or_else(|| "broker".to_owned(), |more| format!("broker,{more}"));
         config.set("debug", debug);
