@@ -10,6 +10,7 @@ use driftless::codec::{JournalRecord, JournalStep};
 use driftless::config::Config;
 use driftless::data::{SchemaVerdict, Timestamp};
 use driftless::schema_registry::{Lookup, Lookups, SchemaRegistry};
+use driftless::transport::kafka::{Kafka, KafkaParams};
 use driftless::transport::memory::Memory;
 use driftless::transport::{Outgoing, TopicPartition, Transport, partition_for};
 use serde_json::json;
@@ -23,7 +24,7 @@ const FIRST: &str = r#"{"type":"record","name":"Payment","fields":[
     {"name":"card","type":["null","string"]}]}"#;
 const SECOND: &str = r#"{"type":"record","name":"Payment","fields":[
     {"name":"amount","type":"double"},{"name":"id","type":"string"},
-    {"name":"place","type":{"type":"map","values":"int"}},{"name":"at","type":"long"}]}"#;
+    {"name":"place","type":{"type":"map","values":"int"},"default":{}},{"name":"at","type":"long"}]}"#;
 /// One that a declared number cannot be read from.
 const OTHER: &str = r#"{"type":"record","name":"Payment","fields":[
     {"name":"id","type":"string"},{"name":"at","type":"long"},{"name":"amount","type":"string"}]}"#;
@@ -277,7 +278,7 @@ fn a_registry_that_does_not_take_the_schema_of_an_output_ends_the_start() {
 
 fn registry(urls: &[String], more: &str) -> SchemaRegistry {
     let urls: Vec<String> = urls.iter().map(|url| format!("\"{url}\"")).collect();
-    let text = format!("{CONFIG}\n[schema_registry]\nurls = [{}]\ntimeout = \"300ms\"\n{more}", urls.join(", "));
+    let text = format!("{CONFIG}\n[schema_registry]\nurls = [{}]\n{more}", urls.join(", "));
     SchemaRegistry::new(Config::parse(&text).unwrap().schema_registry.as_ref().unwrap()).unwrap()
 }
 
@@ -285,7 +286,7 @@ fn registry(urls: &[String], more: &str) -> SchemaRegistry {
 fn every_address_is_tried_and_the_password_goes_with_the_request() {
     let password = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(password.path(), "open sesame\n").unwrap();
-    let more = format!("user = \"driftless\"\npassword = {{ file = \"{}\" }}", password.path().display());
+    let more = format!("timeout = \"300ms\"\nuser = \"driftless\"\npassword = {{ file = \"{}\" }}", password.path().display());
     let (closed, second) = (Registry::start(), Registry::start());
     closed.answer(Manner::Closing);
     second.put(5, FIRST);
@@ -300,7 +301,7 @@ fn every_address_is_tried_and_the_password_goes_with_the_request() {
 fn a_response_too_long_is_a_schema_that_cannot_be_used() {
     let server = Registry::start();
     server.put(5, &format!("\"{}\"", "x".repeat(256 * 1024)));
-    let client = registry(&[server.url()], "");
+    let client = registry(&[server.url()], "timeout = \"300ms\"");
     assert_eq!(
         client.schema(5).unwrap(),
         SchemaVerdict::Unusable("its registry sends more than 262144 bytes for it".to_owned())
@@ -315,7 +316,7 @@ fn a_response_too_long_is_a_schema_that_cannot_be_used() {
 fn one_id_that_is_not_answered_keeps_no_other_waiting() {
     let server = Registry::start();
     server.put(8, FIRST);
-    let lookups = Lookups::new(registry(&[server.url()], ""));
+    let lookups = Lookups::new(registry(&[server.url()], "timeout = \"300ms\""));
     server.answer(Manner::Closing);
     let until = Instant::now() + Duration::from_secs(20);
     let mut answered = false;
@@ -328,4 +329,114 @@ fn one_id_that_is_not_answered_keeps_no_other_waiting() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(answered);
+}
+
+/// One request to the real registry that no client of ours makes.
+fn put(url: &str, path: &str, body: &str) -> String {
+    use std::io::{Read, Write};
+    let (host, base) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    write!(
+        stream,
+        "PUT /{base}{path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+/// `scripts/registry` for the registry under test.
+fn script(command: &str, port: &str) {
+    let dir = std::env::var("DRIFTLESS_TEST_REGISTRY_DIR").unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/registry");
+    let mut process = std::process::Command::new(script);
+    process.args([command, "--dir", &dir]);
+    if command == "start" {
+        process.args(["--port", port]);
+    }
+    assert!(process.status().unwrap().success(), "scripts/registry {command}");
+}
+
+/// Registers everything in one order, so that ids are the same in a registry that has forgotten them.
+fn register_all(client: &SchemaRegistry, app: &str) -> [u32; 4] {
+    let subject = format!("{app}.events-value");
+    let fourth = SECOND.replace("\"place\"", "\"where\"");
+    [(subject.clone(), FIRST), (subject.clone(), SECOND), (format!("{app}.others-value"), OTHER), (subject, &fourth)]
+        .map(|(subject, schema)| client.register(&subject, schema).unwrap())
+}
+
+#[test]
+#[ignore = "needs a schema registry: set DRIFTLESS_TEST_REGISTRY and DRIFTLESS_TEST_REGISTRY_DIR"]
+fn schemas_evolve_in_a_real_registry_that_is_stopped_and_started_under_a_running_pipeline() {
+    let url = std::env::var("DRIFTLESS_TEST_REGISTRY").unwrap();
+    let port = url.split(['/', ':']).nth(4).unwrap().to_owned();
+    let transport: Arc<dyn Transport> = match std::env::var("DRIFTLESS_TEST_BROKERS") {
+        Ok(brokers) => Arc::new(Kafka::new(KafkaParams::new(brokers, "driftless-test")).unwrap()),
+        Err(_) => Arc::new(Memory::new()),
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let app_name = format!("shops-{}", now.as_millis());
+    let text = CONFIG.replace("\"shops\"", &format!("\"{app_name}\""));
+    let text = text.replace("[events]", "[events]\nformat = \"confluent-avro\"");
+    let text = format!("{text}\n[outputs]\nformat = \"confluent-avro\"\n[schema_registry]\nurls = [\"{url}\"]");
+    let client = registry(std::slice::from_ref(&url), "timeout = \"60s\"");
+    let bench = Bench::new(transport, Config::parse(&text).unwrap());
+    let config = |url: &str| put(url, "/config", r#"{"compatibility":"BACKWARD"}"#);
+    assert!(config(&url).contains(" 200 "));
+    let app = bench.start_live("a");
+    let [first, second, other, fourth] = register_all(&client, &app_name);
+    // What the first readers could not read is refused where it would be a change.
+    let refused = client.register(&format!("{app_name}.events-value"), OTHER).unwrap_err().to_string();
+    assert!(refused.contains("does not take the schema"), "{refused}");
+
+    let shop = &shops()[0];
+    let send = |id: u32, as_written: u32, numbers: std::ops::Range<i64>| {
+        let mut publisher = bench.transport.publisher().unwrap();
+        for number in numbers {
+            let mut value = event(as_written, number);
+            value[1..5].copy_from_slice(&id.to_be_bytes());
+            let timestamp = Some(Timestamp::from_millis(number * 1_000));
+            let (topic, key) = (&bench.config.topics.events, Some(shop.as_bytes()));
+            publisher
+                .send(&Outgoing { topic, partition: None, key, value: Some(&value), headers: &[], timestamp })
+                .unwrap();
+        }
+        publisher.flush().unwrap();
+    };
+    send(first, 1, 0..20);
+    bench.until(&app, || bench.predicted().len() == 20);
+    send(second, 2, 20..40);
+    bench.until(&app, || bench.predicted().len() == 40);
+    send(other, 3, 40..43);
+    send(first, 1, 43..45);
+    bench.until(&app, || bench.predicted().len() == 42);
+    let letters = bench.records(&bench.config.topics.dead_letters).concat();
+    let reason = |name: &str| {
+        let header = letters[0].headers.iter().find(|header| header.name == name).unwrap();
+        String::from_utf8(header.value.clone().unwrap()).unwrap()
+    };
+    assert_eq!((letters.len(), reason("driftless.error.code").as_str()), (3, "incompatible_schema"));
+    let message = format!("schema {other} cannot be used: field `amount` is a string; expected a number");
+    assert_eq!(reason("driftless.error.message"), message);
+
+    script("stop", &port);
+    send(first, 1, 45..50);
+    bench.until(&app, || bench.predicted().len() == 47);
+    send(fourth, 2, 50..60);
+    bench.until(&app, || app.missing().iter().any(|missing| missing.contains("does not answer")));
+    assert_eq!((bench.predicted().len(), bench.records(&bench.config.topics.dead_letters).concat().len()), (47, 3));
+    script("start", &port);
+    for (subject, _) in [("predictions", 1), ("outcomes", 2), ("drift-alerts", 3), ("performance", 4)] {
+        let name = if subject == "drift-alerts" { "drift-alert" } else { subject.trim_end_matches('s') };
+        let path = format!("{}/schemas/{name}.avsc", env!("CARGO_MANIFEST_DIR"));
+        let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        client.register(&format!("{app_name}.{subject}-value"), &schema.to_string()).unwrap();
+    }
+    assert_eq!(register_all(&client, &app_name), [first, second, other, fourth], "the same ids as before");
+    bench.until(&app, || bench.predicted().len() == 57);
+    bench.until(&app, || app.missing().is_empty());
+    app.stop().unwrap();
 }
