@@ -12,12 +12,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use common::avro::AvroEvents;
 use common::flights::{self, Sent};
 use common::models::{self, Rows};
 use common::{Spread, count_from_env, machine};
 use driftless::codec::{EventDecoder, FeatureRow, LabelDecoder, PredictionView};
 use driftless::config::Config;
 use driftless::data::params::KindIndex;
+use driftless::data::params::OutputForm;
 use driftless::data::{Arm, Columns, Extent, Item, Machine, Outbox, Sink, Table, Timestamp};
 use driftless::drift::{Batch, DriftWindows, Reference};
 use driftless::features::{EventRow, Features, FollowUpRow, Handles};
@@ -56,11 +58,15 @@ fn main() -> Result<()> {
     let forests: Vec<Phases> = (0..repetitions).map(|_| bench.phases(&forest)).collect::<Result<_>>()?;
     let all = |of: fn(&Phases) -> f64| phases.iter().map(of).collect::<Vec<f64>>();
     bench.show("decode and check (JSON)", all(|p| p.decode));
+    let avro = AvroEvents::of(&bench.params.events, &bench.sent)?;
+    let decoded: Vec<f64> = (0..repetitions).map(|_| avro.decode()).collect::<Result<_>>()?;
+    bench.show(&format!("decode alone (Avro, {} bytes)", avro.bytes() / n_events.max(1)), decoded);
     bench.show("windows", all(|p| p.windows));
     bench.show("drift counts", all(|p| p.drift));
     bench.show("score, linear", all(|p| p.score));
     bench.show("score, forest of 100 trees of depth 6", forests.iter().map(|p| p.score).collect());
     bench.show("encode the prediction (JSON) and digest it", all(|p| p.encode));
+    bench.show("encode the prediction (Avro) and digest it", all(|p| p.encode_avro));
     bench.show("these five, linear", all(|p| p.decode + p.windows + p.drift + p.score + p.encode));
     bench.show("decode and check follow-ups", all(|p| p.decode_follow_ups));
     bench.show("windows: follow-ups", all(|p| p.follow_ups));
@@ -95,6 +101,7 @@ struct Phases {
     drift: f64,
     score: f64,
     encode: f64,
+    encode_avro: f64,
 }
 
 impl Bench {
@@ -140,8 +147,12 @@ impl Bench {
             let reference = Reference { model_version: 1, profile: model.profile() };
             drift.count(reference, batch, &parts.times, Timestamp::MIN);
             let counted = Instant::now();
-            parts.encode(block, &scores, &mut out);
+            parts.encode(block, &scores, OutputForm::Json, &mut out);
             let encoded = Instant::now();
+            out.clear();
+            let begun = Instant::now();
+            parts.encode(block, &scores, OutputForm::Avro, &mut out);
+            spent.encode_avro += begun.elapsed().as_secs_f64();
             spent.decode += decode;
             spent.decode_follow_ups += decode_follow_ups;
             spent.windows += windows;
@@ -312,7 +323,7 @@ impl<'a> Parts<'a> {
         Ok(spent)
     }
 
-    fn encode(&self, block: &[Sent], scores: &[f64], out: &mut Outbox) {
+    fn encode(&self, block: &[Sent], scores: &[f64], form: OutputForm, out: &mut Outbox) {
         let id_column = self.events.id().unwrap_or_default();
         for (row, sent) in block.iter().filter(|sent| sent.input == EVENTS).enumerate() {
             let view = PredictionView {
@@ -333,7 +344,7 @@ impl<'a> Parts<'a> {
                 source_partition: 0,
                 source_offset: row as i64,
             };
-            out.push(Sink::Predictions, Some(&sent.key), Vec::new(), |bytes| view.write(bytes));
+            out.push(Sink::Predictions, Some(&sent.key), Vec::new(), |bytes| view.write_form(form, bytes));
         }
     }
 }

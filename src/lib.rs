@@ -38,6 +38,7 @@
 //!
 //! - [`transport`]: records in and out, in transactions: Kafka, its mock cluster, or memory.
 //! - [`registry`]: artifacts and the training log in an object store.
+//! - [`schema_registry`]: writer schemas by their ids, from a registry.
 //! - [`telemetry`]: metrics and log lines.
 //! - [`runtime`]: the roles as threads around the machines.
 //! - [`http`]: health and metrics for whoever watches.
@@ -61,6 +62,7 @@ pub mod registry;
 pub mod retrain;
 pub mod rollout;
 pub mod runtime;
+pub mod schema_registry;
 pub mod score;
 pub mod stats;
 pub mod telemetry;

@@ -2,6 +2,7 @@
 //! the machine's name.
 #![expect(dead_code, reason = "each benchmark uses its part")]
 
+pub(crate) mod avro;
 pub(crate) mod flights;
 pub(crate) mod machine;
 pub(crate) mod models;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::config::{Config, ConfigError};
+use crate::runtime::pipeline_params;
 use changes::Changes;
 pub use understood::Understood;
 
@@ -87,6 +88,11 @@ fn usable(args: &CheckArgs) -> Result<Config, ConfigError> {
     let config = Config::load(&args.config)?;
     config.kafka.ensure_supported()?;
     config.kafka.client_properties()?;
+    if let Some(registry) = &config.schema_registry {
+        registry.ensure_supported()?;
+        registry.password()?;
+    }
+    pipeline_params(&config).map_err(|error| ConfigError::Unusable(error.to_string()))?;
     Ok(config)
 }
 

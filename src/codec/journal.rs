@@ -1,12 +1,15 @@
 //! The journal record: what one transaction fed to one shard, so that it can be fed again.
 //!
 //! Kafka does not record how several topics were interleaved. This does: the runs of offsets in the order in which
-//! they were consumed, the commands in full, `now`, and a digest of what came out. It holds no event data.
+//! they were consumed, the commands and the schemas looked up in full, `now`, and a digest of what came out. It holds no
+//! event data.
 
-use crate::data::{BinaryError, InputIndex, ModelRecord, Reader, Timestamp, Writer};
+use std::sync::Arc;
+
+use crate::data::{BinaryError, InputIndex, ModelRecord, Reader, SchemaFact, Timestamp, Writer};
 
 /// The format this binary writes; it reads the ones before as well.
-pub const JOURNAL_VERSION: u64 = 2;
+pub const JOURNAL_VERSION: u64 = 3;
 
 /// One part of a transaction's input sequence.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +36,8 @@ pub enum JournalStep {
         /// Whether the artifact it names was at hand; without it the command changed nothing.
         loaded: bool,
     },
+    /// What was looked up of a writer schema, in full: computing the record again asks nobody.
+    Schema(Arc<SchemaFact>),
 }
 
 /// What one transaction did in one shard.
@@ -70,6 +75,8 @@ pub enum JournalError {
 const RUN: u64 = 0;
 const IDLE: u64 = 1;
 const COMMAND: u64 = 2;
+/// Version 3 has it.
+const SCHEMA: u64 = 3;
 
 impl JournalRecord {
     /// The record's bytes.
@@ -106,6 +113,10 @@ impl JournalRecord {
                     out.flag(*loaded);
                     let json = serde_json::to_vec(record).map_err(|error| JournalError::Command(error.to_string()))?;
                     out.slice(&json);
+                }
+                JournalStep::Schema(fact) => {
+                    out.unsigned(SCHEMA);
+                    fact.write(&mut out);
                 }
             }
         }
@@ -172,6 +183,7 @@ fn read_step(reader: &mut Reader<'_>, expected: &mut Expected) -> Result<Journal
         }
         IDLE if tag == IDLE => Ok(JournalStep::Idle),
         COMMAND if tag == COMMAND => read_command(reader),
+        SCHEMA if tag == SCHEMA => Ok(JournalStep::Schema(Arc::new(SchemaFact::read(reader)?))),
         _ => Err(BinaryError::Invalid { what: "journal step", at: 0 }.into()),
     }
 }
@@ -206,7 +218,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::data::ModelCommand;
+    use crate::data::{ModelCommand, SchemaVerdict};
 
     fn example() -> JournalRecord {
         let command = ModelRecord {
@@ -252,9 +264,31 @@ mod tests {
     }
 
     #[test]
-    fn the_second_version_is_written_as_it_was_published() {
+    fn the_second_version_is_still_read() {
         let fixture = include_bytes!("../../tests/fixtures/journal-v2.bin");
-        assert_eq!(example().encode().as_deref(), Ok(fixture.as_slice()));
+        assert_eq!(JournalRecord::decode(fixture), Ok(example()));
+    }
+
+    /// With everything that the third version has beside the second.
+    fn example_v3() -> JournalRecord {
+        let mut record = example();
+        let fact = |id, verdict| JournalStep::Schema(Arc::new(SchemaFact { input: InputIndex(1), id, verdict }));
+        record.steps.splice(
+            1..1,
+            [
+                fact(7, SchemaVerdict::Schema("{\"type\":\"null\"}".to_owned())),
+                fact(300, SchemaVerdict::Unknown),
+                fact(8, SchemaVerdict::Unusable("too long".to_owned())),
+            ],
+        );
+        record
+    }
+
+    #[test]
+    fn the_third_version_is_written_as_it_was_published() {
+        let fixture = include_bytes!("../../tests/fixtures/journal-v3.bin");
+        assert_eq!(example_v3().encode().as_deref(), Ok(fixture.as_slice()));
+        assert_eq!(JournalRecord::decode(fixture), Ok(example_v3()));
     }
 
     #[test]
@@ -272,14 +306,14 @@ mod tests {
     fn another_version_is_refused_by_name() {
         let error = JournalRecord::decode(&[9]).map_err(|error| error.to_string());
         let message =
-            "not a journal record: the journal record has format version 9; this binary reads versions up to 2";
+            "not a journal record: the journal record has format version 9; this binary reads versions up to 3";
         assert_eq!(error, Err(message.to_owned()));
     }
 
     proptest! {
         #[test]
         fn hostile_bytes_never_panic(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
-            let mut bytes = example().encode().unwrap_or_default();
+            let mut bytes = example_v3().encode().unwrap_or_default();
             for (index, byte) in flips {
                 let at = index.index(bytes.len());
                 bytes[at] = byte;

@@ -7,7 +7,7 @@ use super::json_object::{Cell, ObjectReader};
 use crate::data::params::{
     EventParams, FieldColumn, FieldKind, FieldSpec, InputFormat, LabelParams, TimeSource, TimeUnit,
 };
-use crate::data::{Reject, Table};
+use crate::data::{Reject, SchemaNeed, SchemaVerdict, Table};
 
 /// Where the time of a record is found in its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +47,9 @@ impl RecordReader {
         }
     }
 
-    fn learn(&mut self, id: u32, schema: Option<&str>) {
+    fn learn(&mut self, id: u32, verdict: &SchemaVerdict) {
         if let RecordReader::Avro(reader) = self {
-            reader.learn(id, schema);
+            reader.learn(id, verdict);
         }
     }
 
@@ -109,14 +109,15 @@ impl EventDecoder {
         self.reader.read(value, table)
     }
 
-    /// The id of the writer schema that a value names, where values name theirs.
-    pub fn schema_id(&self, value: &[u8]) -> Option<u32> {
-        self.reader.avro().and_then(|reader| reader.id(value))
+    /// The writer schema that has to be looked up before a value can be decoded.
+    #[inline]
+    pub fn schema_need(&self, value: &[u8]) -> Option<SchemaNeed> {
+        self.reader.avro().and_then(|reader| reader.need(value))
     }
 
-    /// Takes in the writer schema of an id; `None` for the news that there is none.
-    pub fn learn(&mut self, id: u32, schema: Option<&str>) {
-        self.reader.learn(id, schema);
+    /// Takes in what is known of the writer schema of an id.
+    pub fn learn(&mut self, id: u32, verdict: &SchemaVerdict) {
+        self.reader.learn(id, verdict);
     }
 
     /// Lets go of the writer schema of an id.
@@ -209,14 +210,15 @@ impl LabelDecoder {
         self.reader.read(value, table)
     }
 
-    /// The id of the writer schema that a value names, where values name theirs.
-    pub fn schema_id(&self, value: &[u8]) -> Option<u32> {
-        self.reader.avro().and_then(|reader| reader.id(value))
+    /// The writer schema that has to be looked up before a value can be decoded.
+    #[inline]
+    pub fn schema_need(&self, value: &[u8]) -> Option<SchemaNeed> {
+        self.reader.avro().and_then(|reader| reader.need(value))
     }
 
-    /// Takes in the writer schema of an id; `None` for the news that there is none.
-    pub fn learn(&mut self, id: u32, schema: Option<&str>) {
-        self.reader.learn(id, schema);
+    /// Takes in what is known of the writer schema of an id.
+    pub fn learn(&mut self, id: u32, verdict: &SchemaVerdict) {
+        self.reader.learn(id, verdict);
     }
 
     /// Lets go of the writer schema of an id.

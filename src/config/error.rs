@@ -36,6 +36,9 @@ pub enum ConfigError {
     /// A secret could not be fetched.
     #[error("{0}")]
     Secret(Problem),
+    /// It can be read, and no machine can be built from it.
+    #[error("{0}")]
+    Unusable(String),
     /// This binary was built without something the configuration asks for.
     #[error("{0}")]
     Unsupported(Problem),

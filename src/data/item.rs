@@ -1,11 +1,12 @@
-//! What enters a machine: records of its inputs, commands of the control log, and the news that an input is read out.
+//! What enters a machine: records of its inputs, commands of the control log, facts looked up for it, and the news that
+//! an input is read out.
 //!
 //! The sequence of items is all a machine ever sees besides `now`; the journal records it, so that the same sequence
 //! can be fed again.
 
 use std::sync::Arc;
 
-use super::{ModelRecord, Record};
+use super::{ModelRecord, Record, SchemaFact};
 
 /// The number of an input within its stage: for the score stage 0 is events and 1 is labels; for the monitor 0 is
 /// summaries. Ties in time are broken by it, lower first.
@@ -24,6 +25,8 @@ pub enum Item<M> {
     },
     /// A record of the control log.
     Command(Arc<ControlItem<M>>),
+    /// What was looked up of a writer schema, before the first record that needs it.
+    Schema(Arc<SchemaFact>),
     /// Every input of this shard has been read to its end.
     Idle,
 }

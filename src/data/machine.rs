@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BinaryError, ControlItem, Extent, InputIndex, Item, Outbox, Record, StateChunk, Timestamp};
+use super::{BinaryError, ControlItem, Extent, InputIndex, Item, Outbox, Record, SchemaNeed, StateChunk, Timestamp};
 
 /// A state machine that turns an input sequence into outputs, can take back what the open transaction changed, and gives
 /// its state out in pieces.
@@ -27,6 +27,12 @@ pub trait Machine {
     /// by offset. A function of the record alone.
     fn order_time(&mut self, _input: InputIndex, record: &Record) -> Timestamp {
         record.timestamp
+    }
+
+    /// The writer schema that has to be looked up before `record` can be ordered and handled; `None` where nothing is
+    /// missing. It is then given as an item, before the record.
+    fn schema_need(&self, _input: InputIndex, _record: &Record) -> Option<SchemaNeed> {
+        None
     }
 
     /// Fixes the state as of the last commit, which nothing may have followed, as what the next chunks hold, and returns

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{EVENTS, PipelineParams};
 use crate::codec::{EventDecoder, LabelDecoder, TimeCell};
 use crate::data::params::{KindIndex, KindSpec, LabelSpec};
-use crate::data::{InputIndex, Record, Reject, RejectCode, Span, Table, Timestamp};
+use crate::data::{InputIndex, Record, Reject, RejectCode, SchemaFact, SchemaNeed, Span, Table, Timestamp};
 use crate::validate::{FieldRules, key, read_time, value};
 
 /// What a record turned out to be. Rows are those of the batch's tables.
@@ -113,6 +113,31 @@ impl Decoders {
             self.event(record, &mut rows.events)
         } else {
             self.follow_up(record, &mut rows.follow_ups)
+        }
+    }
+
+    /// The writer schema that has to be looked up before a record can be decoded.
+    #[inline]
+    pub(super) fn schema_need(&self, input: InputIndex, record: &Record) -> Option<SchemaNeed> {
+        let value = record.value.as_deref()?;
+        if input == EVENTS { self.events.schema_need(value) } else { self.labels.schema_need(value) }
+    }
+
+    /// Takes in what was looked up.
+    pub(super) fn learn(&mut self, fact: &SchemaFact) {
+        if fact.input == EVENTS {
+            self.events.learn(fact.id, &fact.verdict);
+        } else {
+            self.labels.learn(fact.id, &fact.verdict);
+        }
+    }
+
+    /// Lets go of what was looked up.
+    pub(super) fn forget(&mut self, fact: &SchemaFact) {
+        if fact.input == EVENTS {
+            self.events.forget(fact.id);
+        } else {
+            self.labels.forget(fact.id);
         }
     }
 

@@ -15,6 +15,7 @@ mod emit;
 mod letters;
 mod look;
 mod pass;
+mod schemas;
 mod state;
 
 use std::sync::Arc;
@@ -23,7 +24,8 @@ use crate::data::params::{
     DriftParams, EventParams, FeatureParams, LabelParams, OutputForm, PerformanceParams, ScoreParams,
 };
 use crate::data::{
-    BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Record, RejectCode, StateChunk, Timestamp,
+    BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Record, RejectCode, SchemaFact, SchemaNeed,
+    StateChunk, Timestamp,
 };
 use crate::drift::DriftWindows;
 use crate::features::Features;
@@ -38,6 +40,7 @@ pub use pass::BATCH;
 
 use decode::Decoders;
 use pass::Scratch;
+use schemas::Schemas;
 
 /// The events topic, as an input of the stage.
 pub const EVENTS: InputIndex = InputIndex(0);
@@ -107,6 +110,7 @@ pub struct Pipeline {
     params: Arc<PipelineParams>,
     shard: i32,
     decoders: Decoders,
+    schemas: Schemas,
     features: Features,
     waiting: Waiting,
     early: EarlyFollowUps,
@@ -136,6 +140,7 @@ impl Pipeline {
             shard,
             scratch: Scratch::new(&decoders, features.width()),
             decoders,
+            schemas: Schemas::default(),
             features,
             waiting: Waiting::new(params.labels.wait),
             early: EarlyFollowUps::default(),
@@ -182,6 +187,11 @@ impl Pipeline {
         self.clocks.time.minus(self.params.events.lateness)
     }
 
+    fn schema(&mut self, fact: &Arc<SchemaFact>) {
+        self.schemas.take(fact).iter().for_each(|gone| self.decoders.forget(gone));
+        self.decoders.learn(fact);
+    }
+
     fn command(&mut self, item: &ControlItem<Model>) {
         self.champion.apply(item, &self.params.features.names);
     }
@@ -204,6 +214,10 @@ impl Machine for Pipeline {
                     self.command(item);
                     rest = after;
                 }
+                Item::Schema(fact) => {
+                    self.schema(fact);
+                    rest = after;
+                }
                 Item::Idle => {
                     self.publish(self.watermark(), true, now, out);
                     rest = after;
@@ -214,6 +228,7 @@ impl Machine for Pipeline {
     }
 
     fn commit(&mut self) {
+        self.schemas.commit();
         self.features.commit();
         self.waiting.commit();
         self.early.commit();
@@ -223,6 +238,10 @@ impl Machine for Pipeline {
     }
 
     fn rollback(&mut self) {
+        if let Some(back) = self.schemas.rollback() {
+            back.forgotten.iter().for_each(|fact| self.decoders.forget(fact));
+            back.held.iter().for_each(|fact| self.decoders.learn(fact));
+        }
         self.features.rollback();
         self.waiting.rollback();
         self.early.rollback();
@@ -235,6 +254,10 @@ impl Machine for Pipeline {
     /// is kept for the next `handle`.
     fn order_time(&mut self, input: InputIndex, record: &Record) -> Timestamp {
         self.decoders.ahead(input, record, &mut self.scratch.rows)
+    }
+
+    fn schema_need(&self, input: InputIndex, record: &Record) -> Option<SchemaNeed> {
+        self.decoders.schema_need(input, record)
     }
 
     fn begin_checkpoint(&mut self, extent: Extent) -> Vec<u8> {

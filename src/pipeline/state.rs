@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::Pipeline;
-use crate::data::{BinaryError, ControlItem, Extent, Reader, StateChunk, Timestamp, Writer};
+use crate::data::{BinaryError, ControlItem, Extent, Reader, SchemaFact, StateChunk, Timestamp, Writer};
 use crate::model::Model;
 
 /// Format of the head; 2 has the time from which on windows are whole.
@@ -18,6 +18,7 @@ const FEATURES: u64 = 1;
 const EARLY: u64 = 2;
 const DRIFT: u64 = 3;
 const PERFORMANCE: u64 = 4;
+const SCHEMAS: u64 = 16;
 
 impl Pipeline {
     pub(super) fn begin(&mut self, extent: Extent) -> Vec<u8> {
@@ -27,6 +28,7 @@ impl Pipeline {
         self.early.begin_checkpoint(is_whole);
         self.drift.begin_checkpoint(is_whole);
         self.performance.begin_checkpoint(is_whole);
+        self.schemas.begin_checkpoint(is_whole);
         self.encode_head()
     }
 
@@ -58,6 +60,7 @@ impl Pipeline {
             .or_else(|| unbound(EARLY, |out| self.early.write_chunk(size, out)))
             .or_else(|| unbound(DRIFT, |out| self.drift.write_chunk(size, out)))
             .or_else(|| unbound(PERFORMANCE, |out| self.performance.write_chunk(size, out)))
+            .or_else(|| unbound(SCHEMAS, |out| self.schemas.write_chunk(out)))
     }
 
     pub(super) fn read_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {
@@ -95,6 +98,7 @@ impl Pipeline {
             EARLY => self.early.read_chunk(&mut reader)?,
             DRIFT => self.drift.read_chunk(&mut reader)?,
             PERFORMANCE => self.performance.read_chunk(&mut reader)?,
+            SCHEMAS => self.schema(&Arc::new(SchemaFact::read(&mut reader)?)),
             _ => return Err(BinaryError::Invalid { what: "part of the state", at: 0 }),
         }
         reader.finish()

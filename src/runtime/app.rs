@@ -18,8 +18,9 @@ use super::stage::{Plan, Stage};
 use super::stages::{MONITOR, MonitorStage, SCORE, ScoreStage};
 use super::worker::{self, Shop, WorkerError};
 use crate::config::Config;
-use crate::data::Timestamp;
+use crate::data::{Frames, Timestamp};
 use crate::registry::{ExampleLog, LogSettings, Store};
+use crate::schema_registry::{Lookups, SchemaRegistry, SchemaRegistryError};
 use crate::transport::{Position, Transport, TransportError};
 
 /// How long [`App::stop`] waits for a thread.
@@ -88,6 +89,10 @@ pub struct App {
     pub(super) pace: Arc<Pace>,
     /// Partitions of the events topic.
     pub(super) shards: i32,
+    /// What stands before outputs.
+    frames: Frames,
+    /// Where writer schemas are looked up.
+    lookups: Option<Lookups>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -112,11 +117,14 @@ impl App {
         }
         let shards = patiently(|| check_topics(&*setup.transport, &setup.config))
             .map_err(|error| RoleError::new(first, error))?;
+        let (frames, lookups) = formats(&setup).map_err(|error| RoleError::new(first, error))?;
         let pace = if setup.stepped { Pace::stepped() } else { Pace::live(Clock::Machine) };
         let mut app = App {
             board: Arc::default(),
             pace: Arc::new(pace),
             shards,
+            frames,
+            lookups,
             stop: Arc::default(),
             threads: Vec::new(),
             setup,
@@ -211,7 +219,8 @@ impl App {
             delivery: config.score.delivery,
             checkpoint: config.score.checkpoint.to_std(),
             max_batch: config.score.max_batch,
-            frames: frames::configured(config),
+            frames: self.frames,
+            lookups: self.lookups.clone(),
             stage,
         }
     }
@@ -300,6 +309,15 @@ impl App {
         }
         self.board.failed().map_or(Ok(()), Err)
     }
+}
+
+/// What stands before outputs, and where writer schemas are looked up.
+fn formats(setup: &AppSetup) -> Result<(Frames, Option<Lookups>), SchemaRegistryError> {
+    let config = &setup.config;
+    let registry = config.schema_registry.as_ref().map(SchemaRegistry::new).transpose()?;
+    let publishes = setup.roles.score || setup.roles.monitor;
+    let frames = if publishes { frames::settle(config, registry.as_ref())? } else { Frames::default() };
+    Ok((frames, registry.map(Lookups::new)))
 }
 
 /// Asks again while the cluster does not answer: it may be starting, or electing leaders of topics just made.

@@ -22,6 +22,8 @@ struct Facts {
     positions: BTreeMap<(&'static str, TopicPartition), i64>,
     /// The last step that a shard of the score role has committed whole.
     steps: BTreeMap<i32, u64>,
+    /// What shards wait for that is no record.
+    waits: BTreeMap<i32, String>,
     trainings: usize,
     failed: Option<(&'static str, String)>,
 }
@@ -57,6 +59,15 @@ impl Board {
         (0..shards).all(|shard| facts.steps.get(&shard).is_some_and(|done| *done >= step))
     }
 
+    /// What a shard waits for, or nothing.
+    pub(super) fn waits(&self, shard: i32, what: Option<&str>) {
+        let mut facts = self.facts();
+        match what {
+            Some(what) => _ = facts.waits.insert(shard, what.to_owned()),
+            None => _ = facts.waits.remove(&shard),
+        }
+    }
+
     pub(super) fn trainings(&self, change: isize) {
         let mut facts = self.facts();
         facts.trainings = facts.trainings.saturating_add_signed(change);
@@ -86,6 +97,7 @@ impl Board {
                 Phase::Running { restoring } => Some(format!("{name} restores {restoring} shards")),
             })
             .collect();
+        missing.extend(facts.waits.iter().map(|(shard, what)| format!("shard {shard} waits: {what}")));
         missing.extend(facts.failed.iter().map(|(role, why)| format!("{role} stopped: {why}")));
         missing
     }

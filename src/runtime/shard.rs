@@ -11,13 +11,18 @@ use std::time::{Duration, Instant};
 use super::checkpoint::{Checkpoints, Origin};
 use super::pace::Step;
 use crate::codec::{JournalRecord, JournalStep};
-use crate::data::{ControlItem, Frames, InputIndex, Item, Machine, Outbox, Record, Timestamp};
+use crate::data::{
+    ControlItem, Frames, InputIndex, Item, Machine, Outbox, Record, SchemaFact, SchemaNeed, SchemaVerdict, Timestamp,
+};
 use crate::model::Model;
+use crate::schema_registry::{Lookup, Lookups};
 use crate::transport::failpoint::{self, Mutation};
 use crate::transport::{Position, TopicPartition};
 
 /// An idle shard says so again after this time, so that nobody downstream waits for it.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Bytes of schemas in one transaction.
+const SCHEMA_BYTES: usize = 512 * 1024;
 
 /// One input of a shard.
 pub(super) struct Input {
@@ -50,6 +55,20 @@ pub(super) struct Shard<M> {
     sequence: u64,
     idle: Idle,
     checkpoints: Checkpoints,
+    schemas: Schemas,
+}
+
+/// Writer schemas that a shard needs, and has taken in.
+#[derive(Default)]
+struct Schemas {
+    /// Asks for the one that the next record names; without it there is none to ask.
+    lookups: Option<Lookups>,
+    /// Bytes taken into the open transaction.
+    taken: usize,
+    /// To be taken next.
+    next: Option<Arc<SchemaFact>>,
+    /// What the shard waits for, in words.
+    waits: Option<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -72,6 +91,8 @@ pub(super) struct Start {
     pub sequence: u64,
     /// What stands before its outputs.
     pub frames: Frames,
+    /// Where writer schemas are looked up.
+    pub lookups: Option<Lookups>,
 }
 
 impl Input {
@@ -125,6 +146,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
             control: Control { next: start.control, committed: start.control },
             sequence: start.sequence,
             checkpoints,
+            schemas: Schemas { lookups: start.lookups, ..Schemas::default() },
             idle: Idle { told: None, step: 0 },
         }
     }
@@ -172,8 +194,17 @@ impl<M: Machine<Model = Model>> Shard<M> {
 
     /// Takes at most `max` records in order.
     pub(super) fn take(&mut self, max: usize, step: Option<&Step>, batch: &mut Vec<Item<Model>>) {
+        self.schemas.waits = None;
         while batch.len() < max {
-            let Some(index) = self.first(step) else { return };
+            let Some(index) = self.first(step) else {
+                // What follows is decoded with it, once the machine has taken it in.
+                if let Some(fact) = self.schemas.next.take() {
+                    self.schemas.taken += fact.size();
+                    self.steps.push(JournalStep::Schema(fact.clone()));
+                    batch.push(Item::Schema(fact));
+                }
+                return;
+            };
             let Some(Queued { record, .. }) = self.inputs[index].queue.pop_front() else { return };
             self.inputs[index].next = record.offset + 1;
             let input = InputIndex(index as u8);
@@ -196,7 +227,15 @@ impl<M: Machine<Model = Model>> Shard<M> {
             let Some(head) = input.queue.front_mut() else { continue };
             let time = match head.time {
                 Some(time) => time,
-                None => self.machine.order_time(InputIndex(index as u8), &head.record),
+                None => {
+                    let input_index = InputIndex(index as u8);
+                    if let Some(need) = self.machine.schema_need(input_index, &head.record)
+                        && !self.schemas.is_met(input_index, need, &input.at.topic)
+                    {
+                        return None;
+                    }
+                    self.machine.order_time(input_index, &head.record)
+                }
             };
             head.time = Some(time);
             if first.is_none_or(|(earliest, _)| time < earliest) {
@@ -215,6 +254,11 @@ impl<M: Machine<Model = Model>> Shard<M> {
             return;
         }
         self.steps.push(JournalStep::Run { input, first: offset, last: offset, records: 1 });
+    }
+
+    /// What the shard waits for that is not a record, in words.
+    pub(super) fn waits(&self) -> Option<&str> {
+        self.schemas.waits.as_deref()
     }
 
     /// Tells the machine when everything has been read: once, and again as a heartbeat when live. It is `at`.
@@ -288,6 +332,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
         self.machine.commit();
         self.outbox.clear();
         self.steps.clear();
+        self.schemas.taken = 0;
         self.sequence += 1;
         self.control.committed = self.control.next;
         for input in &mut self.inputs {
@@ -302,6 +347,8 @@ impl<M: Machine<Model = Model>> Shard<M> {
         }
         self.outbox.clear();
         self.steps.clear();
+        self.schemas.taken = 0;
+        self.schemas.next = None;
         self.control.next = self.control.committed;
         self.idle = Idle { told: None, step: 0 };
         for input in &mut self.inputs {
@@ -312,6 +359,30 @@ impl<M: Machine<Model = Model>> Shard<M> {
             input.paused = false;
         }
         self.positions().collect()
+    }
+}
+
+impl Schemas {
+    /// Whether a record may be taken although its schema was to be looked up: nobody knows it, as before. Otherwise what is
+    /// known by now is taken in first, or waited for.
+    fn is_met(&mut self, input: InputIndex, need: SchemaNeed, topic: &str) -> bool {
+        let SchemaNeed { id, is_known_missing } = need;
+        let Some(lookups) = &self.lookups else { return true };
+        let verdict = match lookups.ask(id) {
+            Lookup::Answered(SchemaVerdict::Unknown) if is_known_missing => return true,
+            Lookup::Answered(verdict) => verdict,
+            Lookup::Open(why) => {
+                let why = why.map_or_else(String::new, |why| format!(": {why}"));
+                self.waits = Some(format!("schema {id} of `{topic}` is being looked up{why}"));
+                return false;
+            }
+        };
+        let fact = SchemaFact { input, id, verdict };
+        // A journal record has to fit a broker's; the next transaction takes it.
+        if self.taken == 0 || self.taken + fact.size() <= SCHEMA_BYTES {
+            self.next = Some(Arc::new(fact));
+        }
+        false
     }
 }
 

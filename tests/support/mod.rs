@@ -5,6 +5,7 @@
 pub(crate) mod bench;
 pub(crate) mod kept;
 pub(crate) mod models;
+pub(crate) mod registry;
 pub(crate) mod upgrade;
 
 use std::sync::Arc;

@@ -5,11 +5,12 @@ use sha2::{Digest, Sha256};
 
 use super::warnings::warnings;
 use crate::config::Config;
+use crate::config::formats::Framing;
 use crate::config::params::{NamedTopic, OnGap, PropertyValue};
 use crate::data::Span;
 use crate::data::params::{
-    Aggregate, EventParams, FieldKind, FieldSpec, LabelParams, NumberIndex, Source, TimeSource, WindowSpec,
-    number_names, text_names,
+    Aggregate, EventParams, FieldKind, FieldSpec, InputFormat, LabelParams, NumberIndex, OutputForm, Source,
+    TimeSource, WindowSpec, number_names, text_names,
 };
 
 /// Everything `driftless check` prints.
@@ -208,6 +209,20 @@ fn settings(config: &Config) -> Vec<Setting> {
         let (metric, gain) = (config.promote.metric.name(), config.promote.min_gain);
         format!("by {who}, when the paired interval of the gain in {metric} lies above {gain}")
     });
+    add("outputs", "format", {
+        let framing = match config.outputs.framing {
+            Framing::Plain => "",
+            Framing::Ids(_) => ", framed with the configured ids",
+            Framing::Registered => ", framed with ids from the schema registry",
+        };
+        match config.outputs.form {
+            OutputForm::Json => "JSON".to_owned(),
+            OutputForm::Avro => format!("Avro{framing}"),
+        }
+    });
+    if let Some(registry) = &config.schema_registry {
+        add("schema_registry", "urls", registry.urls.join(", "));
+    }
     add("kafka", "brokers", config.kafka.bootstrap());
     add("kafka", "session", format!("a dead worker keeps its partitions for {}", config.kafka.session_timeout));
     add("kafka", "gap", {
@@ -232,6 +247,7 @@ fn settings(config: &Config) -> Vec<Setting> {
 
 fn event_settings(events: &EventParams) -> Vec<(&'static str, String)> {
     vec![
+        ("format", format(&events.format)),
         ("key", format!("the record key is known as `{}`", events.key)),
         ("id", events.id.as_ref().map_or("topic:partition:offset".to_owned(), |field| format!("field `{field}`"))),
         ("time", time(&events.time)),
@@ -246,6 +262,7 @@ fn label_settings(labels: &LabelParams) -> Vec<(&'static str, String)> {
     let label = &labels.label;
     let kinds: Vec<&str> = labels.kinds.iter().map(|kind| kind.name.as_str()).collect();
     vec![
+        ("format", format(&labels.format)),
         ("event id", format!("field `{}`", labels.event_id)),
         ("time", time(&labels.time)),
         (
@@ -298,6 +315,21 @@ fn window(window: Span, offset: Span) -> String {
         return format!("{window}, counted from 1970-01-01");
     }
     format!("{window}, counted from 1970-01-01 and shifted by {offset}")
+}
+
+fn format(format: &InputFormat) -> String {
+    match format {
+        InputFormat::Json => "JSON".to_owned(),
+        InputFormat::Avro { .. } => "Avro, of one schema".to_owned(),
+        InputFormat::ConfluentAvro { schemas, asks_registry } => {
+            let files = match schemas.len() {
+                0 => String::new(),
+                n => format!(", {n} from files"),
+            };
+            let registry = if *asks_registry { ", others from the schema registry" } else { "" };
+            format!("Avro, each value with the id of its schema{files}{registry}")
+        }
+    }
 }
 
 fn time(time: &TimeSource) -> String {

@@ -26,6 +26,12 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         Some(_) => {}
     }
     kafka(&config.kafka, &mut warnings);
+    if let Some(registry) = &config.schema_registry
+        && registry.password.is_some()
+        && let Some(url) = registry.urls.iter().find(|url| is_far_and_plain(url))
+    {
+        warnings.push(format!("the password of the schema registry travels to `{url}` unencrypted; use `https://`"));
+    }
     unused(config, &mut warnings);
     warnings
 }
@@ -50,6 +56,13 @@ fn kafka(kafka: &KafkaParams, warnings: &mut Vec<String>) {
              is not trusted"
         ));
     }
+}
+
+/// An address over `http://` on another machine.
+fn is_far_and_plain(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
+    let host = rest.split('/').next().unwrap_or(rest);
+    !is_loopback(&if host.contains(':') { host.to_owned() } else { format!("{host}:80") })
 }
 
 fn is_loopback(broker: &str) -> bool {

@@ -10,7 +10,7 @@ use super::run::Run;
 use super::schema::Schema;
 use crate::codec::json_object::{Cell, Field, fields_of, wanted};
 use crate::data::params::InputFormat;
-use crate::data::{Reject, RejectCode, Table};
+use crate::data::{Reject, RejectCode, SchemaNeed, SchemaVerdict, Table};
 
 /// What stands before a framed datum: a zero byte and four of the schema id.
 const FRAME: usize = 5;
@@ -20,6 +20,8 @@ const FRAME: usize = 5;
 pub struct AvroReader {
     fields: Vec<Field>,
     is_framed: bool,
+    /// Whether schemas are looked up.
+    asks: bool,
     /// In the order of their ids; a plain reader has one, of id 0.
     known: Vec<Known>,
     /// The place of the last one used.
@@ -39,23 +41,28 @@ impl AvroReader {
         match format {
             InputFormat::Json => None,
             InputFormat::Avro { schema } => {
-                let mut reader = AvroReader { fields, is_framed: false, known: Vec::new(), last: 0 };
-                reader.learn(0, Some(schema));
+                let mut reader = AvroReader { fields, is_framed: false, asks: false, known: Vec::new(), last: 0 };
+                reader.learn(0, &SchemaVerdict::Schema(schema.clone()));
                 Some(reader)
             }
-            InputFormat::ConfluentAvro { schemas, .. } => {
-                let mut reader = AvroReader { fields, is_framed: true, known: Vec::new(), last: 0 };
-                schemas.iter().for_each(|(id, schema)| reader.learn(*id, Some(schema)));
+            InputFormat::ConfluentAvro { schemas, asks_registry: asks } => {
+                let mut reader = AvroReader { fields, is_framed: true, asks: *asks, known: Vec::new(), last: 0 };
+                let learn = |(id, schema): (&u32, &String)| reader.learn(*id, &SchemaVerdict::Schema(schema.clone()));
+                schemas.iter().for_each(learn);
                 Some(reader)
             }
         }
     }
 
-    /// Takes the schema of an id in; `None` for the news that there is none.
-    pub(crate) fn learn(&mut self, id: u32, schema: Option<&str>) {
-        let program = match schema {
-            Some(text) => self.compile(id, text),
-            None => Err(Reject::new(RejectCode::UnknownSchema, format!("no schema has the id {id}"))),
+    /// Takes in what is known of the schema of an id.
+    pub(crate) fn learn(&mut self, id: u32, verdict: &SchemaVerdict) {
+        let program = match verdict {
+            SchemaVerdict::Schema(text) => self.compile(id, text),
+            SchemaVerdict::Unknown => Err(Reject::new(RejectCode::UnknownSchema, format!("no schema has the id {id}"))),
+            SchemaVerdict::Unusable(why) => {
+                let message = format!("schema {id} cannot be used: {why}");
+                Err(Reject::new(RejectCode::IncompatibleSchema, message))
+            }
         };
         let known = Known { id, program };
         match self.known.binary_search_by_key(&id, |known| known.id) {
@@ -74,9 +81,21 @@ impl AvroReader {
         self.known.iter().find_map(|known| known.program.as_ref().err()).map(|reject| reject.message.as_str())
     }
 
-    /// The schema that a value names.
-    pub(crate) fn id(&self, value: &[u8]) -> Option<u32> {
-        if self.is_framed { framed(value).map(|(id, _)| id) } else { None }
+    /// The schema that a value names, where it has to be looked up: nothing is known of it, or that there is none.
+    #[inline]
+    pub(crate) fn need(&self, value: &[u8]) -> Option<SchemaNeed> {
+        let (id, _) = if self.asks { framed(value)? } else { return None };
+        let known = match self.known.get(self.last) {
+            Some(known) if known.id == id => known,
+            _ => match self.known.binary_search_by_key(&id, |known| known.id) {
+                Ok(at) => self.known.get(at)?,
+                // A registry numbers schemas with 31 bits, so nobody has to be asked about others.
+                Err(_) if id > i32::MAX as u32 => return None,
+                Err(_) => return Some(SchemaNeed { id, is_known_missing: false }),
+            },
+        };
+        let is_known_missing = matches!(&known.program, Err(reject) if reject.code == RejectCode::UnknownSchema);
+        is_known_missing.then_some(SchemaNeed { id, is_known_missing })
     }
 
     fn compile(&self, id: u32, text: &str) -> Result<Program, Reject> {

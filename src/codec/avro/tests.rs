@@ -11,7 +11,7 @@ use super::AvroReader;
 use super::datum::WriteDatum;
 use crate::codec::json_object::Cell;
 use crate::data::params::{InputFormat, TimeUnit};
-use crate::data::{Reject, RejectCode, Table};
+use crate::data::{Reject, RejectCode, SchemaVerdict, Table};
 
 /// A type as the tests draw it.
 #[derive(Clone, Debug)]
@@ -552,17 +552,23 @@ fn a_frame_names_the_schema_and_each_is_known_by_its_id() {
     }
     let unknown = (RejectCode::UnknownSchema, "no schema is known that has the id 7".to_owned());
     assert_eq!(read(&mut reader, &[0, 0, 0, 0, 7, 6]), Err(unknown));
-    reader.learn(7, Some(&schema("string")));
+    reader.learn(7, &SchemaVerdict::Schema(schema("string")));
     let message = "schema 7 cannot be used: field `n` is a string; expected a number".to_owned();
     assert_eq!(read(&mut reader, &[0, 0, 0, 0, 7, 6]), Err((RejectCode::IncompatibleSchema, message)));
-    reader.learn(7, None);
+    reader.learn(7, &SchemaVerdict::Unknown);
     let unknown = (RejectCode::UnknownSchema, "no schema has the id 7".to_owned());
     assert_eq!(read(&mut reader, &[0, 0, 0, 0, 7, 6]), Err(unknown));
-    reader.learn(7, Some(&schema("float")));
+    reader.learn(7, &SchemaVerdict::Schema(schema("float")));
     assert_eq!(read(&mut reader, &[0, 0, 0, 0, 7, 0, 0, 0, 63]), Ok(0.5));
     reader.forget(7);
     assert!(read(&mut reader, &[0, 0, 0, 0, 7, 0, 0, 0, 63]).is_err());
-    assert_eq!((reader.id(&double), reader.id(&[5, 0, 0, 0, 0, 0])), (Some(260), None));
+    let need = |bytes: &[u8]| reader.need(bytes).map(|need| (need.id, need.is_known_missing));
+    assert_eq!((need(&double), need(&[5, 0, 0, 0, 0, 0])), (None, None));
+    assert_eq!((need(&[0, 0, 0, 0, 9, 0]), need(&[0, 0x80, 0, 0, 0, 0])), (Some((9, false)), None));
+    reader.learn(9, &SchemaVerdict::Unknown);
+    assert_eq!(reader.need(&[0, 0, 0, 0, 9]).map(|need| need.is_known_missing), Some(true));
+    reader.learn(9, &SchemaVerdict::Unusable("its registry says so".to_owned()));
+    assert!(reader.need(&[0, 0, 0, 0, 9]).is_none());
 }
 
 #[test]

@@ -132,6 +132,7 @@ impl Feed {
         for step in &record.steps {
             match step {
                 JournalStep::Idle => batch.push(Item::Idle),
+                JournalStep::Schema(fact) => batch.push(Item::Schema(fact.clone())),
                 JournalStep::Command { offset, record, loaded } => {
                     self.ledger.apply(record);
                     let model = if *loaded { Some(self.load(models, record)?) } else { None };

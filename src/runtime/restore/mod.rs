@@ -25,6 +25,7 @@ use crate::codec::{ChunkKey, StoredChunk};
 use crate::data::{Frames, Machine};
 use crate::model::Model;
 use crate::rollout::Ledger;
+use crate::schema_registry::Lookups;
 use crate::transport::failpoint::{self, Mutation};
 use crate::transport::{Transport, TransportError};
 
@@ -64,6 +65,8 @@ pub(super) struct Context<'a, S> {
     pub guards: Guards,
     /// What stands before outputs.
     pub frames: Frames,
+    /// Where writer schemas are looked up.
+    pub lookups: Option<&'a Lookups>,
 }
 
 /// A shard on its way.
@@ -272,15 +275,15 @@ impl Place<'_> {
         self.take_over(context, &mut replaying);
         let last = replaying.replay.last.as_ref().map(|last| (&last.positions, last.control, last.sequence));
         let marker = replaying.found.marker.as_ref();
-        let frames = context.frames;
+        let (frames, lookups) = (context.frames, context.lookups.cloned());
         let start = match last.or(marker.map(|marker| (&marker.positions, marker.control, marker.sequence))) {
             Some((positions, control, sequence)) => {
                 let Some(inputs) = self.resume(context, positions, &mut replaying.settling)? else {
                     return Ok(Step::Wait(Phase::Replaying(replaying)));
                 };
-                Start { inputs, control, sequence: sequence + 1, frames }
+                Start { inputs, control, sequence: sequence + 1, frames, lookups }
             }
-            None => Start { inputs: self.beginning(context)?, control: 0, sequence: 0, frames },
+            None => Start { inputs: self.beginning(context)?, control: 0, sequence: 0, frames, lookups },
         };
         let Replaying { replay, is_taken_over, found, .. } = *replaying;
         let (chunks, transactions) = (found.live.len(), replay.replayed);

@@ -113,6 +113,7 @@ impl Workplace {
         let wire = Wire { memory: self.memory.clone(), process, mutation: self.mutation, journals };
         let shop = Arc::new(Shop {
             frames: crate::data::Frames::default(),
+            lookups: None,
             group: config.group(stage.role()),
             transport: Arc::new(wire),
             topics: config.topics.clone(),

@@ -61,6 +61,7 @@ fn replayed<S: Stage>(world: &World, stage: &S, shard: i32) -> Result<Outputs, S
         for step in &record.steps {
             match step {
                 JournalStep::Idle => batch.push(Item::Idle),
+                JournalStep::Schema(fact) => batch.push(Item::Schema(fact.clone())),
                 JournalStep::Command { offset, record, .. } => batch.push(commands.item(*offset, record)),
                 JournalStep::Run { input, first, last, .. } => {
                     let run = inputs[usize::from(input.0)].iter();

@@ -11,7 +11,7 @@ mod post;
 mod restoring;
 mod transaction;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ use crate::codec::JournalError;
 use crate::config::params::Topics;
 use crate::data::Frames;
 use crate::data::params::Delivery;
+use crate::schema_registry::Lookups;
 use crate::telemetry::release_shard;
 use crate::transport::{Member, MemberSpec, News, Transport, TransportError, failpoint};
 
@@ -65,14 +66,16 @@ pub(super) struct Shop<S> {
     pub max_batch: usize,
     /// What stands before outputs.
     pub frames: Frames,
+    /// Where writer schemas are looked up.
+    pub lookups: Option<Lookups>,
 }
 
 impl<S> Shop<S> {
     /// What a restore works with.
     fn context<'a>(&'a self, control: &'a ControlTail) -> Context<'a, S> {
-        let Shop { stage, transport, models, pace, group, guards, frames, .. } = self;
-        let (guards, frames) = (*guards, *frames);
-        Context { stage, transport: &**transport, models, control, clock: pace.clock(), group, guards, frames }
+        let Shop { stage, transport, models, pace, group, guards, frames, lookups, .. } = self;
+        let (guards, frames, lookups) = (*guards, *frames, lookups.as_ref());
+        Context { stage, transport: &**transport, models, control, clock: pace.clock(), group, guards, frames, lookups }
     }
 }
 
@@ -133,6 +136,8 @@ pub(super) struct Worker<S: Stage> {
     stale: bool,
     /// Why shards could not be restored, as far as tried once.
     doubts: BTreeMap<i32, String>,
+    /// Shards that wait for something that is no record, as shown.
+    waiting: BTreeSet<i32>,
     /// No turn before this.
     due: Instant,
 }
@@ -170,6 +175,7 @@ impl<S: Stage> Worker<S> {
             busy: false,
             stale: false,
             doubts: BTreeMap::new(),
+            waiting: BTreeSet::new(),
             due: now,
         })
     }
@@ -252,6 +258,9 @@ impl<S: Stage> Worker<S> {
             self.shards.remove(partition);
             self.left_open.remove(partition);
             self.doubts.remove(partition);
+            if self.waiting.remove(partition) {
+                self.shop.board.waits(*partition, None);
+            }
             if self.shop.stage.is_paced() {
                 release_shard(*partition);
             }

@@ -74,6 +74,12 @@ impl<S: Stage> Worker<S> {
             self.decisions.commands(&self.control, &batch);
         }
         shard.take(self.shop.max_batch, step, &mut batch);
+        if shard.waits().is_some() != self.waiting.contains(&number) {
+            self.shop.board.waits(number, shard.waits());
+            if !self.waiting.remove(&number) {
+                self.waiting.insert(number);
+            }
+        }
         // Also where nothing could be taken: one input waits for the other, and its queue must not grow meanwhile.
         hold_back(&mut *self.member, shard, self.shop.max_batch)?;
         if batch.is_empty() && self.shop.stage.is_paced() {
