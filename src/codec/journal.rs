@@ -5,8 +5,11 @@
 
 use crate::data::{BinaryError, InputIndex, ModelRecord, Reader, Timestamp, Writer};
 
-/// The format this binary writes; it reads the ones before as well.
-pub const JOURNAL_VERSION: u64 = 2;
+/// The latest format; the ones before are read as well. Version 3 has [`JournalStep::Refuse`], and only what holds one is
+/// written in it, so that a binary from before reads everything else.
+pub const JOURNAL_VERSION: u64 = 3;
+/// The format of a record that refuses nothing.
+const WITHOUT_REFUSALS: u64 = 2;
 
 /// One part of a transaction's input sequence.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +25,8 @@ pub enum JournalStep {
         /// Number of records.
         records: u64,
     },
+    /// The first record of the run that follows made the program panic and was refused unread.
+    Refuse,
     /// The shard had read every input to its end.
     Idle,
     /// A record of the control log.
@@ -70,6 +75,7 @@ pub enum JournalError {
 const RUN: u64 = 0;
 const IDLE: u64 = 1;
 const COMMAND: u64 = 2;
+const REFUSE: u64 = 3;
 
 impl JournalRecord {
     /// The record's bytes.
@@ -78,7 +84,8 @@ impl JournalRecord {
     /// Never in practice: a control record always has a JSON form.
     pub fn encode(&self) -> Result<Vec<u8>, JournalError> {
         let mut out = Writer::default();
-        out.unsigned(JOURNAL_VERSION);
+        let refuses = self.steps.contains(&JournalStep::Refuse);
+        out.unsigned(if refuses { JOURNAL_VERSION } else { WITHOUT_REFUSALS });
         out.unsigned(self.sequence);
         out.signed(self.now.millis());
         out.slice(self.config.as_bytes());
@@ -99,6 +106,7 @@ impl JournalRecord {
                     }
                     expected.took(*input, *last);
                 }
+                JournalStep::Refuse => out.unsigned(REFUSE),
                 JournalStep::Idle => out.unsigned(IDLE),
                 JournalStep::Command { offset, record, loaded } => {
                     out.unsigned(COMMAND);
@@ -172,6 +180,7 @@ fn read_step(reader: &mut Reader<'_>, expected: &mut Expected) -> Result<Journal
         }
         IDLE if tag == IDLE => Ok(JournalStep::Idle),
         COMMAND if tag == COMMAND => read_command(reader),
+        REFUSE if tag == REFUSE => Ok(JournalStep::Refuse),
         _ => Err(BinaryError::Invalid { what: "journal step", at: 0 }.into()),
     }
 }
@@ -258,6 +267,14 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_record_is_told_from_the_others_and_needs_the_third_version() {
+        let mut record = example();
+        record.steps.insert(1, JournalStep::Refuse);
+        let bytes = record.encode().unwrap_or_default();
+        assert_eq!((bytes.first(), JournalRecord::decode(&bytes)), (Some(&3), Ok(record)));
+    }
+
+    #[test]
     fn runs_of_two_inputs_that_take_turns_cost_three_bytes_each() {
         let mut record = example();
         let run = |input: u8, first: i64| JournalStep::Run { input: InputIndex(input), first, last: first, records: 1 };
@@ -272,7 +289,7 @@ mod tests {
     fn another_version_is_refused_by_name() {
         let error = JournalRecord::decode(&[9]).map_err(|error| error.to_string());
         let message =
-            "not a journal record: the journal record has format version 9; this binary reads versions up to 2";
+            "not a journal record: the journal record has format version 9; this binary reads versions up to 3";
         assert_eq!(error, Err(message.to_owned()));
     }
 

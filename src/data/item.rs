@@ -22,6 +22,13 @@ pub enum Item<M> {
         /// The record.
         record: Record,
     },
+    /// A record of one of the stage's inputs that made the program panic: it is to be refused unread.
+    Refused {
+        /// Which input.
+        input: InputIndex,
+        /// The record.
+        record: Record,
+    },
     /// A record of the control log.
     Command(Arc<ControlItem<M>>),
     /// Every input of this shard has been read to its end.

@@ -63,6 +63,9 @@ impl Pipeline {
             old.clocks.whole_from.max(whole_from(&carried, old.clocks.time, self.params.labels.wait));
         self.waiting.adopt(&old.waiting, |handles| carried.handles(handles));
         self.early = old.early;
+        if let (Some(recent), Some(old)) = (&mut self.recent, old.recent) {
+            recent.adopt(old);
+        }
         let answered = old.champion.version();
         self.champion.adopt(old.champion, &self.params.features.names);
         // Counts belong to the profile of the version that answers.

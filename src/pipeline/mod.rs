@@ -31,6 +31,7 @@ use crate::labels::{EarlyFollowUps, Waiting};
 use crate::model::Model;
 use crate::performance::Performance;
 use crate::score::{BaseRate, Champion};
+use crate::validate::Recent;
 
 pub use adopt::{FeatureChange, FeatureChanges};
 pub use look::EventLook;
@@ -78,8 +79,14 @@ pub struct Tally {
     pub follow_ups: u64,
     /// Follow-ups that became dead letters.
     pub follow_up_dead_letters: u64,
-    /// Events flagged as late.
+    /// Late events, flagged or in their own topic.
     pub late: u64,
+    /// Those that went to their own topic.
+    pub late_output: u64,
+    /// Events left out because their id had come before.
+    pub duplicates: u64,
+    /// Offset of the last of them.
+    pub last_duplicate: i64,
     /// First labels joined.
     pub labels: u64,
     /// Dead letters by input and code, in the order of [`crate::data::RejectCode::ALL`].
@@ -110,6 +117,8 @@ pub struct Pipeline {
     features: Features,
     waiting: Waiting,
     early: EarlyFollowUps,
+    /// Ids of events, where those that come twice are looked for.
+    recent: Option<Recent>,
     drift: DriftWindows,
     performance: Performance,
     clocks: Clocks,
@@ -139,6 +148,7 @@ impl Pipeline {
             features,
             waiting: Waiting::new(params.labels.wait),
             early: EarlyFollowUps::default(),
+            recent: params.events.deduplicate.map(|deduplicate| Recent::new(deduplicate.window)),
             drift: DriftWindows::new(&params.drift),
             performance: Performance::new(&params.performance),
             clocks,
@@ -200,6 +210,10 @@ impl Machine for Pipeline {
                     self.records(records, now, out);
                     rest = after;
                 }
+                Item::Refused { input, record } => {
+                    self.refuse(*input, record, out);
+                    rest = after;
+                }
                 Item::Command(item) => {
                     self.command(item);
                     rest = after;
@@ -217,6 +231,7 @@ impl Machine for Pipeline {
         self.features.commit();
         self.waiting.commit();
         self.early.commit();
+        self.recent.iter_mut().for_each(Recent::commit);
         self.drift.commit();
         self.performance.commit();
         self.committed = (self.clocks, self.champion.clone());
@@ -226,6 +241,7 @@ impl Machine for Pipeline {
         self.features.rollback();
         self.waiting.rollback();
         self.early.rollback();
+        self.recent.iter_mut().for_each(Recent::rollback);
         self.drift.rollback();
         self.performance.rollback();
         (self.clocks, self.champion) = self.committed.clone();

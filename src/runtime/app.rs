@@ -211,6 +211,7 @@ impl App {
             delivery: config.score.delivery,
             checkpoint: config.score.checkpoint.to_std(),
             max_batch: config.score.max_batch,
+            breaker: config.score.breaker,
             frames: frames::configured(config),
             stage,
         }

@@ -23,6 +23,8 @@ struct Facts {
     /// The last step that a shard of the score role has committed whole.
     steps: BTreeMap<i32, u64>,
     trainings: usize,
+    /// Why shards are held back.
+    held: BTreeMap<i32, String>,
     failed: Option<(&'static str, String)>,
 }
 
@@ -57,6 +59,16 @@ impl Board {
         (0..shards).all(|shard| facts.steps.get(&shard).is_some_and(|done| *done >= step))
     }
 
+    /// A shard of the score role is held back, or no longer; returns how many are.
+    pub(super) fn hold(&self, shard: i32, why: Option<String>) -> usize {
+        let mut facts = self.facts();
+        match why {
+            Some(why) => _ = facts.held.insert(shard, why),
+            None => _ = facts.held.remove(&shard),
+        }
+        facts.held.len()
+    }
+
     pub(super) fn trainings(&self, change: isize) {
         let mut facts = self.facts();
         facts.trainings = facts.trainings.saturating_add_signed(change);
@@ -86,6 +98,7 @@ impl Board {
                 Phase::Running { restoring } => Some(format!("{name} restores {restoring} shards")),
             })
             .collect();
+        missing.extend(facts.held.iter().map(|(shard, why)| format!("shard {shard} is held back: {why}")));
         missing.extend(facts.failed.iter().map(|(role, why)| format!("{role} stopped: {why}")));
         missing
     }

@@ -4,7 +4,7 @@
 //! Next comes the record that is earlier in time, ties by input and offset, among the inputs not read to their end; an
 //! input whose next record is still on its way is waited for.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,10 @@ pub(super) struct Shard<M> {
     sequence: u64,
     idle: Idle,
     checkpoints: Checkpoints,
+    /// Records that made the program panic, by input and offset: they are refused unread.
+    refused: BTreeSet<(u8, i64)>,
+    /// The record that the machine looks at ahead of its turn.
+    pub looking: Option<(u8, i64)>,
 }
 
 #[derive(Clone, Copy)]
@@ -126,7 +130,14 @@ impl<M: Machine<Model = Model>> Shard<M> {
             sequence: start.sequence,
             checkpoints,
             idle: Idle { told: None, step: 0 },
+            refused: BTreeSet::new(),
+            looking: None,
         }
+    }
+
+    /// Has these records refused unread, by input and offset.
+    pub(super) fn refuse(&mut self, records: &BTreeSet<(u8, i64)>) {
+        self.refused.clone_from(records);
     }
 
     pub(super) fn inputs(&mut self) -> &mut [Input] {
@@ -177,9 +188,15 @@ impl<M: Machine<Model = Model>> Shard<M> {
             let Some(Queued { record, .. }) = self.inputs[index].queue.pop_front() else { return };
             self.inputs[index].next = record.offset + 1;
             let input = InputIndex(index as u8);
-            self.journal(input, record.offset);
             self.idle.told = None;
-            batch.push(Item::Record { input, record });
+            if self.refused.contains(&(input.0, record.offset)) {
+                self.steps.push(JournalStep::Refuse);
+                self.journal(input, record.offset);
+                batch.push(Item::Refused { input, record });
+            } else {
+                self.journal(input, record.offset);
+                batch.push(Item::Record { input, record });
+            }
         }
     }
 
@@ -196,8 +213,13 @@ impl<M: Machine<Model = Model>> Shard<M> {
             let Some(head) = input.queue.front_mut() else { continue };
             let time = match head.time {
                 Some(time) => time,
-                None => self.machine.order_time(InputIndex(index as u8), &head.record),
+                None if self.refused.contains(&(index as u8, head.record.offset)) => head.record.timestamp,
+                None => {
+                    self.looking = Some((index as u8, head.record.offset));
+                    self.machine.order_time(InputIndex(index as u8), &head.record)
+                }
             };
+            self.looking = None;
             head.time = Some(time);
             if first.is_none_or(|(earliest, _)| time < earliest) {
                 first = Some((time, index));

@@ -97,7 +97,7 @@ fn heard(item: Item<Model>) -> Option<Heard> {
             Some(Heard::Report { shard: summary.shard, at: Mark::of(&summary) })
         }
         command @ Item::Command(_) => Some(Heard::Command(command)),
-        Item::Idle => None,
+        Item::Refused { .. } | Item::Idle => None,
     }
 }
 

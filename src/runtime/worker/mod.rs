@@ -7,6 +7,7 @@
 
 mod checkpointing;
 mod inputs;
+mod panics;
 mod post;
 mod restoring;
 mod transaction;
@@ -17,6 +18,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::board::{Board, Phase};
+use super::breaker::Breaker;
 use super::clock::Clock;
 use super::control::{ControlTail, Models};
 use super::decisions::Decisions;
@@ -29,10 +31,11 @@ use super::watch;
 use crate::codec::JournalError;
 use crate::config::params::Topics;
 use crate::data::Frames;
-use crate::data::params::Delivery;
+use crate::data::params::{BreakerParams, Delivery};
 use crate::telemetry::release_shard;
 use crate::transport::{Member, MemberSpec, News, Transport, TransportError, failpoint};
 
+use panics::Suspects;
 #[cfg(test)]
 pub(super) use post::Post;
 pub(super) use post::run;
@@ -63,6 +66,7 @@ pub(super) struct Shop<S> {
     /// How often a shard's state is written out.
     pub checkpoint: Duration,
     pub max_batch: usize,
+    pub breaker: BreakerParams,
     /// What stands before outputs.
     pub frames: Frames,
 }
@@ -131,6 +135,10 @@ pub(super) struct Worker<S: Stage> {
     stale: bool,
     /// Why shards could not be restored, as far as tried once.
     doubts: BTreeMap<i32, String>,
+    /// Which shards are held back.
+    breakers: BTreeMap<i32, Breaker>,
+    /// What is known of records that made the program panic.
+    suspects: BTreeMap<i32, Suspects>,
     /// No turn before this.
     due: Instant,
 }
@@ -167,6 +175,8 @@ impl<S: Stage> Worker<S> {
             busy: false,
             stale: false,
             doubts: BTreeMap::new(),
+            breakers: BTreeMap::new(),
+            suspects: BTreeMap::new(),
             due: now,
         })
     }
@@ -249,6 +259,9 @@ impl<S: Stage> Worker<S> {
             self.shards.remove(partition);
             self.left_open.remove(partition);
             self.doubts.remove(partition);
+            if self.breakers.remove(partition).is_some_and(|breaker| breaker.is_open()) {
+                watch::held(self.shop.board.hold(*partition, None));
+            }
             if self.shop.stage.is_paced() {
                 release_shard(*partition);
             }
