@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use driftless::cli::{self, check, demo, models, produce, replay, reset, run, topics, why};
+use driftless::cli::{self, check, demo, dlq, models, produce, replay, reset, run, topics, why};
 
 /// Keeps machine-learning models honest on live Kafka streams.
 #[derive(Parser)]
@@ -31,6 +31,8 @@ enum Command {
     Why(why::WhyArgs),
     /// List model versions, promote, roll back, freeze.
     Models(models::ModelsArgs),
+    /// List dead letters, or send them to where they came from.
+    Dlq(dlq::DlqArgs),
     /// Let an application that is stopped begin anew: its offsets, journals and state are deleted.
     Reset(reset::ResetArgs),
 }
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Models(args) => models::run(&args),
+        Command::Dlq(args) => dlq::run(&args),
         Command::Reset(args) => reset::run(&args),
     };
     cli::exit_code(result)

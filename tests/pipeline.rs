@@ -11,7 +11,7 @@ use driftless::pipeline::{EVENTS, LABELS, Pipeline};
 use driftless::stats::SplitMix64;
 use proptest::prelude::*;
 use support::kept::{Kept, state_of};
-use support::{Written, forgetful, pipeline, record, sequence, written};
+use support::{Written, forgetful, guarded, pipeline, record, repeated, sequence, written};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
@@ -176,6 +176,73 @@ proptest! {
         }
         prop_assert!(state == cut_state, "the states differ");
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_put_aside_does_not_depend_on_it_either(seed in any::<u64>(), n in 50usize..500) {
+        let items = repeated(seed, n);
+        let (outputs, state) = whole(&items, guarded);
+        let (cut_outputs, cut_state) = cut(&items, seed ^ 1, guarded);
+        let differing = outputs.iter().zip(&cut_outputs).position(|(one, other)| one != other);
+        prop_assert_eq!((outputs.len(), None), (cut_outputs.len(), differing));
+        prop_assert!(state == cut_state, "the states differ");
+    }
+}
+
+#[test]
+fn an_event_is_predicted_refused_put_aside_or_left_out_and_the_counts_say_so() {
+    let items = repeated(7, 800);
+    let mut machine = guarded();
+    let mut out = Outbox::default();
+    machine.handle(&items, NOW, &mut out);
+    let tally = machine.tally();
+    let outputs = written(&out);
+    let count = |sink: Sink| outputs.iter().filter(|output| output.0 == sink).count() as u64;
+    assert_eq!(tally.unaccounted(), 0);
+    assert_eq!(count(Sink::Predictions), tally.predictions);
+    assert_eq!((count(Sink::Late), tally.late), (tally.late_output, tally.late_output));
+    assert!(tally.late_output > 10 && tally.duplicates > 10 && tally.event_dead_letters > 10, "{tally:?}");
+    let mut ids = BTreeMap::new();
+    for (_, _, value, _) in outputs.iter().filter(|output| output.0 == Sink::Predictions) {
+        let prediction: Prediction = serde_json::from_slice(value.as_deref().unwrap()).unwrap();
+        assert!(prediction.flags.iter().all(|flag| flag != "late"), "{prediction:?}");
+        *ids.entry(prediction.event_id).or_insert(0) += 1;
+    }
+    // Copies come at most 60 events later; those further back than 5 minutes are events of their own again.
+    assert!(ids.values().filter(|count| **count > 1).count() < ids.len() / 10);
+}
+
+#[test]
+fn a_late_event_on_its_way_to_its_topic_leaves_everything_as_it_was() {
+    let items = repeated(9, 300);
+    let is_late = |out: &Outbox| out.iter().any(|output| output.sink == Sink::Late);
+    let mut machine = guarded();
+    let mut without = guarded();
+    let mut late = 0;
+    for item in &items {
+        let mut out = Outbox::default();
+        machine.handle(std::slice::from_ref(item), NOW, &mut out);
+        if is_late(&out) {
+            late += 1;
+            let Item::Record { record, .. } = item else { panic!("a record") };
+            let output = written(&out).remove(0);
+            assert_eq!((output.1.as_deref(), output.2.as_deref()), (record.key.as_deref(), record.value.as_deref()));
+            let header = |name: &str| {
+                let found = output.3.iter().find(|header| header.0 == name);
+                String::from_utf8(found.unwrap().1.clone().unwrap()).unwrap()
+            };
+            assert!(header("driftless.late.by_ms").parse::<i64>().unwrap() > 30_000);
+            assert_eq!(header("driftless.late.offset"), record.offset.to_string());
+            continue;
+        }
+        without.handle(std::slice::from_ref(item), NOW, &mut Outbox::muted());
+    }
+    machine.commit();
+    without.commit();
+    assert!(late > 3 && state_of(&mut machine) == state_of(&mut without));
 }
 
 #[test]

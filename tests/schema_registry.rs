@@ -286,7 +286,8 @@ fn registry(urls: &[String], more: &str) -> SchemaRegistry {
 fn every_address_is_tried_and_the_password_goes_with_the_request() {
     let password = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(password.path(), "open sesame\n").unwrap();
-    let more = format!("timeout = \"300ms\"\nuser = \"driftless\"\npassword = {{ file = \"{}\" }}", password.path().display());
+    let more =
+        format!("timeout = \"300ms\"\nuser = \"driftless\"\npassword = {{ file = \"{}\" }}", password.path().display());
     let (closed, second) = (Registry::start(), Registry::start());
     closed.answer(Manner::Closing);
     second.put(5, FIRST);

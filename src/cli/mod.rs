@@ -6,6 +6,7 @@
 pub mod check;
 pub mod connect;
 pub mod demo;
+pub mod dlq;
 pub mod models;
 pub mod produce;
 pub mod replay;

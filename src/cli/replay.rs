@@ -116,7 +116,7 @@ pub(super) fn tell(progress: &Progress, told: &mut Instant) {
     let _ = writeln!(std::io::stderr(), "{role} {shard}: {done} of {records} journal records, {now}");
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     let millis = text.parse().ok().map(Timestamp::from_millis);
     millis
         .or_else(|| Timestamp::from_rfc3339(text))

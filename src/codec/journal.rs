@@ -25,6 +25,8 @@ pub enum JournalStep {
         /// Number of records.
         records: u64,
     },
+    /// The first record of the run that follows made the program panic and was refused unread.
+    Refuse,
     /// The shard had read every input to its end.
     Idle,
     /// A record of the control log.
@@ -77,6 +79,8 @@ const IDLE: u64 = 1;
 const COMMAND: u64 = 2;
 /// Version 3 has it.
 const SCHEMA: u64 = 3;
+/// Version 3 has it. Whole numbers that four divides are runs.
+const REFUSE: u64 = 7;
 
 impl JournalRecord {
     /// The record's bytes.
@@ -106,6 +110,7 @@ impl JournalRecord {
                     }
                     expected.took(*input, *last);
                 }
+                JournalStep::Refuse => out.unsigned(REFUSE),
                 JournalStep::Idle => out.unsigned(IDLE),
                 JournalStep::Command { offset, record, loaded } => {
                     out.unsigned(COMMAND);
@@ -183,6 +188,7 @@ fn read_step(reader: &mut Reader<'_>, expected: &mut Expected) -> Result<Journal
         }
         IDLE if tag == IDLE => Ok(JournalStep::Idle),
         COMMAND if tag == COMMAND => read_command(reader),
+        SCHEMA if tag == REFUSE => Ok(JournalStep::Refuse),
         SCHEMA if tag == SCHEMA => Ok(JournalStep::Schema(Arc::new(SchemaFact::read(reader)?))),
         _ => Err(BinaryError::Invalid { what: "journal step", at: 0 }.into()),
     }
@@ -289,6 +295,14 @@ mod tests {
         let fixture = include_bytes!("../../tests/fixtures/journal-v3.bin");
         assert_eq!(example_v3().encode().as_deref(), Ok(fixture.as_slice()));
         assert_eq!(JournalRecord::decode(fixture), Ok(example_v3()));
+    }
+
+    #[test]
+    fn a_refused_record_is_told_from_the_others_and_needs_the_third_version() {
+        let mut record = example();
+        record.steps.insert(1, JournalStep::Refuse);
+        let bytes = record.encode().unwrap_or_default();
+        assert_eq!((bytes.first(), JournalRecord::decode(&bytes)), (Some(&3), Ok(record)));
     }
 
     #[test]

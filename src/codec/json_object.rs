@@ -2,12 +2,15 @@
 //!
 //! Parsing is serde_json's; what is ours is that nothing is built on the way: each declared field is written into its
 //! cell, everything else is skipped. Fields usually come in the same order, so the one that followed last time is tried
-//! before names are compared. Types are not coerced: `"12"` is not a number and `1` is not a boolean.
+//! before names are compared. Types are not coerced: `"12"` is not a number and `1` is not a boolean. A number is exact or
+//! refused, with zero for what is smaller than the smallest normal double; nesting is bounded before anything is parsed.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::json_text::{Fault, check_depth, is_inexact_integer};
 use crate::data::params::TimeUnit;
 use crate::data::{Reject, RejectCode, Table};
 
@@ -24,6 +27,8 @@ pub enum Cell {
     Identifier(usize),
     /// A number, `true` or `false`, into this number column.
     NumberOrBoolean(usize),
+    /// An integer of any size, as text, into this text column.
+    Whole(usize),
     /// A point in time as a number of the unit, into this number column.
     Time {
         /// The column.
@@ -41,6 +46,8 @@ pub struct ObjectReader {
     row: u64,
     /// The field that followed each field last time; the last entry is the field that came first.
     followers: Vec<usize>,
+    /// Hashes of the names in the object at hand that are not declared.
+    others: Vec<u64>,
 }
 
 /// A declared field and where its value goes.
@@ -72,13 +79,15 @@ impl ObjectReader {
         let fields = fields_of(declared);
         let seen = vec![0; fields.len()];
         let followers = (1..=fields.len()).chain([0]).collect();
-        ObjectReader { fields, seen, row: 0, followers }
+        ObjectReader { fields, seen, row: 0, followers, others: Vec::new() }
     }
 
     /// Reads an object into a new row of `table`; on a rejection the table is as it was.
     pub fn read(&mut self, value: &[u8], table: &mut Table) -> Result<(), Reject> {
+        check_depth(value)?;
         table.begin();
         self.row += 1;
+        self.others.clear();
         let mut issue = None;
         let mut json = serde_json::Deserializer::from_slice(value);
         let visitor = ObjectVisitor {
@@ -86,32 +95,32 @@ impl ObjectReader {
             seen: &mut self.seen,
             row: self.row,
             followers: &mut self.followers,
+            others: &mut self.others,
+            value,
             table: &mut *table,
             issue: &mut issue,
         };
         let parsed = json.deserialize_map(visitor).and_then(|()| json.end());
         let outcome = match (parsed, issue) {
-            (Err(error), _) => {
-                Err(Reject::new(RejectCode::Decode, format!("the value is not a JSON object: {}", place(&error))))
-            }
+            (Err(error), _) => Err(Fault::of(&error, value).into_reject()),
             (Ok(()), Some(issue)) => Err(issue),
-            (Ok(()), None) => Ok(()),
+            (Ok(()), None) => self.check_others(),
         };
         if outcome.is_err() {
             table.drop_last();
         }
         outcome
     }
-}
 
-/// Where parsing stopped and in what way, without quoting the input.
-fn place(error: &serde_json::Error) -> String {
-    let kind = match error.classify() {
-        serde_json::error::Category::Eof => "it ends too early",
-        serde_json::error::Category::Data => "it is another kind of value",
-        _ => "syntax error",
-    };
-    format!("{kind} at line {} column {}", error.line(), error.column())
+    /// Refuses an object in which a name that is not declared stands twice.
+    fn check_others(&mut self) -> Result<(), Reject> {
+        self.others.sort_unstable();
+        if self.others.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
+            let message = "a field that is not declared stands more than once";
+            return Err(Reject::new(RejectCode::DuplicateField, message));
+        }
+        Ok(())
+    }
 }
 
 struct ObjectVisitor<'r> {
@@ -119,6 +128,8 @@ struct ObjectVisitor<'r> {
     seen: &'r mut [u64],
     row: u64,
     followers: &'r mut [usize],
+    others: &'r mut Vec<u64>,
+    value: &'r [u8],
     table: &'r mut Table,
     issue: &'r mut Option<Reject>,
 }
@@ -134,10 +145,14 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
         let mut before = self.fields.len();
         loop {
             let guess = self.followers.get(before).copied().unwrap_or_default();
-            let Some(index) = map.next_key_seed(NameSeed { fields: self.fields, guess })? else { break };
-            let Some(index) = index else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
+            let Some(name) = map.next_key_seed(NameSeed { fields: self.fields, guess })? else { break };
+            let index = match name {
+                Name::Declared(index) => index,
+                Name::Other(hash) => {
+                    self.others.push(hash);
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
             };
             if let Some(follower) = self.followers.get_mut(before).filter(|_| index != guess) {
                 *follower = index;
@@ -152,10 +167,18 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
                 });
             }
             *seen = self.row;
-            map.next_value_seed(CellSeed { field, table: self.table, issue: self.issue })?;
+            map.next_value_seed(CellSeed { field, value: self.value, table: self.table, issue: self.issue })?;
         }
         Ok(())
     }
+}
+
+/// A name in an object.
+enum Name {
+    /// That of the field at this position.
+    Declared(usize),
+    /// Another one, by its hash.
+    Other(u64),
 }
 
 struct NameSeed<'r> {
@@ -164,7 +187,7 @@ struct NameSeed<'r> {
 }
 
 impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
-    type Value = Option<usize>;
+    type Value = Name;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
@@ -172,7 +195,7 @@ impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
 }
 
 impl Visitor<'_> for NameSeed<'_> {
-    type Value = Option<usize>;
+    type Value = Name;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a field name")
@@ -180,32 +203,48 @@ impl Visitor<'_> for NameSeed<'_> {
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
         if self.fields.get(self.guess).is_some_and(|field| field.name == name) {
-            return Ok(Some(self.guess));
+            return Ok(Name::Declared(self.guess));
         }
-        Ok(self.fields.iter().position(|field| field.name == name))
+        let declared = self.fields.iter().position(|field| field.name == name);
+        Ok(declared.map_or_else(|| Name::Other(xxh3_64(name.as_bytes())), Name::Declared))
     }
+}
+
+/// What a number was written as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Numeral {
+    /// An integer that a double holds.
+    Integer,
+    /// An integer that it does not.
+    Inexact,
+    /// Anything else.
+    Float,
 }
 
 struct CellSeed<'r> {
     field: &'r Field,
+    /// The whole object, for a number that may have lost digits.
+    value: &'r [u8],
     table: &'r mut Table,
     issue: &'r mut Option<Reject>,
 }
 
 impl CellSeed<'_> {
-    fn number(self, value: f64, exact: bool) {
+    /// A number into its cells, those that take the text of an integer left out if it was one.
+    fn number(self, value: f64, kind: Numeral) {
         for cell in &self.field.cells {
             match *cell {
-                Cell::Number(column) | Cell::NumberOrBoolean(column) | Cell::Time { column, .. } if exact => {
-                    // Adding zero turns -0.0 into 0.0, so that equal values have equal bits.
-                    self.table.set_number(column, value + 0.0);
-                }
-                Cell::Number(_) | Cell::NumberOrBoolean(_) | Cell::Time { .. } => {
+                Cell::Number(_) | Cell::NumberOrBoolean(_) | Cell::Time { .. } if kind == Numeral::Inexact => {
                     self.issue.get_or_insert_with(|| {
                         let message = format!("field `{}` is an integer too large to be held exactly", self.field.name);
                         Reject::new(RejectCode::Range, message)
                     });
                 }
+                Cell::Number(column) | Cell::NumberOrBoolean(column) | Cell::Time { column, .. } => {
+                    // Neither -0.0 nor a subnormal: equal values have equal bits, and arithmetic its usual speed.
+                    self.table.set_number(column, if value.is_normal() { value } else { 0.0 });
+                }
+                Cell::Identifier(_) | Cell::Whole(_) if kind != Numeral::Float => {}
                 _ => wrong_type(self.field, *cell, "a number", self.issue),
             }
         }
@@ -214,17 +253,11 @@ impl CellSeed<'_> {
     /// An integer and the float nearest to it; as a number it counts only where the two are the same.
     fn integer(self, value: impl fmt::Display + Into<i128> + Copy, float: f64) {
         for cell in &self.field.cells {
-            if let Cell::Identifier(column) = *cell {
+            if let Cell::Identifier(column) | Cell::Whole(column) = *cell {
                 self.table.set_text(column, value.to_string().as_bytes());
             }
         }
-        if !self.is_identifier_only() {
-            self.number(float, float as i128 == value.into());
-        }
-    }
-
-    fn is_identifier_only(&self) -> bool {
-        self.field.cells.iter().all(|cell| matches!(cell, Cell::Identifier(_)))
+        self.number(float, if float as i128 == value.into() { Numeral::Integer } else { Numeral::Inexact });
     }
 
     fn refuse(self, found: &str) {
@@ -246,6 +279,7 @@ fn expected(cell: Cell) -> &'static str {
         Cell::Text(_) => "a string",
         Cell::Identifier(_) => "a string or an integer",
         Cell::NumberOrBoolean(_) => "a number, true or false",
+        Cell::Whole(_) => "an integer",
     }
 }
 
@@ -298,7 +332,9 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.number(value, value.is_finite());
+        // Integers beyond 64 bits arrive here as well. Looking costs the length of the object, so not once it is refused.
+        let is_inexact = self.issue.is_none() && is_inexact_integer(value, self.value);
+        self.number(value, if is_inexact { Numeral::Inexact } else { Numeral::Float });
         Ok(())
     }
 
@@ -394,23 +430,70 @@ mod tests {
     fn large_integers_are_exact_or_refused() {
         assert_eq!(code(r#"{"amount":9007199254740993}"#), Some(RejectCode::Range));
         assert_eq!(code(r#"{"amount":9007199254740992}"#), None);
+        assert_eq!(code(r#"{"amount":-9223372036854775809}"#), Some(RejectCode::Range));
+        assert_eq!(code(r#"{"amount":18446744073709551616}"#), None, "2^64");
+        assert_eq!(code(r#"{"amount":18446744073709551617}"#), Some(RejectCode::Range));
+        assert_eq!(code(r#"{"amount":1.8446744073709551617e19}"#), None, "a float is rounded, as ever");
+        assert_eq!(code(r#"{"z":18446744073709551617,"amount":1e300}"#), None);
     }
 
     #[test]
     fn broken_values_are_refused_without_being_quoted() {
-        for text in ["", "{", "[]", "\"secret\"", "{\"amount\":1} x", "{\"amount\":1e999}", "{\"amount\":NaN}", "\u{0}"]
-        {
+        for text in ["", "{", "[]", "\"secret\"", "{\"amount\":1} x", "{\"amount\":nil}", "{\"amount\":1e}", "\u{0}"] {
             let reject = read(text).err();
             assert_eq!(reject.as_ref().map(|r| r.code), Some(RejectCode::Decode), "{text:?}");
             assert!(!reject.is_some_and(|r| r.message.contains("secret")));
         }
-        let deep = format!("{}{}", "{\"x\":".repeat(10_000), "}".repeat(10_000));
-        assert_eq!(code(&deep), Some(RejectCode::Decode));
+    }
+
+    #[test]
+    fn what_is_nested_too_deeply_is_refused_wherever_it_stands() {
+        for (n, expected) in [(31, None), (32, Some(RejectCode::Depth)), (10_000, Some(RejectCode::Depth))] {
+            let value = format!("{{\"x\":{}1{}}}", "[".repeat(n), "]".repeat(n));
+            assert_eq!(code(&value), expected, "{n} in an object");
+        }
+        let cut = format!("{{\"amount\":{}", "{\"x\":".repeat(100_000));
+        assert_eq!(code(&cut), Some(RejectCode::Depth));
+        assert_eq!(code(&format!("{{\"city\":\"{}\"}}", "[\\\"".repeat(100))), None, "not in a text");
+    }
+
+    #[test]
+    fn numbers_that_no_double_holds_have_a_code_of_their_own() {
+        for text in ["1e999", "-1e999", "NaN", "Infinity", "-Infinity", "[NaN]"] {
+            assert_eq!(code(&format!("{{\"amount\":{text}}}")), Some(RejectCode::NonFinite), "{text}");
+        }
+    }
+
+    #[test]
+    fn negative_zero_and_subnormals_become_zero() -> Result<(), Reject> {
+        for text in ["-0.0", "-0", "0e5", "1e-310", "-4.9e-324"] {
+            let table = read(&format!("{{\"amount\":{text}}}"))?;
+            assert_eq!(table.number(0, 0).to_bits(), 0.0f64.to_bits(), "{text}");
+        }
+        Ok(())
     }
 
     #[test]
     fn a_field_that_stands_twice_is_refused() {
         assert_eq!(code(r#"{"amount":1,"amount":2}"#), Some(RejectCode::DuplicateField));
+        assert_eq!(code(r#"{"x":1,"amount":1,"\u0078":2}"#), Some(RejectCode::DuplicateField));
+        assert_eq!(code(r#"{"x":{"y":1,"y":2}}"#), None, "inside what is skipped nobody looks");
+    }
+
+    #[test]
+    fn an_integer_may_be_a_number_and_an_id_at_once() -> Result<(), Reject> {
+        let cells = [Cell::Number(0), Cell::Identifier(0), Cell::Whole(1)];
+        let mut reader = ObjectReader::new(cells.map(|cell| ("id".to_owned(), cell)));
+        let mut table = Table::new(1, 2);
+        reader.read(br#"{"id":17}"#, &mut table)?;
+        assert_eq!(
+            (table.number(0, 0), table.text(0, 0), table.text(1, 0)),
+            (17.0, Some(&b"17"[..]), Some(&b"17"[..]))
+        );
+        let code = |text: &str, table: &mut Table| reader.clone().read(text.as_bytes(), table).err().map(|r| r.code);
+        assert_eq!(code(r#"{"id":17.5}"#, &mut table), Some(RejectCode::Type));
+        assert_eq!(code(r#"{"id":9007199254740993}"#, &mut table), Some(RejectCode::Range));
+        Ok(())
     }
 
     #[test]

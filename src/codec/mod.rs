@@ -4,6 +4,7 @@ mod avro;
 mod checkpoint;
 mod journal;
 mod json_object;
+mod json_text;
 mod records;
 mod wire;
 

@@ -12,7 +12,7 @@ use crate::data::{Reject, SchemaNeed, SchemaVerdict, Table};
 /// Where the time of a record is found in its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeCell {
-    /// A number column for milliseconds and seconds, a text column for RFC 3339.
+    /// A text column for nanoseconds, RFC 3339 and formats; a number column for the rest.
     pub column: usize,
     /// How it is written there.
     pub unit: TimeUnit,
@@ -246,11 +246,17 @@ fn time_cell(
     numbers: &mut usize,
     texts: &mut usize,
 ) -> Option<TimeCell> {
-    let TimeSource::Field { name, unit } = time else { return None };
-    let columns = if *unit == TimeUnit::Rfc3339 { texts } else { numbers };
+    let TimeSource::Field { name, unit, .. } = time else { return None };
+    let is_text = unit.is_text() || *unit == TimeUnit::Nanos;
+    let columns = if is_text { texts } else { numbers };
     let column = *columns;
     *columns += 1;
-    let cell = if *unit == TimeUnit::Rfc3339 { Cell::Text(column) } else { Cell::Time { column, unit: *unit } };
+    let cell = match unit {
+        // A double does not hold as many digits.
+        TimeUnit::Nanos => Cell::Whole(column),
+        _ if is_text => Cell::Text(column),
+        _ => Cell::Time { column, unit: *unit },
+    };
     cells.push((name.clone(), cell));
     Some(TimeCell { column, unit: *unit })
 }

@@ -146,6 +146,8 @@ pub struct Topics {
     pub performance: String,
     /// Records that could not be used.
     pub dead_letters: String,
+    /// Late events, where they go to a topic of their own.
+    pub late: Option<String>,
     /// Partial statistics of the shards, one partition.
     pub summaries: String,
     /// The control log, one partition, kept for ever.
@@ -184,6 +186,7 @@ impl Topics {
             NamedTopic { key: "kafka.topics.state", name: &self.state },
             NamedTopic { key: "kafka.topics.monitor-state", name: &self.monitor_state },
         ]);
+        topics.extend(self.late.as_deref().map(|name| NamedTopic { key: "kafka.topics.late", name }));
         topics
     }
 }

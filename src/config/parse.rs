@@ -9,9 +9,10 @@ use super::resolve::resolve;
 use super::{Config, suggest};
 
 /// Keys whose value is a length of time.
-const SPANS: [&str; 16] = [
+const SPANS: [&str; 17] = [
     "lateness",
     "max_ahead",
+    "deduplicate",
     "wait",
     "spans",
     "transaction",
@@ -75,6 +76,10 @@ fn reword(path: &str, message: &str) -> String {
             }
             None => message.to_owned(),
         };
+    }
+    if message.starts_with("data did not match any variant of untagged enum RawChoice") {
+        return "holds what is neither a number nor a text; write values such as `[1, 2]` or `[\"a\", \"b\"]`"
+            .to_owned();
     }
     let mismatch = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
     let Some((found, expected)) = mismatch.and_then(|rest| rest.rsplit_once(", expected ")) else {

@@ -23,6 +23,13 @@ pub enum Item<M> {
         /// The record.
         record: Record,
     },
+    /// A record of one of the stage's inputs that made the program panic: it is to be refused unread.
+    Refused {
+        /// Which input.
+        input: InputIndex,
+        /// The record.
+        record: Record,
+    },
     /// A record of the control log.
     Command(Arc<ControlItem<M>>),
     /// What was looked up of a writer schema, before the first record that needs it.

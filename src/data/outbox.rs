@@ -28,6 +28,8 @@ pub enum Sink {
     Performance = 5,
     /// The control log.
     Models = 6,
+    /// Late events with their raw bytes, where they go to a topic of their own.
+    Late = 7,
 }
 
 /// Bytes of a frame: a zero byte and four of a schema id, big end first.

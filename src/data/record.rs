@@ -16,6 +16,13 @@ pub struct Header {
     pub value: Option<Vec<u8>>,
 }
 
+impl Header {
+    /// Bytes of its name and value.
+    pub fn bytes(&self) -> usize {
+        self.name.len() + self.value.as_ref().map_or(0, Vec::len)
+    }
+}
+
 /// One record of a topic partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {

@@ -14,7 +14,7 @@ pub enum RejectCode {
     KeySize,
     /// The record key differs from the field that names it.
     KeyMismatch,
-    /// The value is longer than 1 MiB.
+    /// The value is longer than configured.
     ValueSize,
     /// The value is not what its format says: no JSON object in UTF-8, no datum of its Avro schema.
     Decode,
@@ -36,6 +36,24 @@ pub enum RejectCode {
     UnknownEvent,
     /// Too many follow-ups wait for their events.
     WaitFull,
+    /// The record has too many headers, or too long ones.
+    Headers,
+    /// The value is nested too deeply.
+    Depth,
+    /// A number is not finite, or too large for a double.
+    NonFinite,
+    /// A value is none of those listed for its field.
+    OneOf,
+    /// A text does not match the pattern of its field.
+    Pattern,
+    /// A text is longer than its field allows.
+    Length,
+    /// The event time lies before the earliest one that is taken.
+    Past,
+    /// An event with this id has come before.
+    Duplicate,
+    /// Handling the record made the program panic.
+    Panic,
     /// The value does not begin with a zero byte and a schema id.
     Framing,
     /// Bytes follow the Avro datum.
@@ -44,13 +62,11 @@ pub enum RejectCode {
     UnknownSchema,
     /// The writer schema cannot be used: it is none, or gives a declared field another type.
     IncompatibleSchema,
-    /// A number is not finite.
-    NonFinite,
 }
 
 impl RejectCode {
     /// Every code, in the order of their numbers.
-    pub const ALL: [RejectCode; 20] = [
+    pub const ALL: [RejectCode; 28] = [
         RejectCode::Empty,
         RejectCode::KeyMissing,
         RejectCode::KeySize,
@@ -66,11 +82,19 @@ impl RejectCode {
         RejectCode::UnknownKind,
         RejectCode::UnknownEvent,
         RejectCode::WaitFull,
+        RejectCode::Headers,
+        RejectCode::Depth,
+        RejectCode::NonFinite,
+        RejectCode::OneOf,
+        RejectCode::Pattern,
+        RejectCode::Length,
+        RejectCode::Past,
+        RejectCode::Duplicate,
+        RejectCode::Panic,
         RejectCode::Framing,
         RejectCode::Trailing,
         RejectCode::UnknownSchema,
         RejectCode::IncompatibleSchema,
-        RejectCode::NonFinite,
     ];
 
     /// The name used in headers, logs and metrics.
@@ -91,11 +115,19 @@ impl RejectCode {
             RejectCode::UnknownKind => "unknown_kind",
             RejectCode::UnknownEvent => "unknown_event",
             RejectCode::WaitFull => "wait_full",
+            RejectCode::Headers => "headers",
+            RejectCode::Depth => "depth",
+            RejectCode::NonFinite => "non_finite",
+            RejectCode::OneOf => "one_of",
+            RejectCode::Pattern => "pattern",
+            RejectCode::Length => "length",
+            RejectCode::Past => "past",
+            RejectCode::Duplicate => "duplicate",
+            RejectCode::Panic => "panic",
             RejectCode::Framing => "framing",
             RejectCode::Trailing => "trailing",
             RejectCode::UnknownSchema => "unknown_schema",
             RejectCode::IncompatibleSchema => "incompatible_schema",
-            RejectCode::NonFinite => "non_finite",
         }
     }
 }

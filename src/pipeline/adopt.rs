@@ -64,6 +64,9 @@ impl Pipeline {
         self.waiting.adopt(&old.waiting, |handles| carried.handles(handles));
         self.early = old.early;
         old.schemas.held().iter().for_each(|fact| self.schema(fact));
+        if let (Some(recent), Some(old)) = (&mut self.recent, old.recent) {
+            recent.adopt(old);
+        }
         let answered = old.champion.version();
         self.champion.adopt(old.champion, &self.params.features.names);
         // Counts belong to the profile of the version that answers.

@@ -3,10 +3,14 @@
 use std::collections::VecDeque;
 
 use super::{EVENTS, PipelineParams};
-use crate::codec::{EventDecoder, LabelDecoder, TimeCell};
-use crate::data::params::{KindIndex, KindSpec, LabelSpec};
+use crate::codec::{EventDecoder, LabelDecoder};
+use crate::data::params::{KindIndex, KindSpec, LabelSpec, MAX_VALUE_BYTES};
 use crate::data::{InputIndex, Record, Reject, RejectCode, SchemaFact, SchemaNeed, Span, Table, Timestamp};
-use crate::validate::{FieldRules, key, read_time, value};
+use crate::validate::{FieldRules, TimeReader, headers, key, value};
+
+/// A value that begins like this makes the program panic, in tests of what is done about it.
+#[cfg(test)]
+const TRIPWIRE: &[u8] = b"tripwire";
 
 /// What a record turned out to be. Rows are those of the batch's tables.
 #[derive(Clone, Debug)]
@@ -31,6 +35,10 @@ pub(super) enum Decoded {
     },
     /// Neither.
     Rejected(Reject),
+    /// A valid event that is later than expected by so many milliseconds, and is not to be scored.
+    Late(i64),
+    /// A valid event that came before, and is to be left out.
+    Duplicate,
 }
 
 /// The rows of a batch, and what has been decoded before its turn.
@@ -60,7 +68,11 @@ pub(super) struct Decoders {
     kinds: Vec<KindSpec>,
     kind_rules: Vec<FieldRules>,
     label: LabelSpec,
+    /// How event time and known-at time are read; `None`: the record's own timestamp counts.
+    times: [Option<TimeReader>; 2],
     max_ahead: Span,
+    not_before: Option<Timestamp>,
+    max_bytes: usize,
 }
 
 impl Decoders {
@@ -73,7 +85,13 @@ impl Decoders {
             kinds: params.labels.kinds.clone(),
             kind_rules: params.labels.kinds.iter().map(|kind| FieldRules::new(&kind.fields)).collect(),
             label: params.labels.label.clone(),
+            times: [
+                events.time().map(|cell| TimeReader::new(cell.column, &params.events.time)),
+                labels.time().map(|cell| TimeReader::new(cell.column, &params.labels.time)),
+            ],
             max_ahead: params.events.max_ahead,
+            not_before: params.events.not_before,
+            max_bytes: params.events.max_bytes,
             events,
             labels,
         }
@@ -90,7 +108,7 @@ impl Decoders {
         let decoded = self.decode(input, record, rows);
         let time = match decoded {
             Decoded::Event { at, .. } | Decoded::FollowUp { at, .. } => at,
-            Decoded::Rejected(_) => record.timestamp,
+            Decoded::Rejected(_) | Decoded::Late(_) | Decoded::Duplicate => record.timestamp,
         };
         rows.ahead[usize::from(input != EVENTS)].push_back((record.offset, decoded));
         time
@@ -108,7 +126,14 @@ impl Decoders {
         }
     }
 
+    /// Forgets what was decoded ahead of a record that is not going to be taken.
+    pub(super) fn forget(&mut self, input: InputIndex, record: &Record, rows: &mut Rows) {
+        let _ = rows.ahead[usize::from(input != EVENTS)].pop_front_if(|(offset, _)| *offset == record.offset);
+    }
+
     fn decode(&mut self, input: InputIndex, record: &Record, rows: &mut Rows) -> Decoded {
+        #[cfg(test)]
+        assert!(!record.value.as_deref().is_some_and(|value| value.starts_with(TRIPWIRE)), "a record of a test");
         if input == EVENTS {
             self.event(record, &mut rows.events)
         } else {
@@ -133,7 +158,7 @@ impl Decoders {
     }
 
     /// Lets go of what was looked up.
-    pub(super) fn forget(&mut self, fact: &SchemaFact) {
+    pub(super) fn forget_schema(&mut self, fact: &SchemaFact) {
         if fact.input == EVENTS {
             self.events.forget(fact.id);
         } else {
@@ -172,8 +197,9 @@ impl Decoders {
 
     fn try_event(&mut self, record: &Record, table: &mut Table) -> Result<Decoded, Reject> {
         let key = key(record)?;
+        headers(record)?;
         let row = table.rows();
-        self.events.decode(value(record)?, table)?;
+        self.events.decode(value(record, self.max_bytes)?, table)?;
         self.event_rules.check(table, row, 0)?;
         if let Some(field) = self.key_column.and_then(|column| table.text(column, row))
             && field != key
@@ -184,7 +210,11 @@ impl Decoders {
         if self.events.id().is_some_and(|column| table.text(column, row).is_none_or(<[u8]>::is_empty)) {
             return Err(Reject::new(RejectCode::Missing, "the event id is missing"));
         }
-        let at = self.event_time(record, table, row)?;
+        let [reader, _] = &self.times;
+        let at = self.time(record, table, TimeOf { row, reader: reader.as_ref() })?;
+        if let Some(earliest) = self.not_before.filter(|earliest| at < *earliest) {
+            return Err(Reject::new(RejectCode::Past, format!("the time lies before {earliest}")));
+        }
         Ok(Decoded::Event { row, at })
     }
 
@@ -204,8 +234,9 @@ impl Decoders {
 
     fn try_follow_up(&mut self, record: &Record, table: &mut Table) -> Result<Decoded, Reject> {
         key(record)?;
+        headers(record)?;
         let row = table.rows();
-        self.labels.decode(value(record)?, table)?;
+        self.labels.decode(value(record, MAX_VALUE_BYTES)?, table)?;
         let kind = self.kind(table, row)?;
         let first_column = self.first_column(kind);
         if let Some(rules) = self.kind_rules.get(kind.0) {
@@ -214,7 +245,8 @@ impl Decoders {
         if table.text(self.labels.event_id(), row).is_none_or(<[u8]>::is_empty) {
             return Err(Reject::new(RejectCode::Missing, "the event id is missing"));
         }
-        let at = self.known_at(record, table, row)?;
+        let [_, reader] = &self.times;
+        let at = self.time(record, table, TimeOf { row, reader: reader.as_ref() })?;
         let label = if kind == self.label.kind { Some(self.label(table, row, first_column)?) } else { None };
         Ok(Decoded::FollowUp { row, at, kind, label })
     }
@@ -239,17 +271,9 @@ impl Decoders {
         }
     }
 
-    fn event_time(&self, record: &Record, table: &Table, row: usize) -> Result<Timestamp, Reject> {
-        self.time(record, table, TimeOf { row, cell: self.events.time() })
-    }
-
-    fn known_at(&self, record: &Record, table: &Table, row: usize) -> Result<Timestamp, Reject> {
-        self.time(record, table, TimeOf { row, cell: self.labels.time() })
-    }
-
-    fn time(&self, record: &Record, table: &Table, of: TimeOf) -> Result<Timestamp, Reject> {
-        let Some(cell) = of.cell else { return Ok(record.timestamp) };
-        let at = read_time(table, of.row, cell.column, cell.unit)?;
+    fn time(&self, record: &Record, table: &Table, of: TimeOf<'_>) -> Result<Timestamp, Reject> {
+        let Some(reader) = of.reader else { return Ok(record.timestamp) };
+        let at = reader.read(table, of.row)?;
         if at > record.timestamp.plus(self.max_ahead) {
             let message = format!("the time lies more than {} ahead of the record's timestamp", self.max_ahead);
             return Err(Reject::new(RejectCode::Future, message));
@@ -259,7 +283,7 @@ impl Decoders {
 }
 
 #[derive(Clone, Copy)]
-struct TimeOf {
+struct TimeOf<'a> {
     row: usize,
-    cell: Option<TimeCell>,
+    reader: Option<&'a TimeReader>,
 }

@@ -1,8 +1,10 @@
 //! What the pipeline publishes: predictions, outcomes, summaries.
 
 use super::Pipeline;
+use super::decode::Rows;
 use crate::codec::{FeatureRow, PredictionView, write, write_form};
 use crate::data::{Columns, Outbox, Outcome, Record, Sink, Summary, Timestamp};
+use crate::labels::EventId;
 use crate::performance::{LabelChange, Scored};
 
 /// A scored event.
@@ -90,6 +92,14 @@ impl Pipeline {
         self.performance.labelled(&scored, joined.label);
     }
 
+    /// The configured id, else `topic:partition:offset`.
+    pub(super) fn event_id(&self, record: &Record, rows: &Rows, row: usize) -> EventId {
+        match self.decoders.event_id_column().and_then(|column| rows.events.text(column, row)) {
+            Some(id) => id.into(),
+            None => format!("{}:{}:{}", self.params.events.topic, self.shard, record.offset).into_bytes().into(),
+        }
+    }
+
     fn class(&self, positive: bool) -> &str {
         let label = &self.params.labels.label;
         if positive { &label.positive } else { &label.negative }
@@ -111,4 +121,9 @@ impl Pipeline {
         let key = self.shard.to_string();
         out.push(Sink::Summaries, Some(key.as_bytes()), Vec::new(), |bytes| write(&summary, bytes));
     }
+}
+
+/// The key of a record, as outcomes carry it.
+pub(super) fn entity(record: &Record) -> Box<[u8]> {
+    record.key.as_deref().unwrap_or_default().into()
 }

@@ -1,46 +1,169 @@
-//! Dead letters: raw bytes untouched, the reason and the source position in headers.
+//! Records that are not scored: dead letters, late events that go to a topic of their own, and events that came before.
+//!
+//! What is published of them is the record as it came: raw bytes untouched, with reason and source position in headers.
+//! Only what would not fit a record beside its headers is cut, and then says so.
 
-use super::{EVENTS, Pipeline};
-use crate::data::{Header, InputIndex, Outbox, Record, Reject, RejectCode, Sink};
+use super::decode::Decoded;
+use super::pass::Scratch;
+use super::{EVENTS, Pipeline, Tally};
+use crate::data::params::{OnDuplicate, OnLate};
+use crate::data::{Header, InputIndex, Item, Outbox, Record, Reject, RejectCode, Sink};
+use crate::model::Model;
+use crate::validate::{MAX_HEADER_BYTES, MAX_HEADERS};
 
-/// A value longer than this does not fit a broker's default record size beside its headers; the first
+/// A key or value longer than this does not fit a broker's default record size beside its headers; the first
 /// [`KEPT_OF_OVERSIZED`] bytes of it are kept, with its length and hash in headers.
 const MAX_LETTER_BYTES: usize = 900 * 1024;
+const MAX_LETTER_KEY_BYTES: usize = KEPT_OF_OVERSIZED;
 const KEPT_OF_OVERSIZED: usize = 64 * 1024;
 
-impl Pipeline {
-    pub(super) fn reject(&mut self, input: InputIndex, record: &Record, reject: &Reject, out: &mut Outbox) {
-        let tally = &mut self.clocks.tally;
-        *(if input == EVENTS { &mut tally.event_dead_letters } else { &mut tally.follow_up_dead_letters }) += 1;
-        let counts = &mut tally.rejects[usize::from(input != EVENTS)];
-        if let Some(at) = RejectCode::ALL.iter().position(|code| *code == reject.code) {
-            counts[at] += 1;
+/// A record on its way out again.
+struct Letter<'a> {
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    headers: Vec<Header>,
+}
+
+impl<'a> Letter<'a> {
+    /// The record with as much of its headers as is taken in.
+    fn of(record: &'a Record) -> Self {
+        let mut room = MAX_HEADER_BYTES;
+        let fits = |header: &&Header| {
+            let bytes = header.bytes();
+            let fits = bytes <= room;
+            room = room.saturating_sub(bytes);
+            fits
+        };
+        let headers: Vec<Header> = record.headers.iter().take(MAX_HEADERS).take_while(fits).cloned().collect();
+        let left_out = record.headers.len() - headers.len();
+        let mut letter = Letter { key: record.key.as_deref(), value: record.value.as_deref(), headers };
+        if left_out > 0 {
+            letter.add("driftless.headers.left_out", &left_out.to_string());
         }
+        letter
+    }
+
+    fn add(&mut self, name: &str, value: &str) {
+        self.headers.push(Header { name: name.to_owned(), value: Some(value.as_bytes().to_vec()) });
+    }
+
+    /// Cuts what would not fit.
+    fn cut(&mut self) {
+        if let Some(whole) = self.value.filter(|value| value.len() > MAX_LETTER_BYTES) {
+            self.add("driftless.value.bytes", &whole.len().to_string());
+            self.add("driftless.value.xxh3", &hash(whole));
+            self.value = whole.get(..KEPT_OF_OVERSIZED);
+        }
+        if let Some(whole) = self.key.filter(|key| key.len() > MAX_LETTER_KEY_BYTES) {
+            self.add("driftless.key.bytes", &whole.len().to_string());
+            self.add("driftless.key.xxh3", &hash(whole));
+            self.key = whole.get(..KEPT_OF_OVERSIZED);
+        }
+    }
+
+    fn send(mut self, sink: Sink, out: &mut Outbox) {
+        self.cut();
+        out.push_raw(sink, self.key, self.value, self.headers);
+    }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes))
+}
+
+impl Pipeline {
+    /// Makes a record a dead letter.
+    pub(super) fn reject(&mut self, input: InputIndex, record: &Record, reject: &Reject, out: &mut Outbox) {
+        self.clocks.tally.rejected(input, reject.code);
         let topic = if input == EVENTS { &self.params.events.topic } else { &self.params.labels.topic };
         let partition = self.shard.to_string();
         let offset = record.offset.to_string();
-        let timestamp = record.timestamp.millis().to_string();
-        let mut headers = record.headers.clone();
-        let mut add = |name: &str, value: &str| {
-            headers.push(Header { name: name.to_owned(), value: Some(value.as_bytes().to_vec()) });
+        let mut letter = Letter::of(record);
+        letter.add("driftless.error.code", reject.code.name());
+        letter.add("driftless.error.message", &reject.message);
+        letter.add("driftless.error.topic", topic);
+        letter.add("driftless.error.partition", &partition);
+        letter.add("driftless.error.offset", &offset);
+        letter.add("driftless.error.timestamp", &record.timestamp.millis().to_string());
+        letter.add("__connect.errors.topic", topic);
+        letter.add("__connect.errors.partition", &partition);
+        letter.add("__connect.errors.offset", &offset);
+        letter.add("__connect.errors.stage", "VALUE_CONVERTER");
+        letter.add("__connect.errors.exception.message", &reject.message);
+        letter.send(Sink::DeadLetters, out);
+    }
+
+    /// Makes a record a dead letter without looking at it: it made the program panic.
+    pub(super) fn refuse(&mut self, input: InputIndex, record: &Record, out: &mut Outbox) {
+        self.decoders.forget(input, record, &mut self.scratch.rows);
+        let tally = &mut self.clocks.tally;
+        *(if input == EVENTS { &mut tally.events } else { &mut tally.follow_ups }) += 1;
+        let message =
+            "handling the record made the program panic; it was left out and everything it changed taken back";
+        self.reject(input, record, &Reject::new(RejectCode::Panic, message), out);
+    }
+
+    /// Passes a late event on as it came, with how late it was.
+    pub(super) fn late_output(&mut self, record: &Record, by: i64, out: &mut Outbox) {
+        self.clocks.tally.late += 1;
+        self.clocks.tally.late_output += 1;
+        let mut letter = Letter::of(record);
+        letter.add("driftless.late.by_ms", &by.to_string());
+        letter.add("driftless.late.topic", &self.params.events.topic);
+        letter.add("driftless.late.partition", &self.shard.to_string());
+        letter.add("driftless.late.offset", &record.offset.to_string());
+        letter.add("driftless.late.timestamp", &record.timestamp.millis().to_string());
+        letter.send(Sink::Late, out);
+    }
+
+    /// Turns a decoded event into what it is instead, where late ones go elsewhere or its id has come before. An event
+    /// that is set aside moves no clock, and a late one is not remembered.
+    pub(super) fn set_aside(&mut self, item: Option<&Item<Model>>, position: usize, scratch: &mut Scratch) {
+        let events = &self.params.events;
+        let (Some(Item::Record { record, .. }), Some(Decoded::Event { row, at })) =
+            (item, scratch.decoded.get(position))
+        else {
+            return;
         };
-        add("driftless.error.code", reject.code.name());
-        add("driftless.error.message", &reject.message);
-        add("driftless.error.topic", topic);
-        add("driftless.error.partition", &partition);
-        add("driftless.error.offset", &offset);
-        add("driftless.error.timestamp", &timestamp);
-        add("__connect.errors.topic", topic);
-        add("__connect.errors.partition", &partition);
-        add("__connect.errors.offset", &offset);
-        add("__connect.errors.stage", "VALUE_CONVERTER");
-        add("__connect.errors.exception.message", &reject.message);
-        let mut value = record.value.as_deref();
-        if let Some(whole) = value.filter(|value| value.len() > MAX_LETTER_BYTES) {
-            add("driftless.value.bytes", &whole.len().to_string());
-            add("driftless.value.xxh3", &format!("{:032x}", xxhash_rust::xxh3::xxh3_128(whole)));
-            value = whole.get(..KEPT_OF_OVERSIZED);
+        let (row, at) = (*row, *at);
+        let clock = self.clocks.time.max(at);
+        if events.on_late == OnLate::SideOutput && at < clock.minus(events.lateness) {
+            scratch.decoded[position] = Decoded::Late(clock.since(at));
+            return;
         }
-        out.push_raw(Sink::DeadLetters, record.key.as_deref(), value, headers);
+        let Some(on_duplicate) = events.deduplicate.map(|deduplicate| deduplicate.on_duplicate) else { return };
+        let id = self.event_id(record, &scratch.rows, row);
+        if !self.recent.as_mut().is_some_and(|recent| recent.is_known(&id, at, clock)) {
+            return;
+        }
+        scratch.decoded[position] = match on_duplicate {
+            OnDuplicate::Drop => Decoded::Duplicate,
+            OnDuplicate::DeadLetter => {
+                let message = "an event with this id came before, within `events.deduplicate`";
+                Decoded::Rejected(Reject::new(RejectCode::Duplicate, message))
+            }
+        };
+    }
+}
+
+impl Tally {
+    fn rejected(&mut self, input: InputIndex, code: RejectCode) {
+        *(if input == EVENTS { &mut self.event_dead_letters } else { &mut self.follow_up_dead_letters }) += 1;
+        let counts = &mut self.rejects[usize::from(input != EVENTS)];
+        if let Some(at) = RejectCode::ALL.iter().position(|known| *known == code) {
+            counts[at] += 1;
+        }
+    }
+
+    pub(super) fn duplicate(&mut self, offset: i64) {
+        self.duplicates += 1;
+        self.last_duplicate = offset;
+    }
+
+    /// Events consumed less what became of them: predictions, dead letters, late output, duplicates left out. Zero unless
+    /// something is wrong.
+    pub fn unaccounted(&self) -> i64 {
+        let accounted = self.predictions + self.event_dead_letters + self.late_output + self.duplicates;
+        self.events as i64 - accounted as i64
     }
 }

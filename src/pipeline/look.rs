@@ -30,7 +30,7 @@ impl Pipeline {
                 let groups = self.features.inspect(EventRow { key, at, table: &scratch.rows.events, row });
                 Some(EventLook { at, groups })
             }
-            Decoded::FollowUp { .. } | Decoded::Rejected(_) => None,
+            Decoded::FollowUp { .. } | Decoded::Rejected(_) | Decoded::Late(_) | Decoded::Duplicate => None,
         };
         scratch.rows.clear();
         self.scratch = scratch;

@@ -33,6 +33,7 @@ use crate::labels::{EarlyFollowUps, Waiting};
 use crate::model::Model;
 use crate::performance::Performance;
 use crate::score::{BaseRate, Champion};
+use crate::validate::Recent;
 
 pub use adopt::{FeatureChange, FeatureChanges};
 pub use look::EventLook;
@@ -81,8 +82,14 @@ pub struct Tally {
     pub follow_ups: u64,
     /// Follow-ups that became dead letters.
     pub follow_up_dead_letters: u64,
-    /// Events flagged as late.
+    /// Late events, flagged or in their own topic.
     pub late: u64,
+    /// Those that went to their own topic.
+    pub late_output: u64,
+    /// Events left out because their id had come before.
+    pub duplicates: u64,
+    /// Offset of the last of them.
+    pub last_duplicate: i64,
     /// First labels joined.
     pub labels: u64,
     /// Dead letters by input and code, in the order of [`crate::data::RejectCode::ALL`].
@@ -114,6 +121,8 @@ pub struct Pipeline {
     features: Features,
     waiting: Waiting,
     early: EarlyFollowUps,
+    /// Ids of events, where those that come twice are looked for.
+    recent: Option<Recent>,
     drift: DriftWindows,
     performance: Performance,
     clocks: Clocks,
@@ -144,6 +153,7 @@ impl Pipeline {
             features,
             waiting: Waiting::new(params.labels.wait),
             early: EarlyFollowUps::default(),
+            recent: params.events.deduplicate.map(|deduplicate| Recent::new(deduplicate.window)),
             drift: DriftWindows::new(&params.drift),
             performance: Performance::new(&params.performance),
             clocks,
@@ -188,7 +198,7 @@ impl Pipeline {
     }
 
     fn schema(&mut self, fact: &Arc<SchemaFact>) {
-        self.schemas.take(fact).iter().for_each(|gone| self.decoders.forget(gone));
+        self.schemas.take(fact).iter().for_each(|gone| self.decoders.forget_schema(gone));
         self.decoders.learn(fact);
     }
 
@@ -208,6 +218,10 @@ impl Machine for Pipeline {
                     let run = rest.iter().take(BATCH).take_while(|item| matches!(item, Item::Record { .. })).count();
                     let (records, after) = rest.split_at(run);
                     self.records(records, now, out);
+                    rest = after;
+                }
+                Item::Refused { input, record } => {
+                    self.refuse(*input, record, out);
                     rest = after;
                 }
                 Item::Command(item) => {
@@ -232,6 +246,7 @@ impl Machine for Pipeline {
         self.features.commit();
         self.waiting.commit();
         self.early.commit();
+        self.recent.iter_mut().for_each(Recent::commit);
         self.drift.commit();
         self.performance.commit();
         self.committed = (self.clocks, self.champion.clone());
@@ -239,12 +254,13 @@ impl Machine for Pipeline {
 
     fn rollback(&mut self) {
         if let Some(back) = self.schemas.rollback() {
-            back.forgotten.iter().for_each(|fact| self.decoders.forget(fact));
+            back.forgotten.iter().for_each(|fact| self.decoders.forget_schema(fact));
             back.held.iter().for_each(|fact| self.decoders.learn(fact));
         }
         self.features.rollback();
         self.waiting.rollback();
         self.early.rollback();
+        self.recent.iter_mut().for_each(Recent::rollback);
         self.drift.rollback();
         self.performance.rollback();
         (self.clocks, self.champion) = self.committed.clone();

@@ -1,7 +1,7 @@
 //! One run of records, pass by pass.
 
 use super::decode::{Decoded, Decoders, Rows};
-use super::emit::{Joined, Predicted, Remarks};
+use super::emit::{Joined, Predicted, Remarks, entity};
 use super::{EVENTS, LABELS, Pipeline};
 use crate::data::params::KindIndex;
 use crate::data::{Arm, Columns, Item, Outbox, Record, Reject, RejectCode, Span, Timestamp};
@@ -18,7 +18,7 @@ pub const BATCH: usize = 256;
 #[derive(Default)]
 pub(super) struct Scratch {
     pub rows: Rows,
-    decoded: Vec<Decoded>,
+    pub decoded: Vec<Decoded>,
     /// The shard's time once each record is in.
     clocks: Vec<Timestamp>,
     columns: Columns,
@@ -32,6 +32,7 @@ enum Step {
     Predict { item: usize, id: EventId, row: usize, remarks: Remarks, held: bool },
     Join { id: EventId, entity: Box<[u8]>, revision: u32, label: LabelChange, to: JoinedTo },
     Reject { item: usize, reject: Reject },
+    Late { item: usize, by: i64 },
     RejectEarly { early: Early, reject: Reject },
 }
 
@@ -94,6 +95,7 @@ impl Pipeline {
         }
         let mut from = 0;
         for at in 0..scratch.decoded.len() {
+            self.set_aside(items.get(at), at, &mut scratch);
             if let Decoded::Event { at: time, .. } | Decoded::FollowUp { at: time, .. } = scratch.decoded[at] {
                 if let Some(tick) = self.tick_before(time) {
                     self.run(&items[from..at], from, &mut scratch, now, out);
@@ -119,6 +121,9 @@ impl Pipeline {
     }
 
     pub(super) fn tick(&mut self, tick: Timestamp, now: Timestamp, out: &mut Outbox) {
+        if let Some(recent) = &mut self.recent {
+            recent.expire(self.clocks.tick, tick);
+        }
         self.clocks.tick = tick;
         self.publish(tick, false, now, out);
         let wait = self.params.labels.wait;
@@ -159,6 +164,8 @@ impl Pipeline {
                 Decoded::Rejected(reject) => {
                     scratch.steps.push(Step::Reject { item: position, reject: reject.clone() });
                 }
+                Decoded::Late(by) => scratch.steps.push(Step::Late { item: position, by: *by }),
+                Decoded::Duplicate => self.clocks.tally.duplicate(record.offset),
                 Decoded::Event { row, at } => {
                     let event = EventAt { row: *row, at: *at, clock: scratch.clocks[first + position] };
                     self.event(position, record, event, scratch);
@@ -175,6 +182,8 @@ impl Pipeline {
 
     fn event(&mut self, position: usize, record: &Record, event: EventAt, scratch: &mut Scratch) {
         let EventAt { row, at, clock } = event;
+        #[cfg(test)]
+        assert!(record.headers.iter().all(|header| header.name != "tripwire"), "a record of a test");
         let key = record.key.as_deref().unwrap_or_default();
         let handles = self.features.event(EventRow { key, at, table: &scratch.rows.events, row }, &mut scratch.columns);
         let late = at < clock.minus(self.params.events.lateness);
@@ -208,7 +217,7 @@ impl Pipeline {
                 self.join(&early.record, FollowUpAt { row, at, kind, label }, scratch);
             }
             Decoded::Rejected(reject) => scratch.steps.push(Step::RejectEarly { early, reject }),
-            Decoded::Event { .. } => {}
+            Decoded::Event { .. } | Decoded::Late(_) | Decoded::Duplicate => {}
         }
     }
 
@@ -321,16 +330,12 @@ impl Pipeline {
                     let Some(Item::Record { input, record }) = items.get(item) else { continue };
                     self.reject(*input, record, &reject, out);
                 }
+                Step::Late { item, by } => {
+                    let Some(Item::Record { record, .. }) = items.get(item) else { continue };
+                    self.late_output(record, by, out);
+                }
                 Step::RejectEarly { early, reject } => self.reject(LABELS, &early.record, &reject, out),
             }
-        }
-    }
-
-    /// The configured id, else `topic:partition:offset`.
-    fn event_id(&self, record: &Record, rows: &Rows, row: usize) -> EventId {
-        match self.decoders.event_id_column().and_then(|column| rows.events.text(column, row)) {
-            Some(id) => id.into(),
-            None => format!("{}:{}:{}", self.params.events.topic, self.shard, record.offset).into_bytes().into(),
         }
     }
 }
@@ -341,8 +346,4 @@ fn row_of(id: &[u8], steps: &[Step]) -> Option<usize> {
         Step::Predict { id: of, row, .. } if **of == *id => Some(*row),
         _ => None,
     })
-}
-
-fn entity(record: &Record) -> Box<[u8]> {
-    record.key.as_deref().unwrap_or_default().into()
 }

@@ -19,6 +19,7 @@ const EARLY: u64 = 2;
 const DRIFT: u64 = 3;
 const PERFORMANCE: u64 = 4;
 const SCHEMAS: u64 = 16;
+const RECENT: u64 = 5;
 
 impl Pipeline {
     pub(super) fn begin(&mut self, extent: Extent) -> Vec<u8> {
@@ -26,6 +27,7 @@ impl Pipeline {
         self.waiting.begin_checkpoint(extent);
         self.features.begin_checkpoint(is_whole);
         self.early.begin_checkpoint(is_whole);
+        self.recent.iter_mut().for_each(|recent| recent.begin_checkpoint(is_whole));
         self.drift.begin_checkpoint(is_whole);
         self.performance.begin_checkpoint(is_whole);
         self.schemas.begin_checkpoint(is_whole);
@@ -61,6 +63,7 @@ impl Pipeline {
             .or_else(|| unbound(DRIFT, |out| self.drift.write_chunk(size, out)))
             .or_else(|| unbound(PERFORMANCE, |out| self.performance.write_chunk(size, out)))
             .or_else(|| unbound(SCHEMAS, |out| self.schemas.write_chunk(out)))
+            .or_else(|| unbound(RECENT, |out| self.recent.as_mut().is_some_and(|recent| recent.write_chunk(size, out))))
     }
 
     pub(super) fn read_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {
@@ -99,6 +102,15 @@ impl Pipeline {
             DRIFT => self.drift.read_chunk(&mut reader)?,
             PERFORMANCE => self.performance.read_chunk(&mut reader)?,
             SCHEMAS => self.schema(&Arc::new(SchemaFact::read(&mut reader)?)),
+            RECENT => match &mut self.recent {
+                Some(recent) => recent.read_chunk(&mut reader)?,
+                None => {
+                    return Err(BinaryError::Invalid {
+                        what: "part of the state: no duplicates are looked for",
+                        at: 0,
+                    });
+                }
+            },
             _ => return Err(BinaryError::Invalid { what: "part of the state", at: 0 }),
         }
         reader.finish()

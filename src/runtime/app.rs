@@ -221,6 +221,7 @@ impl App {
             max_batch: config.score.max_batch,
             frames: self.frames,
             lookups: self.lookups.clone(),
+            breaker: config.score.breaker,
             stage,
         }
     }

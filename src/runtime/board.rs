@@ -25,6 +25,8 @@ struct Facts {
     /// What shards wait for that is no record.
     waits: BTreeMap<i32, String>,
     trainings: usize,
+    /// Why shards are held back.
+    held: BTreeMap<i32, String>,
     failed: Option<(&'static str, String)>,
 }
 
@@ -68,6 +70,16 @@ impl Board {
         }
     }
 
+    /// A shard of the score role is held back, or no longer; returns how many are.
+    pub(super) fn hold(&self, shard: i32, why: Option<String>) -> usize {
+        let mut facts = self.facts();
+        match why {
+            Some(why) => _ = facts.held.insert(shard, why),
+            None => _ = facts.held.remove(&shard),
+        }
+        facts.held.len()
+    }
+
     pub(super) fn trainings(&self, change: isize) {
         let mut facts = self.facts();
         facts.trainings = facts.trainings.saturating_add_signed(change);
@@ -98,6 +110,7 @@ impl Board {
             })
             .collect();
         missing.extend(facts.waits.iter().map(|(shard, what)| format!("shard {shard} waits: {what}")));
+        missing.extend(facts.held.iter().map(|(shard, why)| format!("shard {shard} is held back: {why}")));
         missing.extend(facts.failed.iter().map(|(role, why)| format!("{role} stopped: {why}")));
         missing
     }

@@ -1,4 +1,4 @@
-//! Dead letters as log lines: how many since the last line, and why.
+//! Dead letters as log lines: how many since the last line, and why; and events left out because they came before.
 //!
 //! A topic gone bad gives one per event, so there is a line at most every [`PACE`]; it tells of all since the one before.
 //! Those after the last line are told with the next; metrics count each at once.
@@ -18,6 +18,25 @@ const INPUTS: [&str; 2] = ["events", "labels"];
 pub(super) struct DeadLetters {
     throttle: Throttle,
     counts: [[u64; RejectCode::ALL.len()]; INPUTS.len()],
+}
+
+/// Events that were left out and that no line has told of yet.
+#[derive(Debug)]
+pub(super) struct Duplicates(Throttle);
+
+impl Default for Duplicates {
+    fn default() -> Self {
+        Duplicates(Throttle::every(PACE))
+    }
+}
+
+impl Duplicates {
+    /// Takes in what a shard has counted since `before`, and writes a line if one is due.
+    pub(super) fn add(&mut self, partition: i32, tally: &Tally, before: &Tally, now: Instant) {
+        if let Some(count) = self.0.admit(now, tally.duplicates - before.duplicates) {
+            tracing::info!(count, partition, offset = tally.last_duplicate, "duplicates_dropped");
+        }
+    }
 }
 
 impl Default for DeadLetters {

@@ -7,11 +7,13 @@
 
 mod app;
 mod board;
+mod breaker;
 mod change;
 mod checkpoint;
 mod clock;
 mod control;
 mod decisions;
+mod dlq;
 mod frames;
 mod guards;
 mod history;
@@ -37,6 +39,7 @@ mod worker;
 
 pub use app::{App, AppSetup, RoleError, Roles};
 pub use change::check_change;
+pub use dlq::{Letter, LetterFilter, LetterSource, Letters, MAX_HOPS, Obstacle, ResendParams, Resent, resend};
 pub use history::{HistoryError, Stretch};
 pub use job::train;
 pub use replay::{

@@ -4,7 +4,7 @@
 //! Next comes the record that is earlier in time, ties by input and offset, among the inputs not read to their end; an
 //! input whose next record is still on its way is waited for.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,10 @@ pub(super) struct Shard<M> {
     idle: Idle,
     checkpoints: Checkpoints,
     schemas: Schemas,
+    /// Records that made the program panic, by input and offset: they are refused unread.
+    refused: BTreeSet<(u8, i64)>,
+    /// The record that the machine looks at ahead of its turn.
+    pub looking: Option<(u8, i64)>,
 }
 
 /// Writer schemas that a shard needs, and has taken in.
@@ -148,7 +152,14 @@ impl<M: Machine<Model = Model>> Shard<M> {
             checkpoints,
             schemas: Schemas { lookups: start.lookups, ..Schemas::default() },
             idle: Idle { told: None, step: 0 },
+            refused: BTreeSet::new(),
+            looking: None,
         }
+    }
+
+    /// Has these records refused unread, by input and offset.
+    pub(super) fn refuse(&mut self, records: &BTreeSet<(u8, i64)>) {
+        self.refused.clone_from(records);
     }
 
     pub(super) fn inputs(&mut self) -> &mut [Input] {
@@ -208,9 +219,15 @@ impl<M: Machine<Model = Model>> Shard<M> {
             let Some(Queued { record, .. }) = self.inputs[index].queue.pop_front() else { return };
             self.inputs[index].next = record.offset + 1;
             let input = InputIndex(index as u8);
-            self.journal(input, record.offset);
             self.idle.told = None;
-            batch.push(Item::Record { input, record });
+            if self.refused.contains(&(input.0, record.offset)) {
+                self.steps.push(JournalStep::Refuse);
+                self.journal(input, record.offset);
+                batch.push(Item::Refused { input, record });
+            } else {
+                self.journal(input, record.offset);
+                batch.push(Item::Record { input, record });
+            }
         }
     }
 
@@ -227,16 +244,20 @@ impl<M: Machine<Model = Model>> Shard<M> {
             let Some(head) = input.queue.front_mut() else { continue };
             let time = match head.time {
                 Some(time) => time,
+                None if self.refused.contains(&(index as u8, head.record.offset)) => head.record.timestamp,
                 None => {
                     let input_index = InputIndex(index as u8);
+                    self.looking = Some((input_index.0, head.record.offset));
                     if let Some(need) = self.machine.schema_need(input_index, &head.record)
                         && !self.schemas.is_met(input_index, need, &input.at.topic)
                     {
+                        self.looking = None;
                         return None;
                     }
                     self.machine.order_time(input_index, &head.record)
                 }
             };
+            self.looking = None;
             head.time = Some(time);
             if first.is_none_or(|(earliest, _)| time < earliest) {
                 first = Some((time, index));

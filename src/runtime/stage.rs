@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::breaker::Counted;
 use crate::config::params::Topics;
 use crate::data::{Machine, Sink};
 use crate::model::Model;
@@ -55,6 +56,11 @@ pub(super) trait Stage: Send + Sync + 'static {
     /// A machine has been brought up to date: what it has counted so far has been shown before.
     fn restored(&self, shard: i32, machine: &Self::Machine);
 
+    /// What the machine has counted of its events, where a shard is held back when too many are refused.
+    fn counted(&self, _machine: &Self::Machine) -> Option<Counted> {
+        None
+    }
+
     /// Shows the machine's figures after a commit.
     fn observe(&self, shard: i32, machine: &Self::Machine);
 }
@@ -76,6 +82,8 @@ pub(super) fn target(topics: &Topics, sink: Sink, shard: i32) -> Target<'_> {
         Sink::Summaries => Target { topic: &topics.summaries, partition: 0 },
         Sink::DriftAlerts => Target { topic: &topics.drift_alerts, partition: 0 },
         Sink::Performance => Target { topic: &topics.performance, partition: 0 },
+        // Written only where the configuration has the topic.
+        Sink::Late => Target { topic: topics.late.as_deref().unwrap_or_default(), partition: shard },
         Sink::Models => Target { topic: &topics.models, partition: 0 },
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::letters::DeadLetters;
+use super::breaker::Counted;
+use super::letters::{DeadLetters, Duplicates};
 use super::stage::{Plan, Stage};
 use super::watch;
 use crate::config::params::Topics;
+use crate::data::RejectCode;
 use crate::monitor::{self, Monitor, MonitorParams};
 use crate::pipeline::{self, Pipeline, PipelineParams};
 
@@ -26,6 +28,7 @@ pub(super) struct ScoreStage {
 pub(super) struct Shown {
     shards: BTreeMap<i32, ShownShard>,
     dead_letters: DeadLetters,
+    duplicates: Duplicates,
     /// The last version that was told not to answer.
     unanswered: Option<u32>,
 }
@@ -73,7 +76,9 @@ impl Stage for ScoreStage {
 
     fn own(&self) -> Vec<&str> {
         let topics = &self.topics;
-        vec![&topics.predictions, &topics.outcomes, &topics.dead_letters, &topics.journal, &topics.state]
+        let late = topics.late.as_deref();
+        let own = [&topics.predictions, &topics.outcomes, &topics.dead_letters, &topics.journal, &topics.state];
+        own.into_iter().map(String::as_str).chain(late).collect()
     }
 
     fn state(&self) -> &str {
@@ -110,6 +115,14 @@ impl Stage for ScoreStage {
         shown.shards.insert(shard, ShownShard::of(machine));
     }
 
+    fn counted(&self, machine: &Pipeline) -> Option<Counted> {
+        let tally = machine.tally();
+        let [codes, _] = tally.rejects;
+        let most = RejectCode::ALL.into_iter().zip(codes).max_by_key(|(_, count)| *count);
+        let most = most.filter(|(_, count)| *count > 0).map(|(code, _)| code);
+        Some(Counted { events: tally.events, refused: tally.event_dead_letters, most })
+    }
+
     fn observe(&self, shard: i32, machine: &Pipeline) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let now = ShownShard::of(machine);
@@ -117,7 +130,9 @@ impl Stage for ScoreStage {
         shown.tell_unanswered(machine);
         watch::scored(SCORE, machine, &before.tally);
         watch::identity(shown.shards.values().map(|shard| shard.tally));
-        shown.dead_letters.add(&now.tally, &before.tally, Instant::now());
+        let at = Instant::now();
+        shown.dead_letters.add(&now.tally, &before.tally, at);
+        shown.duplicates.add(shard, &now.tally, &before.tally, at);
         if now.version != before.version {
             tracing::info!(shard, version = now.version, replaced = before.version, "model_switched");
         }

@@ -32,6 +32,11 @@ pub(super) fn checkpointed(role: &'static str, shard: i32, written: &Written) {
     }
 }
 
+/// So many shards of the process are held back.
+pub(super) fn held(shards: usize) {
+    gauge(Metric::HeldShards, &[], shards as f64);
+}
+
 pub(super) fn batch(records: usize) {
     observe(Metric::BatchRecords, &[], records as f64);
 }
@@ -59,6 +64,8 @@ pub(super) fn scored(role: &'static str, machine: &Pipeline, before: &pipeline::
     count(Metric::Consumed, &[labels], now.follow_ups - before.follow_ups);
     count(Metric::Predictions, &[Label::ModelVersion(version)], now.predictions - before.predictions);
     count(Metric::Late, &[], now.late - before.late);
+    count(Metric::LateOutput, &[], now.late_output - before.late_output);
+    count(Metric::Duplicates, &[], now.duplicates - before.duplicates);
     count(Metric::LabelsJoined, &[], now.labels - before.labels);
     for (input, (now, before)) in [events, labels].into_iter().zip(now.rejects.iter().zip(&before.rejects)) {
         for (code, (now, before)) in RejectCode::ALL.iter().zip(now.iter().zip(before)) {
@@ -74,10 +81,9 @@ pub(super) fn scored(role: &'static str, machine: &Pipeline, before: &pipeline::
     gauge(Metric::ModelVersion, &[Label::Role(role)], f64::from(version));
 }
 
-/// Events consumed less predictions and dead letters, over all shards of the process: zero unless something is wrong.
+/// Events consumed less what became of them, over all shards of the process: zero unless something is wrong.
 pub(super) fn identity(tallies: impl Iterator<Item = pipeline::Tally>) {
-    let difference: i64 =
-        tallies.map(|tally| tally.events as i64 - tally.predictions as i64 - tally.event_dead_letters as i64).sum();
+    let difference: i64 = tallies.map(|tally| tally.unaccounted()).sum();
     gauge(Metric::CountIdentityDifference, &[], difference as f64);
 }
 

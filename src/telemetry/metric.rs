@@ -44,8 +44,14 @@ pub enum Metric {
     DeadLetters,
     /// Events behind the watermark.
     Late,
+    /// Events behind the watermark that were not scored.
+    LateOutput,
+    /// Events that came before.
+    Duplicates,
     /// First labels joined.
     LabelsJoined,
+    /// Shards that take nothing because their events have gone bad.
+    HeldShards,
     /// Whether the counts add up.
     CountIdentityDifference,
     /// Transactions by how they ended.
@@ -95,13 +101,16 @@ const TRAINING_SECONDS: &[f64] = &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Metric; 24] = [
+    pub const ALL: [Metric; 27] = [
         Metric::BuildInfo,
         Metric::Consumed,
         Metric::Predictions,
         Metric::DeadLetters,
         Metric::Late,
+        Metric::LateOutput,
+        Metric::Duplicates,
         Metric::LabelsJoined,
+        Metric::HeldShards,
         Metric::CountIdentityDifference,
         Metric::Transactions,
         Metric::TransactionSeconds,
@@ -160,7 +169,21 @@ impl Metric {
                 kind: Counter,
                 unit: Unit::Count,
                 labels: &[],
-                help: "Events behind the watermark of their shard; they are scored and flagged.",
+                help: "Events behind the watermark of their shard: scored and flagged, or in their own topic.",
+            },
+            Metric::LateOutput => Declaration {
+                name: "driftless_late_output_total",
+                kind: Counter,
+                unit: Unit::Count,
+                labels: &[],
+                help: "Late events that went to their own topic instead of being scored.",
+            },
+            Metric::Duplicates => Declaration {
+                name: "driftless_duplicates_total",
+                kind: Counter,
+                unit: Unit::Count,
+                labels: &[],
+                help: "Events left out because their id had come before, within events.deduplicate.",
             },
             Metric::LabelsJoined => Declaration {
                 name: "driftless_labels_joined_total",
@@ -169,12 +192,19 @@ impl Metric {
                 labels: &[],
                 help: "Predictions whose first label has come; corrections are not counted again.",
             },
+            Metric::HeldShards => Declaration {
+                name: "driftless_held_shards",
+                kind: Gauge,
+                unit: Unit::Count,
+                labels: &[],
+                help: "Shards of this process held back because too many of their events were refused.",
+            },
             Metric::CountIdentityDifference => Declaration {
                 name: "driftless_count_identity_difference",
                 kind: Gauge,
                 unit: Unit::Count,
                 labels: &[],
-                help: "Events consumed less predictions less dead letters of events; anything but 0 is a defect.",
+                help: "Events less predictions, dead letters, late output and duplicates; anything but 0 is a defect.",
             },
             Metric::Transactions => Declaration {
                 name: "driftless_transactions_total",

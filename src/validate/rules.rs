@@ -1,12 +1,13 @@
-//! Rules for keys, values and fields.
+//! Rules for the parts of a record: key, value, headers.
 
-use crate::data::params::{FieldColumn, FieldSpec};
-use crate::data::{Record, Reject, RejectCode, Table};
+use crate::data::{Header, Record, Reject, RejectCode};
 
 /// The longest key that is taken.
 pub const MAX_KEY_BYTES: usize = 256;
-/// The longest value that is taken.
-pub const MAX_VALUE_BYTES: usize = 1 << 20;
+/// The most headers that are taken: they travel to the prediction.
+pub const MAX_HEADERS: usize = 64;
+/// The most bytes of headers that are taken, names and values together.
+pub const MAX_HEADER_BYTES: usize = 16 << 10;
 
 /// The record's key, if it is one that is taken.
 pub fn key(record: &Record) -> Result<&[u8], Reject> {
@@ -21,56 +22,31 @@ pub fn key(record: &Record) -> Result<&[u8], Reject> {
     Ok(key)
 }
 
-/// The record's value, if it is one that is taken.
-pub fn value(record: &Record) -> Result<&[u8], Reject> {
+/// Refuses a record with more headers than can be carried along.
+pub fn headers(record: &Record) -> Result<(), Reject> {
+    if record.headers.is_empty() {
+        return Ok(());
+    }
+    if record.headers.len() > MAX_HEADERS {
+        let message = format!("the record has {} headers; at most {MAX_HEADERS} are taken", record.headers.len());
+        return Err(Reject::new(RejectCode::Headers, message));
+    }
+    let bytes: usize = record.headers.iter().map(Header::bytes).sum();
+    if bytes > MAX_HEADER_BYTES {
+        let message = format!("the headers have {bytes} bytes; at most {MAX_HEADER_BYTES} are taken");
+        return Err(Reject::new(RejectCode::Headers, message));
+    }
+    Ok(())
+}
+
+/// The record's value, if it has one of at most `max_bytes`.
+pub fn value(record: &Record, max_bytes: usize) -> Result<&[u8], Reject> {
     match record.value.as_deref() {
         None | Some([]) => Err(Reject::new(RejectCode::Empty, "the record has no value")),
-        Some(value) if value.len() > MAX_VALUE_BYTES => {
-            let message = format!("the value has {} bytes; at most {MAX_VALUE_BYTES} are taken", value.len());
+        Some(value) if value.len() > max_bytes => {
+            let message = format!("the value has {} bytes; at most {max_bytes} are taken", value.len());
             Err(Reject::new(RejectCode::ValueSize, message))
         }
         Some(value) => Ok(value),
     }
-}
-
-/// The rules of a set of declared fields.
-#[derive(Clone, Debug)]
-pub struct FieldRules {
-    fields: Vec<FieldSpec>,
-}
-
-impl FieldRules {
-    /// Rules for those of `fields` that have any.
-    pub fn new(fields: &[FieldSpec]) -> Self {
-        let ruled = fields.iter().filter(|field| field.required || field.min.is_some() || field.max.is_some());
-        FieldRules { fields: ruled.cloned().collect() }
-    }
-
-    /// Checks a row whose number columns start at `first_column`.
-    pub fn check(&self, table: &Table, row: usize, first_column: usize) -> Result<(), Reject> {
-        for field in &self.fields {
-            let present = match field.column {
-                FieldColumn::Text(column) => table.text(column.0, row).is_some(),
-                FieldColumn::Number(column) => {
-                    let value = table.number(first_column + column.0, row);
-                    check_range(field, value)?;
-                    !value.is_nan()
-                }
-            };
-            if field.required && !present {
-                return Err(Reject::new(RejectCode::Missing, format!("required field `{}` is missing", field.name)));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn check_range(field: &FieldSpec, value: f64) -> Result<(), Reject> {
-    if let Some(min) = field.min.filter(|min| value < *min) {
-        return Err(Reject::new(RejectCode::Range, format!("field `{}` is below its minimum {min}", field.name)));
-    }
-    if let Some(max) = field.max.filter(|max| value > *max) {
-        return Err(Reject::new(RejectCode::Range, format!("field `{}` is above its maximum {max}", field.name)));
-    }
-    Ok(())
 }

@@ -123,6 +123,13 @@ pub(crate) fn forgetful() -> Pipeline {
     Pipeline::new(Arc::new(driftless::runtime::pipeline_params(&Config::parse(text).unwrap()).unwrap()), 0)
 }
 
+/// The same with late events put aside and events that come twice left out.
+pub(crate) fn guarded() -> Pipeline {
+    let rules = "lateness = \"30s\"\non_late = \"side-output\"\ndeduplicate = \"5m\"";
+    let text = CONFIG.replace("lateness = \"0s\"", rules);
+    Pipeline::new(Arc::new(driftless::runtime::pipeline_params(&Config::parse(&text).unwrap()).unwrap()), 0)
+}
+
 pub(crate) fn record(offset: i64, at: i64, key: &str, value: impl Into<Vec<u8>>) -> Record {
     Record {
         offset,
@@ -188,6 +195,32 @@ pub(crate) fn disordered(seed: u64, n: usize, late: bool) -> Vec<Item<Model>> {
     items.insert(2 * third, registration(2, 1, 2));
     items.insert(third, promotion(1, 0, 1));
     items.insert(third, registration(1, 0, 0));
+    items
+}
+
+/// The sequence with some events that come again, at once or much later.
+pub(crate) fn repeated(seed: u64, n: usize) -> Vec<Item<Model>> {
+    let mut random = SplitMix64::new(seed ^ 7);
+    let mut seen: Vec<Record> = Vec::new();
+    let mut items = Vec::new();
+    let mut offset = 0;
+    let mut next = |mut record: Record| {
+        record.offset = offset;
+        offset += 1;
+        Item::Record { input: EVENTS, record }
+    };
+    for item in sequence(seed, n) {
+        let Item::Record { input: EVENTS, record } = item else {
+            items.push(item);
+            continue;
+        };
+        seen.push(record.clone());
+        items.push(next(record));
+        if random.below(4) == 0 {
+            let back = random.below(60.min(seen.len() as u64)) as usize;
+            items.push(next(seen[seen.len() - 1 - back].clone()));
+        }
+    }
     items
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::understood::{Field, Understood};
+use crate::data::params::OneOf;
 
 impl fmt::Display for Understood {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,13 +69,21 @@ impl Understood {
 }
 
 fn rules(field: &Field) -> String {
-    let presence = if field.required { "required" } else { "optional" };
+    let mut rules = vec![if field.required { "required" } else { "optional" }.to_owned()];
     match (field.min, field.max) {
-        (Some(min), Some(max)) => format!("{presence}  from {min} to {max}"),
-        (Some(min), None) => format!("{presence}  from {min}"),
-        (None, Some(max)) => format!("{presence}  up to {max}"),
-        (None, None) => presence.to_owned(),
+        (Some(min), Some(max)) => rules.push(format!("from {min} to {max}")),
+        (Some(min), None) => rules.push(format!("from {min}")),
+        (None, Some(max)) => rules.push(format!("up to {max}")),
+        (None, None) => {}
     }
+    match &field.one_of {
+        Some(OneOf::Numbers(values)) => rules.push(format!("one of {} numbers", values.len())),
+        Some(OneOf::Texts(values)) => rules.push(format!("one of {} texts", values.len())),
+        None => {}
+    }
+    rules.extend(field.pattern.as_ref().map(|pattern| format!("like `{pattern}`")));
+    rules.extend(field.max_length.map(|length| format!("up to {length} characters")));
+    rules.join("  ")
 }
 
 fn widest<'a>(texts: impl Iterator<Item = &'a str>) -> usize {

@@ -9,8 +9,8 @@ use crate::config::formats::Framing;
 use crate::config::params::{NamedTopic, OnGap, PropertyValue};
 use crate::data::Span;
 use crate::data::params::{
-    Aggregate, EventParams, FieldKind, FieldSpec, InputFormat, LabelParams, NumberIndex, OutputForm, Source,
-    TimeSource, WindowSpec, number_names, text_names,
+    Aggregate, Deduplicate, EventParams, FieldKind, FieldSpec, InputFormat, LabelParams, NumberIndex, OnDuplicate,
+    OnLate, OneOf, OutputForm, Source, TimeSource, WindowSpec, number_names, text_names,
 };
 
 /// Everything `driftless check` prints.
@@ -74,6 +74,15 @@ pub struct Field {
     pub min: Option<f64>,
     /// Largest allowed number.
     pub max: Option<f64>,
+    /// The only values allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_of: Option<OneOf>,
+    /// Regular expression that the whole text has to match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// Longest allowed text, in characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
 }
 
 /// One feature.
@@ -135,6 +144,9 @@ fn field(of: &str, spec: &FieldSpec) -> Field {
         required: spec.required,
         min: spec.min,
         max: spec.max,
+        one_of: spec.one_of.clone(),
+        pattern: spec.pattern.as_ref().map(|pattern| pattern.as_str().to_owned()),
+        max_length: spec.max_length,
     }
 }
 
@@ -246,14 +258,30 @@ fn settings(config: &Config) -> Vec<Setting> {
 }
 
 fn event_settings(events: &EventParams) -> Vec<(&'static str, String)> {
-    vec![
+    let late = match events.on_late {
+        OnLate::Flag => "scored, with a flag",
+        OnLate::SideOutput => "not scored, sent to a topic of their own",
+    };
+    let mut settings = vec![
         ("format", format(&events.format)),
         ("key", format!("the record key is known as `{}`", events.key)),
         ("id", events.id.as_ref().map_or("topic:partition:offset".to_owned(), |field| format!("field `{field}`"))),
         ("time", time(&events.time)),
-        ("late", format!("more than {} behind the latest event", events.lateness)),
+        ("late", format!("more than {} behind the latest event: {late}", events.lateness)),
         ("rejected", format!("more than {} ahead of the record's timestamp", events.max_ahead)),
-    ]
+    ];
+    if let Some(earliest) = events.not_before {
+        settings.push(("rejected", format!("before {earliest}")));
+    }
+    settings.push(("rejected", format!("values longer than {} bytes", events.max_bytes)));
+    if let Some(Deduplicate { window, on_duplicate }) = events.deduplicate {
+        let what = match on_duplicate {
+            OnDuplicate::Drop => "left out",
+            OnDuplicate::DeadLetter => "a dead letter",
+        };
+        settings.push(("duplicates", format!("an id that came within {window}: {what}")));
+    }
+    settings
 }
 
 fn label_settings(labels: &LabelParams) -> Vec<(&'static str, String)> {
@@ -335,6 +363,7 @@ fn format(format: &InputFormat) -> String {
 fn time(time: &TimeSource) -> String {
     match time {
         TimeSource::Record => "the record's timestamp".to_owned(),
-        TimeSource::Field { name, unit } => format!("field `{name}` in {}", unit.name()),
+        TimeSource::Field { name, format: Some(format), .. } => format!("field `{name}` as `{}`", format.as_str()),
+        TimeSource::Field { name, unit, .. } => format!("field `{name}` in {}", unit.name()),
     }
 }

@@ -170,15 +170,19 @@ fn text(value: Option<&Value>) -> Option<String> {
 }
 
 fn time_of(source: &TimeSource, object: &Map<String, Value>) -> Result<Option<Timestamp>> {
-    let TimeSource::Field { name, unit } = source else { return Ok(None) };
+    let TimeSource::Field { name, unit, format } = source else { return Ok(None) };
     let value = object.get(name);
+    let count = |per_milli: i64| value.and_then(Value::as_i64).map(|count| count.div_euclid(per_milli));
     let read = match unit {
-        TimeUnit::Millis => value.and_then(Value::as_i64).map(Timestamp::from_millis),
+        TimeUnit::Millis => count(1).map(Timestamp::from_millis),
+        TimeUnit::Micros => count(1_000).map(Timestamp::from_millis),
+        TimeUnit::Nanos => count(1_000_000).map(Timestamp::from_millis),
         TimeUnit::Seconds => {
             let seconds = value.and_then(Value::as_f64);
             seconds.map(|seconds| Timestamp::from_millis((seconds * 1_000.0).round() as i64))
         }
         TimeUnit::Rfc3339 => value.and_then(Value::as_str).and_then(Timestamp::from_rfc3339),
+        TimeUnit::Formatted => value.and_then(Value::as_str).zip(format.as_ref()).and_then(|(text, f)| f.read(text)),
     };
     read.map(Some).ok_or_else(|| anyhow!("field `{name}` is no time in unit `{}`", unit.name()))
 }

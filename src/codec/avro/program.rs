@@ -89,7 +89,10 @@ pub(super) fn fits(node: &Node, cells: &[Cell]) -> bool {
     cells.iter().all(|cell| match node {
         Node::Boolean => matches!(cell, Cell::Boolean(_) | Cell::NumberOrBoolean(_)),
         Node::Long(_) => {
-            matches!(cell, Cell::Number(_) | Cell::NumberOrBoolean(_) | Cell::Identifier(_) | Cell::Time { .. })
+            matches!(
+                cell,
+                Cell::Number(_) | Cell::NumberOrBoolean(_) | Cell::Identifier(_) | Cell::Whole(_) | Cell::Time { .. }
+            )
         }
         Node::Float | Node::Double => matches!(cell, Cell::Number(_) | Cell::NumberOrBoolean(_) | Cell::Time { .. }),
         Node::Text | Node::Enum(_) => matches!(cell, Cell::Text(_) | Cell::Identifier(_)),

@@ -144,6 +144,9 @@ impl Run<'_> {
                 let value = datum.long()?;
                 for cell in cells {
                     match (*cell, tick) {
+                        (Cell::Whole(column), tick) => {
+                            self.table.set_text(column, nanos(value, tick).to_string().as_bytes());
+                        }
                         (Cell::Identifier(column), _) => self.table.set_text(column, value.to_string().as_bytes()),
                         (Cell::Time { column, unit }, Some(tick)) => {
                             self.table.set_number(column, moment(value, tick, unit));
@@ -216,6 +219,17 @@ fn moment(value: i64, tick: Tick, unit: TimeUnit) -> f64 {
     };
     match unit {
         TimeUnit::Seconds => millis as f64 / 1_000.0,
-        TimeUnit::Millis | TimeUnit::Rfc3339 => millis as f64,
+        TimeUnit::Micros => millis as f64 * 1_000.0,
+        TimeUnit::Millis | TimeUnit::Nanos | TimeUnit::Rfc3339 | TimeUnit::Formatted => millis as f64,
     }
+}
+
+/// A point in time in nanoseconds; a plain integer counts them already.
+fn nanos(value: i64, tick: Option<Tick>) -> i128 {
+    let scale = match tick {
+        Some(Tick::Millis) => 1_000_000,
+        Some(Tick::Micros) => 1_000,
+        Some(Tick::Nanos) | None => 1,
+    };
+    i128::from(value) * scale
 }

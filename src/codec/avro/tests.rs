@@ -284,7 +284,7 @@ fn expected(value: &Value, cell: Cell) -> Result<Held, RejectCode> {
 
 fn held(table: &Table, cell: Cell) -> Held {
     match cell {
-        Cell::Text(column) | Cell::Identifier(column) => {
+        Cell::Text(column) | Cell::Identifier(column) | Cell::Whole(column) => {
             table.text(column, 0).map_or(Held::Missing, |text| Held::Text(String::from_utf8(text.to_vec()).unwrap()))
         }
         Cell::Number(column) | Cell::Boolean(column) | Cell::NumberOrBoolean(column) | Cell::Time { column, .. } => {

@@ -99,6 +99,8 @@ pub(crate) struct RawTopics {
     pub performance: Option<String>,
     /// Default `<app>.dead-letters`.
     pub dead_letters: Option<String>,
+    /// Default `<app>.late`; only with `events.on_late = "side-output"`.
+    pub late: Option<String>,
     /// Default `<app>.summaries`.
     pub summaries: Option<String>,
     /// Default `<app>.models`.
@@ -128,6 +130,7 @@ impl Default for RawTopics {
             drift_alerts: None,
             performance: None,
             dead_letters: None,
+            late: None,
             summaries: None,
             models: None,
             journal: None,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use formats::{RawFormat, RawInputFormat, RawOutputs, RawSchemaRegistry};
 pub(crate) use kafka::{RawHttp, RawKafka, RawLog, RawPropertyValue, RawStore, RawTopics};
-pub(crate) use records::{RawEvents, RawFeatures, RawField, RawLabel, RawLabels, RawWindow};
+pub(crate) use records::{RawChoice, RawEvents, RawFeatures, RawField, RawLabel, RawLabels, RawWindow};
 pub(crate) use work::{RawDrift, RawPerformance, RawPromote, RawRetrain, RawScore};
 
 /// The whole file.

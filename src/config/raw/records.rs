@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::formats::{RawFormat, RawInputFormat};
 use crate::data::Span;
-use crate::data::params::{FieldKind, TimeUnit};
+use crate::data::params::{FieldKind, MAX_VALUE_BYTES, OnDuplicate, OnLate, TimeUnit};
 
 /// `[events]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -26,12 +26,28 @@ pub(crate) struct RawEvents {
     pub id: Option<String>,
     /// Field with the event time; default: the record's timestamp.
     pub time: Option<String>,
-    /// How `time` is written: `ms`, `s` or `rfc3339`; default `ms`.
+    /// How `time` is written: `ms`, `s`, `us`, `ns` or `rfc3339`; default `ms`.
     pub time_unit: Option<TimeUnit>,
+    /// How `time` is written, in the conversions of `strftime`; instead of `time_unit`.
+    pub time_format: Option<String>,
     /// Length of time; default `10m`. An event that lies further behind the latest one is late.
     pub lateness: Span,
+    /// `flag` or `side-output`; default `flag`. What becomes of a late event.
+    pub on_late: OnLate,
     /// Length of time; default `10m`. An event further ahead of its record's timestamp is rejected.
     pub max_ahead: Span,
+    /// RFC 3339; default none. An event before it is rejected.
+    pub not_before: Option<String>,
+    /// Length of time; default none. An event whose id came this short before is a duplicate.
+    pub deduplicate: Option<Span>,
+    /// `drop` or `dead-letter`; default `drop`. What becomes of a duplicate.
+    pub on_duplicate: Option<OnDuplicate>,
+    /// Bytes; default 1 MiB. An event with a longer value is rejected.
+    pub max_bytes: usize,
+    /// Above 0 and at most 1; default 0.9. A shard is held back when a larger share of its last events was rejected.
+    pub max_rejected: f64,
+    /// Events, 1 or more; default 10000. How many of them the share is taken of.
+    pub reject_window: u64,
     /// Declared fields by name; undeclared ones are ignored.
     pub fields: BTreeMap<String, RawField>,
 }
@@ -47,8 +63,16 @@ impl Default for RawEvents {
             id: None,
             time: None,
             time_unit: None,
+            time_format: None,
             lateness: Span::from_millis(10 * 60_000),
+            on_late: OnLate::Flag,
             max_ahead: Span::from_millis(10 * 60_000),
+            not_before: None,
+            deduplicate: None,
+            on_duplicate: None,
+            max_bytes: MAX_VALUE_BYTES,
+            max_rejected: 0.9,
+            reject_window: 10_000,
             fields: BTreeMap::new(),
         }
     }
@@ -73,6 +97,22 @@ pub(crate) struct RawField {
     pub min: Option<f64>,
     /// Largest allowed number; default: none. A record above it is rejected.
     pub max: Option<f64>,
+    /// The only numbers or strings allowed; default: any. A record with another one is rejected.
+    pub one_of: Option<Vec<RawChoice>>,
+    /// Regular expression that the whole string has to match; default: none. A record that does not is rejected.
+    pub pattern: Option<String>,
+    /// Longest allowed string, in characters; default: any. A record with a longer one is rejected.
+    pub max_length: Option<usize>,
+}
+
+/// One value of `one_of`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(crate) enum RawChoice {
+    /// For a field of numbers.
+    Number(f64),
+    /// For a field of strings.
+    Text(String),
 }
 
 /// `[labels]`
@@ -91,8 +131,10 @@ pub(crate) struct RawLabels {
     pub event_id: String,
     /// Field with the time at which it became known; default: the record's timestamp.
     pub time: Option<String>,
-    /// How `time` is written: `ms`, `s` or `rfc3339`; default `ms`.
+    /// How `time` is written: `ms`, `s`, `us`, `ns` or `rfc3339`; default `ms`.
     pub time_unit: Option<TimeUnit>,
+    /// How `time` is written, in the conversions of `strftime`; instead of `time_unit`.
+    pub time_format: Option<String>,
     /// Field that names the kind of follow-up; default: every record is of kind `label`.
     pub kind: Option<String>,
     /// Length of time; default `7d`. How long a prediction waits for its label, and a label for its event.
@@ -113,6 +155,7 @@ impl Default for RawLabels {
             event_id: "event_id".to_owned(),
             time: None,
             time_unit: None,
+            time_format: None,
             kind: None,
             wait: Span::from_days(7),
             kinds: BTreeMap::new(),

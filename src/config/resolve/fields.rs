@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::formats::{self, Sources};
-use super::range::{name, positive};
+use super::range::{name, positive, whole};
+use super::rules;
+use super::time::{TimeKeys, time};
 use crate::config::error::Problem;
 use crate::config::locate::join;
 use crate::config::raw::{RawEvents, RawField};
+use crate::data::Timestamp;
 use crate::data::params::{
-    EventParams, FieldColumn, FieldKind, FieldSpec, NumberIndex, TextIndex, TimeSource, TimeUnit,
+    Deduplicate, EventParams, FieldColumn, FieldKind, FieldSpec, NumberIndex, TextIndex, TimeSource, TimeUnit,
 };
 
 pub(super) fn events(raw: &RawEvents, topic: String, sources: Sources<'_>) -> Result<EventParams, Problem> {
@@ -27,9 +30,15 @@ pub(super) fn events(raw: &RawEvents, topic: String, sources: Sources<'_>) -> Re
             return Err(Problem::new(format!("{}.type", join(FIELDS, key)), message));
         }
     };
-    let time = time("events", raw.time.as_deref(), raw.time_unit)?;
-    if let TimeSource::Field { name, unit } = &time {
-        let kind = if *unit == TimeUnit::Rfc3339 { FieldKind::Text } else { FieldKind::Number };
+    let keys = TimeKeys { field: raw.time.as_deref(), unit: raw.time_unit, format: raw.time_format.as_deref() };
+    let time = time("events", keys)?;
+    if let TimeSource::Field { name, unit, .. } = &time {
+        let kind = if unit.is_text() { FieldKind::Text } else { FieldKind::Number };
+        if *unit == TimeUnit::Nanos && fields.iter().any(|field| field.name == *name) {
+            let message = "is declared, but no number holds nanoseconds exactly, and `events.time` reads the field as it \
+                           is; leave the declaration out";
+            return Err(Problem::new(join(FIELDS, name), message));
+        }
         check_named(&fields, name, "events.time", &[kind])?;
     }
     if let Some(id) = &raw.id {
@@ -49,8 +58,44 @@ pub(super) fn events(raw: &RawEvents, topic: String, sources: Sources<'_>) -> Re
         time,
         lateness: raw.lateness,
         max_ahead: positive("events.max_ahead", raw.max_ahead)?,
+        not_before: not_before(raw.not_before.as_deref())?,
+        on_late: raw.on_late,
+        deduplicate: deduplicate(raw)?,
+        max_bytes: whole("events.max_bytes", raw.max_bytes, 1..=MOST_BYTES)?,
         fields,
     })
+}
+
+/// Values beyond this would fill a batch by themselves.
+const MOST_BYTES: usize = 64 << 20;
+
+fn not_before(text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let read = Timestamp::from_rfc3339(text);
+    read.map(Some).ok_or_else(|| {
+        let message = format!("`{text}` is no time; write one such as `2013-01-01T00:00:00Z`");
+        Problem::new("events.not_before", message)
+    })
+}
+
+fn deduplicate(raw: &RawEvents) -> Result<Option<Deduplicate>, Problem> {
+    let Some(window) = raw.deduplicate else {
+        return match raw.on_duplicate {
+            None => Ok(None),
+            Some(_) => {
+                let message = "there is no `events.deduplicate` to find duplicates with; write a length of time there";
+                Err(Problem::new("events.on_duplicate", message))
+            }
+        };
+    };
+    const KEY: &str = "events.deduplicate";
+    let window = positive(KEY, window)?;
+    if raw.id.is_none() {
+        let message =
+            "without `events.id` an event is its position, which never comes twice; name the field with the id";
+        return Err(Problem::new(KEY, message));
+    }
+    Ok(Some(Deduplicate { window, on_duplicate: raw.on_duplicate.unwrap_or_default() }))
 }
 
 /// A declared field that another key names must be required and of a type that can serve.
@@ -71,20 +116,6 @@ fn check_named(fields: &[FieldSpec], name: &str, by: &str, kinds: &[FieldKind]) 
     Ok(())
 }
 
-/// `time` and `time_unit` of `[events]` or `[labels]`.
-pub(super) fn time(table: &str, field: Option<&str>, unit: Option<TimeUnit>) -> Result<TimeSource, Problem> {
-    let Some(field) = field else {
-        if let Some(unit) = unit {
-            let message =
-                format!("is `{}`, but there is no `{table}.time` to be read with it; name the field", unit.name());
-            return Err(Problem::new(format!("{table}.time_unit"), message));
-        }
-        return Ok(TimeSource::Record);
-    };
-    let name = name(&format!("{table}.time"), field)?.to_owned();
-    Ok(TimeSource::Field { name, unit: unit.unwrap_or(TimeUnit::Millis) })
-}
-
 /// Declared fields in the order of their names, each with its column.
 pub(super) fn fields(path: &str, raw: &BTreeMap<String, RawField>) -> Result<Vec<FieldSpec>, Problem> {
     let mut specs = Vec::with_capacity(raw.len());
@@ -95,7 +126,7 @@ pub(super) fn fields(path: &str, raw: &BTreeMap<String, RawField>) -> Result<Vec
         let Some(kind) = raw.kind else {
             return Err(Problem::new(format!("{path}.type"), "missing; write `number`, `boolean` or `string`"));
         };
-        check_limits(&path, kind, raw)?;
+        rules::check_limits(&path, kind, raw)?;
         let column = if kind == FieldKind::Text {
             texts += 1;
             FieldColumn::Text(TextIndex(texts - 1))
@@ -103,28 +134,17 @@ pub(super) fn fields(path: &str, raw: &BTreeMap<String, RawField>) -> Result<Vec
             numbers += 1;
             FieldColumn::Number(NumberIndex(numbers - 1))
         };
-        let name = field.clone();
-        specs.push(FieldSpec { name, kind, required: raw.required, min: raw.min, max: raw.max, column });
+        specs.push(FieldSpec {
+            name: field.clone(),
+            kind,
+            required: raw.required,
+            min: raw.min,
+            max: raw.max,
+            one_of: rules::one_of(&path, kind, raw)?,
+            pattern: rules::pattern(&path, kind, raw)?,
+            max_length: rules::max_length(&path, kind, raw)?,
+            column,
+        });
     }
     Ok(specs)
-}
-
-fn check_limits(path: &str, kind: FieldKind, raw: &RawField) -> Result<(), Problem> {
-    for (key, limit) in [("min", raw.min), ("max", raw.max)] {
-        let Some(limit) = limit else { continue };
-        let key = format!("{path}.{key}");
-        if kind != FieldKind::Number {
-            let message = format!("{limit} limits a `{}`; only a `number` has limits, leave it out", kind.name());
-            return Err(Problem::new(key, message));
-        }
-        if !limit.is_finite() {
-            return Err(Problem::new(key, format!("{limit} is no limit; write a finite number or leave it out")));
-        }
-    }
-    match (raw.min, raw.max) {
-        (Some(min), Some(max)) if min > max => {
-            Err(Problem::new(format!("{path}.min"), format!("{min} is above `{path}.max`, which is {max}")))
-        }
-        _ => Ok(()),
-    }
 }

@@ -6,9 +6,10 @@ use super::range::{positive, whole};
 use crate::config::error::Problem;
 use crate::config::locate::join;
 use crate::config::params::{KafkaParams, Property, PropertyValue, Topics};
-use crate::config::raw::{RawKafka, RawLabels, RawPropertyValue, RawTopics};
+use crate::config::raw::{RawEvents, RawKafka, RawLabels, RawPropertyValue, RawTopics};
 use crate::config::secret::SecretSource;
 use crate::data::Span;
+use crate::data::params::OnLate;
 
 /// Properties that exactly-once delivery or the membership of a shard depends on, with what to do instead.
 const OWNED: [(&str, &str); 31] = [
@@ -150,7 +151,7 @@ pub(super) fn secret(key: &str, table: &BTreeMap<String, RawPropertyValue>) -> R
 
 pub(super) fn topics(
     app: &str,
-    events: Option<&str>,
+    events: &RawEvents,
     labels: Option<&RawLabels>,
     raw: &RawTopics,
 ) -> Result<Topics, Problem> {
@@ -159,13 +160,14 @@ pub(super) fn topics(
         None => format!("{app}.{default}"),
     };
     let topics = Topics {
-        events: or_default(events, "events"),
+        events: or_default(events.topic.as_deref(), "events"),
         labels: labels.map(|labels| or_default(labels.topic.as_deref(), "labels")),
         predictions: or_default(raw.predictions.as_deref(), "predictions"),
         outcomes: or_default(raw.outcomes.as_deref(), "outcomes"),
         drift_alerts: or_default(raw.drift_alerts.as_deref(), "drift-alerts"),
         performance: or_default(raw.performance.as_deref(), "performance"),
         dead_letters: or_default(raw.dead_letters.as_deref(), "dead-letters"),
+        late: late(or_default(raw.late.as_deref(), "late"), events.on_late, raw)?,
         summaries: or_default(raw.summaries.as_deref(), "summaries"),
         models: or_default(raw.models.as_deref(), "models"),
         journal: or_default(raw.journal.as_deref(), "journal"),
@@ -178,6 +180,20 @@ pub(super) fn topics(
     };
     check_names(&topics)?;
     Ok(topics)
+}
+
+/// The topic of late events, where there is one.
+fn late(name: String, on_late: OnLate, raw: &RawTopics) -> Result<Option<String>, Problem> {
+    match on_late {
+        OnLate::SideOutput => Ok(Some(name)),
+        OnLate::Flag if raw.late.is_none() => Ok(None),
+        OnLate::Flag => {
+            let message = format!(
+                "is `{name}`, but late events are flagged and stay where they are; write `on_late = \"side-output\"` under `[events]`"
+            );
+            Err(Problem::new("kafka.topics.late", message))
+        }
+    }
 }
 
 fn check_names(topics: &Topics) -> Result<(), Problem> {

@@ -1,8 +1,9 @@
 //! `[labels]`.
 
-use super::fields::{fields, time};
+use super::fields::fields;
 use super::formats::{self, Sources};
 use super::range::{Unit, name, positive, unit};
+use super::time::{TimeKeys, time};
 use crate::config::error::Problem;
 use crate::config::locate::join;
 use crate::config::raw::{RawLabel, RawLabels};
@@ -16,11 +17,12 @@ pub(super) fn labels(raw: &RawLabels, topic: String, sources: Sources<'_>) -> Re
     check_names(raw)?;
     let kinds = kinds(raw)?;
     let label = label(&raw.label, &kinds)?;
+    let keys = TimeKeys { field: raw.time.as_deref(), unit: raw.time_unit, format: raw.time_format.as_deref() };
     Ok(LabelParams {
         topic,
         format: formats::input("labels", raw.format(), sources)?,
         event_id: name("labels.event_id", &raw.event_id)?.to_owned(),
-        time: time("labels", raw.time.as_deref(), raw.time_unit)?,
+        time: time("labels", keys)?,
         kind: raw.kind.clone(),
         kinds,
         wait: positive("labels.wait", raw.wait)?,

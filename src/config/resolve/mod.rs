@@ -11,6 +11,8 @@ mod kafka;
 mod labels;
 mod range;
 mod retrain;
+mod rules;
+mod time;
 mod watch;
 
 pub(super) use kafka::check_brokers;
@@ -27,7 +29,7 @@ use super::raw::{RawConfig, RawHttp, RawStore};
 /// Resolves a file; files that it names are relative to `base`.
 pub(super) fn resolve(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
     let app = app(raw.app)?;
-    let topics = kafka::topics(&app, raw.events.topic.as_deref(), raw.labels.as_ref(), &raw.kafka.topics)?;
+    let topics = kafka::topics(&app, &raw.events, raw.labels.as_ref(), &raw.kafka.topics)?;
     let schema_registry = formats::schema_registry(&raw.schema_registry)?;
     let sources = Sources { base, has_registry: schema_registry.is_some() };
     let events = fields::events(&raw.events, topics.events.clone(), sources)?;
@@ -36,7 +38,7 @@ pub(super) fn resolve(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
         _ => None,
     };
     let features = features::features(&raw.features, &events, labels.as_ref())?;
-    let score = watch::score(&raw.score)?;
+    let score = watch::score(&raw.score, &raw.events)?;
     let drift = watch::drift(&raw.drift)?;
     let performance = watch::performance(&raw.performance)?;
     let retrain = retrain::retrain(&raw.retrain, features.width(), labels.is_some())?;

@@ -2,9 +2,9 @@
 
 use super::range::{Unit, at_least_zero, offset, positive, unit, whole};
 use crate::config::error::Problem;
-use crate::config::raw::{RawDrift, RawPerformance, RawScore};
+use crate::config::raw::{RawDrift, RawEvents, RawPerformance, RawScore};
 use crate::data::Span;
-use crate::data::params::{DriftParams, PerformanceParams, ScoreParams};
+use crate::data::params::{BreakerParams, DriftParams, PerformanceParams, ScoreParams};
 
 /// The transactional producer gives a transaction ten seconds; half of that leaves room for the commit.
 const LONGEST_TRANSACTION: Span = Span::from_millis(5_000);
@@ -14,7 +14,7 @@ const SHORTEST_CHECKPOINT: Span = Span::from_millis(10);
 /// A restore replays what came since the last one.
 const LONGEST_CHECKPOINT: Span = Span::from_millis(3_600_000);
 
-pub(super) fn score(raw: &RawScore) -> Result<ScoreParams, Problem> {
+pub(super) fn score(raw: &RawScore, events: &RawEvents) -> Result<ScoreParams, Problem> {
     let transaction = positive("score.transaction", raw.transaction)?;
     if transaction > LONGEST_TRANSACTION {
         let message = format!("`{transaction}` is too long; write at most `{LONGEST_TRANSACTION}`");
@@ -33,6 +33,10 @@ pub(super) fn score(raw: &RawScore) -> Result<ScoreParams, Problem> {
         checkpoint,
         max_batch: whole("score.max_batch", raw.max_batch, 1..=1_000_000)?,
         threshold: unit("score.threshold", raw.threshold, Unit::Closed)?,
+        breaker: BreakerParams {
+            max_rejected: unit("events.max_rejected", events.max_rejected, Unit::AboveZero)?,
+            window: whole("events.reject_window", events.reject_window, 1..=1_000_000_000)?,
+        },
     })
 }
 

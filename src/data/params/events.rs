@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::InputFormat;
-use crate::data::Span;
+use super::{InputFormat, Pattern, TimeFormat};
+use crate::data::{Span, Timestamp};
 
 /// Column of a number or boolean within one kind of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -60,8 +60,35 @@ pub struct FieldSpec {
     pub min: Option<f64>,
     /// Largest allowed number, inclusive.
     pub max: Option<f64>,
+    /// The only values allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_of: Option<OneOf>,
+    /// What a whole text has to match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<Pattern>,
+    /// Longest allowed text, in characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
     /// Where its value goes.
     pub column: FieldColumn,
+}
+
+impl FieldSpec {
+    /// Whether a value that has the declared type may be refused all the same.
+    pub fn has_rules(&self) -> bool {
+        let FieldSpec { required, min, max, one_of, pattern, max_length, .. } = self;
+        *required || min.or(*max).is_some() || one_of.is_some() || pattern.is_some() || max_length.is_some()
+    }
+}
+
+/// The values allowed in a field; at least one, none twice, ascending.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum OneOf {
+    /// Of a number.
+    Numbers(Vec<f64>),
+    /// Of a string.
+    Texts(Vec<String>),
 }
 
 /// Names of the numeric columns of `fields`, in column order.
@@ -85,9 +112,18 @@ pub enum TimeUnit {
     /// Seconds since 1970-01-01T00:00Z, fractions allowed.
     #[serde(rename = "s")]
     Seconds,
+    /// Whole microseconds since 1970-01-01T00:00Z.
+    #[serde(rename = "us")]
+    Micros,
+    /// Whole nanoseconds since 1970-01-01T00:00Z.
+    #[serde(rename = "ns")]
+    Nanos,
     /// Text such as `2013-01-01T10:15:00Z`.
     #[serde(rename = "rfc3339")]
     Rfc3339,
+    /// Text in a format of its own.
+    #[serde(skip_deserializing, rename = "format")]
+    Formatted,
 }
 
 impl TimeUnit {
@@ -96,8 +132,16 @@ impl TimeUnit {
         match self {
             TimeUnit::Millis => "ms",
             TimeUnit::Seconds => "s",
+            TimeUnit::Micros => "us",
+            TimeUnit::Nanos => "ns",
             TimeUnit::Rfc3339 => "rfc3339",
+            TimeUnit::Formatted => "format",
         }
+    }
+
+    /// Whether the field holds a text.
+    pub const fn is_text(self) -> bool {
+        matches!(self, TimeUnit::Rfc3339 | TimeUnit::Formatted)
     }
 }
 
@@ -113,8 +157,51 @@ pub enum TimeSource {
         name: String,
         /// How it is written.
         unit: TimeUnit,
+        /// The format, with [`TimeUnit::Formatted`] only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        format: Option<TimeFormat>,
     },
 }
+
+/// What becomes of an event that is later than expected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnLate {
+    /// It is scored like any other, and says so.
+    #[default]
+    Flag,
+    /// It goes to a topic of its own and changes nothing.
+    SideOutput,
+}
+
+impl OnLate {
+    fn is_flag(&self) -> bool {
+        *self == OnLate::Flag
+    }
+}
+
+/// What becomes of an event whose id has come before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDuplicate {
+    /// It is left out and counted.
+    #[default]
+    Drop,
+    /// It becomes a dead letter.
+    DeadLetter,
+}
+
+/// How events that come twice are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Deduplicate {
+    /// How far, in event time, an id may lie behind the shard's time and still be known.
+    pub window: Span,
+    /// What becomes of the later one.
+    pub on_duplicate: OnDuplicate,
+}
+
+/// The longest value that is taken unless configured otherwise.
+pub const MAX_VALUE_BYTES: usize = 1 << 20;
 
 /// The events topic and what one event looks like.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -137,8 +224,24 @@ pub struct EventParams {
     pub lateness: Span,
     /// An event further ahead of its record's timestamp than this is rejected.
     pub max_ahead: Span,
+    /// An event before this is rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// What becomes of a late event.
+    #[serde(skip_serializing_if = "OnLate::is_flag")]
+    pub on_late: OnLate,
+    /// How events that come twice are found; `None`: an id that comes again is another event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deduplicate: Option<Deduplicate>,
+    /// The longest value that is taken.
+    #[serde(skip_serializing_if = "is_usual_size")]
+    pub max_bytes: usize,
     /// Declared fields, in the order of their names.
     pub fields: Vec<FieldSpec>,
+}
+
+fn is_usual_size(bytes: &usize) -> bool {
+    *bytes == MAX_VALUE_BYTES
 }
 
 impl EventParams {

@@ -11,15 +11,19 @@ mod events;
 mod features;
 mod format;
 mod labels;
+mod pattern;
 mod retrain;
+mod time_format;
 mod watch;
 
 pub use events::{
-    EventParams, FieldColumn, FieldKind, FieldSpec, NumberIndex, TextIndex, TimeSource, TimeUnit, number_names,
-    text_names,
+    Deduplicate, EventParams, FieldColumn, FieldKind, FieldSpec, MAX_VALUE_BYTES, NumberIndex, OnDuplicate, OnLate,
+    OneOf, TextIndex, TimeSource, TimeUnit, number_names, text_names,
 };
 pub use features::{Aggregate, FeatureParams, Grouping, Source, WindowSpec};
 pub use format::{InputFormat, OutputForm};
 pub use labels::{KindIndex, KindSpec, LabelParams, LabelSpec};
+pub use pattern::{Pattern, PatternError};
 pub use retrain::{ModelFamily, PromoteParams, PromotionMetric, RetrainParams};
-pub use watch::{Delivery, DriftParams, PerformanceParams, ScoreParams};
+pub use time_format::{TimeFormat, TimeFormatError};
+pub use watch::{BreakerParams, Delivery, DriftParams, PerformanceParams, ScoreParams};

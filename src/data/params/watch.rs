@@ -40,6 +40,17 @@ pub struct ScoreParams {
     pub max_batch: usize,
     /// A score at or above it is decided as the positive class.
     pub threshold: f64,
+    /// When a shard whose events have gone bad is held back.
+    pub breaker: BreakerParams,
+}
+
+/// When a shard whose events have gone bad is held back.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct BreakerParams {
+    /// A larger share of refused events than this holds it back; 1 never does.
+    pub max_rejected: f64,
+    /// Events that the share is taken of.
+    pub window: u64,
 }
 
 /// When a feature or the score counts as drifted.

@@ -129,8 +129,10 @@ impl Feed {
         models: &Models,
     ) -> Result<Vec<Item<Model>>, FeedError> {
         let mut batch = Vec::new();
+        let mut refuse_at = None;
         for step in &record.steps {
             match step {
+                JournalStep::Refuse => refuse_at = Some(batch.len()),
                 JournalStep::Idle => batch.push(Item::Idle),
                 JournalStep::Schema(fact) => batch.push(Item::Schema(fact.clone())),
                 JournalStep::Command { offset, record, loaded } => {
@@ -141,6 +143,9 @@ impl Feed {
                 }
                 JournalStep::Run { input, first, last, records } => {
                     self.take(Run { input: *input, first: *first, last: *last, records: *records }, &mut batch)?;
+                    if let Some(item) = refuse_at.take().and_then(|at| batch.get_mut(at)) {
+                        refuse(item);
+                    }
                 }
             }
         }
@@ -181,5 +186,12 @@ impl Feed {
             }
             Err(error) => Err(FeedError::Refused(format!("v{} cannot be loaded: {error}", record.version))),
         }
+    }
+}
+
+/// Turns a record into one that was refused unread.
+pub(in crate::runtime) fn refuse(item: &mut Item<Model>) {
+    if let Item::Record { input, record } = std::mem::replace(item, Item::Idle) {
+        *item = Item::Refused { input, record };
     }
 }

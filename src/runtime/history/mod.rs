@@ -13,6 +13,8 @@ mod stretch;
 use crate::transport::TransportError;
 
 pub(super) use control::in_charge;
+#[cfg(test)]
+pub(super) use feed::refuse;
 pub(super) use feed::{Feed, FeedError};
 pub(super) use log::{PartitionLog, bounds};
 pub(super) use overview::Question;

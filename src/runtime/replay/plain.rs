@@ -12,7 +12,7 @@ use crate::model::Model;
 use crate::runtime::history::{HistoryError, PartitionLog, Past, bounds};
 use crate::runtime::stage::target;
 
-/// What is compared of a shard.
+/// What is compared of a shard, with late events where they have a topic.
 pub(super) const OF_SCORE: [Sink; 3] = [Sink::Predictions, Sink::Outcomes, Sink::DeadLetters];
 /// What is compared of the monitor.
 pub(super) const OF_MONITOR: [Sink; 3] = [Sink::DriftAlerts, Sink::Performance, Sink::Models];
@@ -66,7 +66,11 @@ impl<'a> Plain<'a> {
     }
 
     fn watch(&mut self, of: Journalled) -> Result<Vec<Watched>, HistoryError> {
-        let sinks = if of == Journalled::Monitor { OF_MONITOR } else { OF_SCORE };
+        let late = self.desk.config.topics.late.as_ref().map(|_| Sink::Late);
+        let sinks: Vec<Sink> = match of {
+            Journalled::Monitor => OF_MONITOR.to_vec(),
+            Journalled::Score(_) => OF_SCORE.into_iter().chain(late).collect(),
+        };
         let mut watched = Vec::new();
         for sink in sinks {
             let to = target(&self.desk.config.topics, sink, of.shard());

@@ -15,10 +15,11 @@ use crate::runtime::topics::topic_specs;
 use crate::transport::{Outgoing, Publisher, Transport};
 
 /// Outputs that are written elsewhere.
-const WRITTEN: [(Sink, &str); 5] = [
+const WRITTEN: [(Sink, &str); 6] = [
     (Sink::Predictions, "predictions"),
     (Sink::Outcomes, "outcomes"),
     (Sink::DeadLetters, "dead-letters"),
+    (Sink::Late, "late"),
     (Sink::DriftAlerts, "drift-alerts"),
     (Sink::Performance, "performance"),
 ];
@@ -116,7 +117,8 @@ impl Elsewhere {
         let specs = topic_specs(config);
         let mut names = Vec::new();
         let mut wanted = Vec::new();
-        for (sink, name) in WRITTEN {
+        let written = WRITTEN.into_iter().filter(|(sink, _)| *sink != Sink::Late || config.topics.late.is_some());
+        for (sink, name) in written {
             let topic = format!("{app}.{name}");
             let taken = config.topics.named().iter().any(|named| named.name == topic);
             if taken || transport.bounds(&topic)?.is_some() {

@@ -9,6 +9,7 @@ use super::stock::stock;
 use super::wire::Wire;
 use super::world::Process;
 use crate::config::params::OnGap;
+use crate::data::params::BreakerParams;
 use crate::monitor::MonitorParams;
 use crate::runtime::board::Board;
 use crate::runtime::clock::Clock;
@@ -126,6 +127,7 @@ impl Workplace {
             delivery: config.score.delivery,
             guards: Guards { shards: self.monitor.shards, on_gap: OnGap::Refuse, trust_journal: false },
             max_batch: self.max_batch,
+            breaker: BreakerParams { max_rejected: 1.0, window: 1 },
             stage,
         });
         Box::new(Post::new(&shop, id))

@@ -15,6 +15,7 @@ use crate::data::{
 use crate::model::Model;
 use crate::monitor::Monitor;
 use crate::rollout::Ledger;
+use crate::runtime::history::refuse;
 use crate::runtime::stage::Stage;
 
 /// Key, value and headers of an output.
@@ -58,8 +59,10 @@ fn replayed<S: Stage>(world: &World, stage: &S, shard: i32) -> Result<Outputs, S
     let mut out = Outbox::default();
     for record in journal(world, stage.journal(), shard)? {
         let mut batch = Vec::new();
+        let mut refuse_at = None;
         for step in &record.steps {
             match step {
+                JournalStep::Refuse => refuse_at = Some(batch.len()),
                 JournalStep::Idle => batch.push(Item::Idle),
                 JournalStep::Schema(fact) => batch.push(Item::Schema(fact.clone())),
                 JournalStep::Command { offset, record, .. } => batch.push(commands.item(*offset, record)),
@@ -67,6 +70,9 @@ fn replayed<S: Stage>(world: &World, stage: &S, shard: i32) -> Result<Outputs, S
                     let run = inputs[usize::from(input.0)].iter();
                     let run = run.filter(|record| (*first..=*last).contains(&record.offset));
                     batch.extend(run.map(|record| Item::Record { input: *input, record: record.clone() }));
+                    if let Some(item) = refuse_at.take().and_then(|at: usize| batch.get_mut(at)) {
+                        refuse(item);
+                    }
                 }
             }
         }

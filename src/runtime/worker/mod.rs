@@ -7,6 +7,7 @@
 
 mod checkpointing;
 mod inputs;
+mod panics;
 mod post;
 mod restoring;
 mod transaction;
@@ -17,6 +18,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::board::{Board, Phase};
+use super::breaker::Breaker;
 use super::clock::Clock;
 use super::control::{ControlTail, Models};
 use super::decisions::Decisions;
@@ -29,11 +31,12 @@ use super::watch;
 use crate::codec::JournalError;
 use crate::config::params::Topics;
 use crate::data::Frames;
-use crate::data::params::Delivery;
+use crate::data::params::{BreakerParams, Delivery};
 use crate::schema_registry::Lookups;
 use crate::telemetry::release_shard;
 use crate::transport::{Member, MemberSpec, News, Transport, TransportError, failpoint};
 
+use panics::Suspects;
 #[cfg(test)]
 pub(super) use post::Post;
 pub(super) use post::run;
@@ -64,6 +67,7 @@ pub(super) struct Shop<S> {
     /// How often a shard's state is written out.
     pub checkpoint: Duration,
     pub max_batch: usize,
+    pub breaker: BreakerParams,
     /// What stands before outputs.
     pub frames: Frames,
     /// Where writer schemas are looked up.
@@ -138,6 +142,10 @@ pub(super) struct Worker<S: Stage> {
     doubts: BTreeMap<i32, String>,
     /// Shards that wait for something that is no record, as shown.
     waiting: BTreeSet<i32>,
+    /// Which shards are held back.
+    breakers: BTreeMap<i32, Breaker>,
+    /// What is known of records that made the program panic.
+    suspects: BTreeMap<i32, Suspects>,
     /// No turn before this.
     due: Instant,
 }
@@ -176,6 +184,8 @@ impl<S: Stage> Worker<S> {
             stale: false,
             doubts: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            breakers: BTreeMap::new(),
+            suspects: BTreeMap::new(),
             due: now,
         })
     }
@@ -260,6 +270,9 @@ impl<S: Stage> Worker<S> {
             self.doubts.remove(partition);
             if self.waiting.remove(partition) {
                 self.shop.board.waits(*partition, None);
+            }
+            if self.breakers.remove(partition).is_some_and(|breaker| breaker.is_open()) {
+                watch::held(self.shop.board.hold(*partition, None));
             }
             if self.shop.stage.is_paced() {
                 release_shard(*partition);

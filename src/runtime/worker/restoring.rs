@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{BACKOFF, State, Worker, WorkerError};
 use crate::data::Machine;
+use crate::runtime::breaker::Breaker;
 use crate::runtime::restore::{Progress, Restore, RestoreError, Restored, last_writer};
 use crate::runtime::stage::Stage;
 use crate::runtime::watch;
@@ -98,6 +99,12 @@ impl<S: Stage> Worker<S> {
                 let positions: Vec<Position> = shard.positions().collect();
                 self.member.start(&positions)?;
                 shard.machine.commit();
+                if let Some(suspects) = self.suspects.get(&number) {
+                    shard.refuse(suspects.refused());
+                }
+                if let Some(counted) = shop.stage.counted(&shard.machine) {
+                    self.breakers.entry(number).or_insert_with(|| Breaker::new(shop.breaker, counted)).resume(counted);
+                }
                 self.doubts.remove(&number);
                 Ok(State::Running(Box::new(shard)))
             }

@@ -8,11 +8,13 @@
 
 use std::time::Instant;
 
+use super::panics::guarded;
 use super::{BACKOFF, State, Worker, WorkerError};
 use crate::config::params::Topics;
 use crate::data::params::Delivery;
 use crate::data::{Machine, Output, Sink, Timestamp};
 use crate::model::Model;
+use crate::runtime::breaker::Breaker;
 use crate::runtime::pace::Step;
 use crate::runtime::shard::{Shard, Stamp};
 use crate::runtime::stage::{Stage, target};
@@ -67,13 +69,23 @@ impl<S: Stage> Worker<S> {
     /// Lets one shard take a batch and hands its outputs to the producer.
     fn take(&mut self, number: i32, step: Option<&Step>) -> Result<bool, WorkerError> {
         let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(false) };
+        if step.is_none() && self.breakers.get(&number).is_some_and(Breaker::is_open) {
+            hold_back(&mut *self.member, shard, self.shop.max_batch)?;
+            return Ok(false);
+        }
         let mut batch = Vec::new();
         let until = step.map(|step| step.control);
         shard.command(self.control.items(shard.control(), until), &mut batch);
         if self.shop.stage.tells_decisions() {
             self.decisions.commands(&self.control, &batch);
         }
-        shard.take(self.shop.max_batch, step, &mut batch);
+        let max = self
+            .suspects
+            .get(&number)
+            .map_or(self.shop.max_batch, |suspects| suspects.batch(shard, self.shop.max_batch));
+        if let Err(panic) = guarded(|| shard.take(max, step, &mut batch)) {
+            return self.panicked(number, &[], panic);
+        }
         if shard.waits().is_some() != self.waiting.contains(&number) {
             self.shop.board.waits(number, shard.waits());
             if !self.waiting.remove(&number) {
@@ -90,7 +102,9 @@ impl<S: Stage> Worker<S> {
         }
         let open = self.open()?;
         let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(false) };
-        shard.machine.handle(&batch, open.now, &mut shard.outbox);
+        if let Err(panic) = guarded(|| shard.machine.handle(&batch, open.now, &mut shard.outbox)) {
+            return self.panicked(number, &batch, panic);
+        }
         failpoint::at("after_handle");
         shard.outbox.iter().for_each(|output| self.decisions.output(&output));
         let topics = &self.shop.topics;
@@ -170,6 +184,11 @@ impl<S: Stage> Worker<S> {
             if is_journaled {
                 shard.commit();
                 shop.stage.observe(number, &shard.machine);
+                let counted = shop.stage.counted(&shard.machine).zip(self.breakers.get_mut(&number));
+                if let Some(why) = counted.and_then(|(counted, breaker)| breaker.committed(counted)) {
+                    tracing::error!(shard = number, why, "shard_held_back");
+                    watch::held(shop.board.hold(number, Some(why)));
+                }
                 if shop.stage.is_paced() {
                     shop.board.step_done(number, shard.step_done());
                 }

@@ -42,7 +42,9 @@ impl Lines {
         if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
             return Ok(Lines::Json { reader: BufReader::new(file), number: 0 });
         }
-        if let TimeSource::Field { name, unit: TimeUnit::Millis | TimeUnit::Seconds } = time {
+        if let TimeSource::Field { name, unit, .. } = time
+            && matches!(unit, TimeUnit::Millis | TimeUnit::Seconds | TimeUnit::Micros | TimeUnit::Nanos)
+        {
             kinds.insert(name.clone(), FieldKind::Number);
         }
         let mut reader = csv::Reader::from_reader(file);
