@@ -80,3 +80,29 @@ impl SchemaFact {
         Ok(SchemaFact { input: InputIndex(input), id, verdict })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_is_written_as_it_was_published_and_read_back() {
+        let schema = SchemaVerdict::Schema("\"int\"".to_owned());
+        let cases: [(SchemaVerdict, &[u8]); 3] = [
+            (schema, b"\x01\xac\x02\x00\x05\"int\""),
+            (SchemaVerdict::Unknown, b"\x01\xac\x02\x01"),
+            (SchemaVerdict::Unusable("no".to_owned()), b"\x01\xac\x02\x02\x02no"),
+        ];
+        for (verdict, bytes) in cases {
+            let fact = SchemaFact { input: InputIndex(1), id: 300, verdict };
+            let mut out = Writer::default();
+            fact.write(&mut out);
+            assert_eq!(out.finish(), bytes);
+            assert_eq!(SchemaFact::read(&mut Reader::new(bytes)), Ok(fact));
+            for cut in 0..bytes.len() {
+                assert!(SchemaFact::read(&mut Reader::new(&bytes[..cut])).is_err());
+            }
+        }
+        assert!(SchemaFact::read(&mut Reader::new(&[1, 1, 3])).is_err());
+    }
+}
