@@ -19,6 +19,7 @@ use common::{Spread, count_from_env, machine};
 use driftless::codec::{EventDecoder, FeatureRow, LabelDecoder, PredictionView};
 use driftless::config::Config;
 use driftless::data::params::KindIndex;
+use driftless::data::params::MAX_VALUE_BYTES;
 use driftless::data::params::OutputForm;
 use driftless::data::{Arm, Columns, Extent, Item, Machine, Outbox, Sink, Table, Timestamp};
 use driftless::drift::{Batch, DriftWindows, Reference};
@@ -26,7 +27,7 @@ use driftless::features::{EventRow, Features, FollowUpRow, Handles};
 use driftless::model::Model;
 use driftless::pipeline::{BATCH, EVENTS, Pipeline, PipelineParams};
 use driftless::runtime::pipeline_params;
-use driftless::validate::{FieldRules, key, read_time, value};
+use driftless::validate::{FieldRules, TimeReader, key, value};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Records the runtime hands over at once, and in how many such batches a transaction of 100 ms goes at full speed.
@@ -272,10 +273,13 @@ impl<'a> Parts<'a> {
             let refused = |reject: driftless::data::Reject| anyhow::anyhow!("{}", reject.message);
             let row = self.event_rows.rows();
             key(record).map_err(refused)?;
-            self.events.decode(value(record).map_err(refused)?, &mut self.event_rows).map_err(refused)?;
+            self.events
+                .decode(value(record, MAX_VALUE_BYTES).map_err(refused)?, &mut self.event_rows)
+                .map_err(refused)?;
             self.rules.check(&self.event_rows, row, 0).map_err(refused)?;
             let cell = self.events.time().context("the flights have a time")?;
-            self.times.push(read_time(&self.event_rows, row, cell.column, cell.unit).map_err(refused)?);
+            let time = TimeReader::new(cell.column, &self.params.events.time);
+            self.times.push(time.read(&self.event_rows, row).map_err(refused)?);
         }
         let decoded = Instant::now();
         for item in &records {
@@ -285,11 +289,14 @@ impl<'a> Parts<'a> {
             }
             let refused = |reject: driftless::data::Reject| anyhow::anyhow!("{}", reject.message);
             let row = self.follow_up_rows.rows();
-            self.labels.decode(value(record).map_err(refused)?, &mut self.follow_up_rows).map_err(refused)?;
+            self.labels
+                .decode(value(record, MAX_VALUE_BYTES).map_err(refused)?, &mut self.follow_up_rows)
+                .map_err(refused)?;
             let name = self.labels.kind().and_then(|column| self.follow_up_rows.text(column, row)).unwrap_or_default();
             let kind = self.params.labels.kinds.iter().position(|kind| kind.name.as_bytes() == name);
             let cell = self.labels.time().context("follow-ups have a time")?;
-            let at = read_time(&self.follow_up_rows, row, cell.column, cell.unit).map_err(refused)?;
+            let time = TimeReader::new(cell.column, &self.params.labels.time);
+            let at = time.read(&self.follow_up_rows, row).map_err(refused)?;
             self.known.push((KindIndex(kind.context("follow-ups have a kind")?), at));
         }
         Ok([(decoded - start).as_secs_f64(), decoded.elapsed().as_secs_f64()])
