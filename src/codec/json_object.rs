@@ -85,11 +85,14 @@ impl ObjectReader {
     /// Reads an object into a new row of `table`; on a rejection the table is as it was.
     pub fn read(&mut self, value: &[u8], table: &mut Table) -> Result<(), Reject> {
         check_depth(value)?;
+        let Ok(text) = std::str::from_utf8(value) else {
+            return Err(Reject::new(RejectCode::Decode, "the value is not UTF-8"));
+        };
         table.begin();
         self.row += 1;
         self.others.clear();
         let mut issue = None;
-        let mut json = serde_json::Deserializer::from_slice(value);
+        let mut json = serde_json::Deserializer::from_str(text);
         let visitor = ObjectVisitor {
             fields: &self.fields,
             seen: &mut self.seen,
