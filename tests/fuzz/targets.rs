@@ -7,9 +7,11 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-use driftless::codec::{ChunkKey, EventDecoder, JournalRecord, JournalStep, LabelDecoder, Marker, StoredChunk, read};
+use driftless::codec::{
+    ChunkKey, EventDecoder, JournalRecord, JournalStep, LabelDecoder, Marker, Schema, StoredChunk, read,
+};
 use driftless::config::Config;
-use driftless::data::params::{Pattern, TimeFormat};
+use driftless::data::params::{InputFormat, Pattern, TimeFormat};
 use driftless::data::{
     Columns, DriftAlert, InputIndex, Item, Machine, ModelRecord, Outbox, Outcome, PerformanceRecord, Prediction,
     Record, Reject, Span, Summary, Table, Timestamp,
@@ -30,7 +32,9 @@ pub struct Target {
     pub run: fn(&[u8]) -> u64,
 }
 
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
+    Target { name: "avro", run: avro },
+    Target { name: "avro_schema", run: avro_schema },
     Target { name: "event", run: event },
     Target { name: "label", run: label },
     Target { name: "sequence", run: sequence },
@@ -123,6 +127,40 @@ pub fn event(bytes: &[u8]) -> u64 {
     assert_eq!(decoder.decode(bytes, &mut again).is_ok(), read.is_ok());
     let events = &application().events;
     check_row(&read, &table, [events.numbers(), events.texts()])
+}
+
+/// The schema of the Avro target, whose events have the fields of the application.
+pub const SCHEMA: &str = r#"{"type":"record","name":"Event","fields":[
+    {"name":"id","type":"string"},{"name":"at","type":{"type":"long","logicalType":"timestamp-micros"}},
+    {"name":"amount","type":"double"},{"name":"night","type":["null","boolean"]},{"name":"card","type":["null","string"]},
+    {"name":"more","type":{"type":"map","values":{"type":"array","items":["null","bytes","long","Event"]}}},
+    {"name":"channel","type":{"type":"enum","name":"Channel","symbols":["pos","web","fax"]}},
+    {"name":"country","type":["string","null"]}]}"#;
+
+/// The Avro decoder with frames, on values of events.
+pub fn avro(bytes: &[u8]) -> u64 {
+    let mut events = application().events.clone();
+    events.format = InputFormat::ConfluentAvro { schemas: [(1, SCHEMA.to_owned())].into(), asks_registry: false };
+    let mut decoder = EventDecoder::new(&events);
+    let mut table = decoder.table();
+    let read = decoder.decode(bytes, &mut table);
+    let mut again = decoder.table();
+    assert_eq!(decoder.decode(bytes, &mut again).is_ok(), read.is_ok());
+    check_row(&read, &table, [0, events.texts()])
+}
+
+/// A schema, and a decoder for it.
+pub fn avro_schema(bytes: &[u8]) -> u64 {
+    let Ok(text) = std::str::from_utf8(bytes) else { return 0 };
+    let parsed = Schema::parse(text);
+    if parsed.is_ok() {
+        let mut events = application().events.clone();
+        events.format = InputFormat::Avro { schema: text.to_owned() };
+        let mut decoder = EventDecoder::new(&events);
+        let mut table = decoder.table();
+        let _ = decoder.decode(&[0; 64], &mut table);
+    }
+    u64::from(parsed.is_ok())
 }
 
 /// The same on values of labels.
