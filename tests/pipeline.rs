@@ -11,7 +11,7 @@ use driftless::pipeline::{EVENTS, LABELS, Pipeline};
 use driftless::stats::SplitMix64;
 use proptest::prelude::*;
 use support::kept::{Kept, state_of};
-use support::{Written, forgetful, guarded, pipeline, record, repeated, sequence, written};
+use support::{Written, forgetful, guarded, model, pipeline, record, repeated, sequence, written};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
@@ -262,6 +262,29 @@ fn every_event_becomes_one_prediction_or_one_dead_letter() {
     let letters = outputs.iter().filter(|output| output.0 == Sink::DeadLetters && from(&output.3)).count();
     assert_eq!(by_id.len() + letters, events);
     assert!(letters > 0);
+}
+
+/// Row 29 of the matrix of bad input.
+#[test]
+fn row_29_a_row_outside_the_range_of_training_is_scored_and_says_so() {
+    let model = model(1);
+    let ranges: Vec<[f64; 2]> = model.profile().iter().map(|signal| signal.range().unwrap()).collect();
+    let (outputs, _) = whole(&sequence(3, 400), shops);
+    let mut flagged = 0;
+    for (_, _, value, _) in outputs.iter().filter(|output| output.0 == Sink::Predictions) {
+        let prediction: Prediction = serde_json::from_slice(value.as_deref().unwrap()).unwrap();
+        if prediction.model_version != 1 {
+            continue;
+        }
+        let outside = prediction
+            .features
+            .iter()
+            .zip(&ranges)
+            .any(|(value, [low, high])| value.is_some_and(|value| value < *low || value > *high));
+        assert_eq!(prediction.flags.iter().any(|flag| flag == "ood"), outside, "{prediction:?}");
+        flagged += u64::from(outside);
+    }
+    assert!(flagged > 0, "some amounts of the sequence are larger than any of training");
 }
 
 #[test]

@@ -10,33 +10,9 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::cells::{Cell, Field, expected, fields_of};
 use super::json_text::{Fault, check_depth, is_inexact_integer};
-use crate::data::params::TimeUnit;
 use crate::data::{Reject, RejectCode, Table};
-
-/// What a field holds and which column takes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cell {
-    /// A JSON number, into this number column. An integer beyond 2^53 that a double cannot hold is refused.
-    Number(usize),
-    /// `true` or `false`, into this number column as 1 or 0.
-    Boolean(usize),
-    /// A string, into this text column.
-    Text(usize),
-    /// A string or an integer, as text, into this text column.
-    Identifier(usize),
-    /// A number, `true` or `false`, into this number column.
-    NumberOrBoolean(usize),
-    /// An integer of any size, as text, into this text column.
-    Whole(usize),
-    /// A point in time as a number of the unit, into this number column.
-    Time {
-        /// The column.
-        column: usize,
-        /// What is counted, unless the format says it itself.
-        unit: TimeUnit,
-    },
-}
 
 /// Reads objects with one set of declared fields. A field may fill several cells.
 #[derive(Clone, Debug)]
@@ -48,29 +24,6 @@ pub struct ObjectReader {
     followers: Vec<usize>,
     /// Hashes of the names in the object at hand that are not declared.
     others: Vec<u64>,
-}
-
-/// A declared field and where its value goes.
-#[derive(Clone, Debug)]
-pub(super) struct Field {
-    pub name: String,
-    pub cells: Vec<Cell>,
-}
-
-/// Each name once; one that is given more than once fills all its cells.
-pub(super) fn fields_of(declared: impl IntoIterator<Item = (String, Cell)>) -> Vec<Field> {
-    let mut fields: Vec<Field> = Vec::new();
-    for (name, cell) in declared {
-        match fields.iter_mut().find(|field| field.name == name) {
-            Some(field) => {
-                if !field.cells.contains(&cell) {
-                    field.cells.push(cell);
-                }
-            }
-            None => fields.push(Field { name, cells: vec![cell] }),
-        }
-    }
-    fields
 }
 
 impl ObjectReader {
@@ -85,11 +38,14 @@ impl ObjectReader {
     /// Reads an object into a new row of `table`; on a rejection the table is as it was.
     pub fn read(&mut self, value: &[u8], table: &mut Table) -> Result<(), Reject> {
         check_depth(value)?;
+        let Ok(text) = std::str::from_utf8(value) else {
+            return Err(Reject::new(RejectCode::Decode, "the value is not UTF-8"));
+        };
         table.begin();
         self.row += 1;
         self.others.clear();
         let mut issue = None;
-        let mut json = serde_json::Deserializer::from_slice(value);
+        let mut json = serde_json::Deserializer::from_str(text);
         let visitor = ObjectVisitor {
             fields: &self.fields,
             seen: &mut self.seen,
@@ -264,22 +220,6 @@ impl CellSeed<'_> {
         if let Some(cell) = self.field.cells.first() {
             wrong_type(self.field, *cell, found, self.issue);
         }
-    }
-}
-
-/// What the first cell of a field takes, in words.
-pub(super) fn wanted(field: Option<&Field>) -> &'static str {
-    field.and_then(|field| field.cells.first()).map_or("nothing", |cell| expected(*cell))
-}
-
-fn expected(cell: Cell) -> &'static str {
-    match cell {
-        Cell::Number(_) | Cell::Time { .. } => "a number",
-        Cell::Boolean(_) => "true or false",
-        Cell::Text(_) => "a string",
-        Cell::Identifier(_) => "a string or an integer",
-        Cell::NumberOrBoolean(_) => "a number, true or false",
-        Cell::Whole(_) => "an integer",
     }
 }
 

@@ -3,7 +3,8 @@
 //! A decoder knows names and types. Whether a value is required or in range is for `validate` to say.
 
 use super::avro::AvroReader;
-use super::json_object::{Cell, ObjectReader};
+use super::cells::Cell;
+use super::json_object::ObjectReader;
 use crate::data::params::{
     EventParams, FieldColumn, FieldKind, FieldSpec, InputFormat, LabelParams, TimeSource, TimeUnit,
 };

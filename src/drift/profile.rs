@@ -75,6 +75,19 @@ impl Profile {
         Profile { signals }
     }
 
+    /// Replaces `outside` by whether a row of `columns`, one per feature, has a value outside what training saw. A missing
+    /// value is not outside.
+    pub fn outside(&self, columns: &[Vec<f64>], outside: &mut Vec<bool>) {
+        outside.clear();
+        outside.resize(columns.first().map_or(0, Vec::len), false);
+        for (signal, column) in self.signals.iter().zip(columns) {
+            let Some([low, high]) = signal.range() else { continue };
+            for (outside, value) in outside.iter_mut().zip(column) {
+                *outside |= *value < low || *value > high;
+            }
+        }
+    }
+
     /// Whether it has one signal for each of these features, in this order, and one for the score.
     pub fn is_for(&self, names: &[String]) -> bool {
         let expected = names.iter().map(String::as_str).chain([SCORE]);

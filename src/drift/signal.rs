@@ -47,6 +47,9 @@ struct SignalParts {
     dispersion: Dispersion,
     ks_phi: f64,
     importance: f64,
+    /// The smallest and the largest finite value; models from before it was kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    range: Option<[f64; 2]>,
 }
 
 /// Why numbers are no reference of a signal.
@@ -123,7 +126,11 @@ impl SignalProfile {
             let _ = reference.merge(block);
         }
         let importance = if label.importance.is_finite() { label.importance.max(0.0) } else { 0.0 };
+        let mut finite = sorted.iter().copied().filter(|value| value.is_finite());
+        let low = finite.next();
+        let range = low.map(|low| [low, finite.next_back().unwrap_or(low)]);
         let parts = SignalParts {
+            range,
             name: label.name.to_owned(),
             edges,
             psi_of,
@@ -184,6 +191,11 @@ impl SignalProfile {
         self.parts.ks_phi
     }
 
+    /// The smallest and the largest finite value of training, where there was one and they were kept.
+    pub fn range(&self) -> Option<[f64; 2]> {
+        self.parts.range
+    }
+
     /// The feature's share in what the model does, from 0 to 1; 0 if unknown.
     pub fn importance(&self) -> f64 {
         self.parts.importance
@@ -221,6 +233,9 @@ impl SignalProfile {
         }
         if !(0.0..=1.0).contains(&parts.importance) {
             return Err("its importance is out of range");
+        }
+        if parts.range.is_some_and(|[low, high]| !low.is_finite() || !high.is_finite() || low > high) {
+            return Err("its smallest and largest value are none");
         }
         Ok(())
     }
@@ -336,6 +351,13 @@ mod tests {
     }
 
     #[test]
+    fn the_range_is_that_of_the_finite_values() {
+        let range = |values: &[f64]| build(values, &[values.len()]).range();
+        assert_eq!(range(&[2.0, f64::NAN, -1.0, f64::INFINITY]), Some([-1.0, 2.0]));
+        assert_eq!((range(&[3.0]), range(&[f64::NAN, f64::NEG_INFINITY])), (Some([3.0, 3.0]), None));
+    }
+
+    #[test]
     fn a_stored_reference_is_checked() {
         let signal = build(&(0..100).map(f64::from).collect::<Vec<_>>(), &[50, 100]);
         let good = serde_json::to_value(&signal).unwrap();
@@ -344,6 +366,7 @@ mod tests {
             ("ks_phi", serde_json::json!(0.5)),
             ("importance", serde_json::json!(-1.0)),
             ("name", serde_json::json!("")),
+            ("range", serde_json::json!([1.0, 0.0])),
             ("edges", serde_json::json!([2.0, 1.0])),
             ("reference", serde_json::json!({"bins": [1], "missing": 0})),
         ] {

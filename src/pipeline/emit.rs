@@ -24,6 +24,23 @@ pub(super) struct Remarks {
     pub late: bool,
     /// A window behind it may not hold all it would.
     pub warming: bool,
+    /// A feature lies outside what the model saw in training.
+    pub outside: bool,
+}
+
+impl Remarks {
+    /// The flags it says them with, the first so many of the list.
+    fn flags(self) -> ([&'static str; 3], usize) {
+        let mut flags = [""; 3];
+        let mut n_flags = 0;
+        for (is_so, flag) in [(self.late, "late"), (self.warming, "warming"), (self.outside, "ood")] {
+            if is_so {
+                flags[n_flags] = flag;
+                n_flags += 1;
+            }
+        }
+        (flags, n_flags)
+    }
 }
 
 /// A label that found its prediction.
@@ -43,12 +60,7 @@ impl Pipeline {
         let record = predicted.record;
         let key = record.key.as_deref().unwrap_or_default();
         let decision = self.class(self.decides(scored.score));
-        let flags: &[&str] = match predicted.remarks {
-            Remarks { late: false, warming: false } => &[],
-            Remarks { late: true, warming: false } => &["late"],
-            Remarks { late: false, warming: true } => &["warming"],
-            Remarks { late: true, warming: true } => &["late", "warming"],
-        };
+        let (flags, n_flags) = predicted.remarks.flags();
         let id = String::from_utf8_lossy(predicted.id);
         let entity = String::from_utf8_lossy(key);
         let view = PredictionView {
@@ -63,7 +75,7 @@ impl Pipeline {
             decision,
             features: FeatureRow { columns: predicted.columns.columns(), row: predicted.row },
             feature_layout: &self.params.layout,
-            flags,
+            flags: &flags[..n_flags],
             source_topic: &self.params.events.topic,
             source_partition: self.shard,
             source_offset: record.offset,
@@ -97,6 +109,14 @@ impl Pipeline {
         match self.decoders.event_id_column().and_then(|column| rows.events.text(column, row)) {
             Some(id) => id.into(),
             None => format!("{}:{}:{}", self.params.events.topic, self.shard, record.offset).into_bytes().into(),
+        }
+    }
+
+    /// The decision of the model in charge; the configured threshold counts while there is none.
+    pub(super) fn decides(&self, score: f64) -> bool {
+        match self.champion.model() {
+            Some(model) => model.decides_positive(score),
+            None => score >= self.params.score.threshold,
         }
     }
 

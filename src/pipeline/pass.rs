@@ -24,6 +24,8 @@ pub(super) struct Scratch {
     columns: Columns,
     times: Vec<Timestamp>,
     scores: Vec<f64>,
+    /// Whether a row has a value that training did not see the like of.
+    outside: Vec<bool>,
     steps: Vec<Step>,
 }
 
@@ -77,6 +79,7 @@ impl Scratch {
             columns: Columns::new(width),
             times: Vec::new(),
             scores: Vec::new(),
+            outside: Vec::new(),
             steps: Vec::new(),
         }
     }
@@ -204,7 +207,7 @@ impl Pipeline {
         scratch.times.push(at);
         scratch.scores.push(self.clocks.base_rate.score());
         let early = self.early.take(&id);
-        let remarks = Remarks { late, warming: at < self.clocks.whole_from };
+        let remarks = Remarks { late, warming: at < self.clocks.whole_from, outside: false };
         scratch.steps.push(Step::Predict { item: position, id, row: output_row, remarks, held });
         for early in early {
             self.early_follow_up(early, scratch);
@@ -285,18 +288,12 @@ impl Pipeline {
         }
     }
 
-    /// The decision of the model in charge; the configured threshold counts while there is none.
-    pub(super) fn decides(&self, score: f64) -> bool {
-        match self.champion.model() {
-            Some(model) => model.decides_positive(score),
-            None => score >= self.params.score.threshold,
-        }
-    }
-
-    fn count_drift(&mut self, scratch: &Scratch) {
+    fn count_drift(&mut self, scratch: &mut Scratch) {
+        scratch.outside.clear();
         if let Some(model) = self.champion.model() {
             let reference = Reference { model_version: self.champion.version(), profile: model.profile() };
             let columns = self.champion.columns(&scratch.columns);
+            model.profile().outside(columns.columns(), &mut scratch.outside);
             let batch = Batch { columns: columns.columns(), scores: &scratch.scores };
             self.drift.count(reference, batch, &scratch.times, self.clocks.tick);
         }
@@ -308,6 +305,7 @@ impl Pipeline {
             match step {
                 Step::Predict { item, id, row, remarks, .. } => {
                     let Some(Item::Record { record, .. }) = items.get(item) else { continue };
+                    let remarks = Remarks { outside: scratch.outside.get(row) == Some(&true), ..remarks };
                     let prediction = Predicted { record, id: &id, row, remarks, columns: &scratch.columns };
                     let scored = Scored {
                         event_time: scratch.times[row],

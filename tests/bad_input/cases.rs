@@ -89,6 +89,12 @@ pub(crate) fn cases() -> Vec<Case> {
         case(5, "JSON that is no object", Letter("decode"), "[1]"),
         case(5, "two objects", Letter("decode"), "{} {}"),
         case(6, "a text that is not UTF-8", Letter("decode"), b"{\"id\":\"\xff\"}".to_vec()),
+        case(
+            6,
+            "a field that nobody declared is not UTF-8",
+            Letter("decode"),
+            b"{\"id\":\"x\",\"at\":1700000000000,\"amount\":1,\"y\":\"\xff\"}".to_vec(),
+        ),
         keyed(6, "a key that is not UTF-8", "decode", Some(vec![0xff, 0xfe])),
         case(7, "arrays 10000 deep", Letter("depth"), nested("[", "]", 10_000)),
         case(7, "objects 10000 deep", Letter("depth"), nested("{\"x\":", "}", 10_000)),

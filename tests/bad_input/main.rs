@@ -6,7 +6,7 @@
 
 mod cases;
 #[path = "../services/processes.rs"]
-#[allow(dead_code, reason = "shared with tests/services")]
+#[expect(dead_code, reason = "shared with tests/services")]
 mod processes;
 mod site;
 #[path = "../support/mod.rs"]

@@ -2,7 +2,7 @@
 //! inputs which came to something new.
 //!
 //! `scripts/fuzz` says how long. Without `DRIFTLESS_FUZZ`, as in `cargo test`, each target takes its seeds and a few
-//! hundred mutants. An input that makes a target panic, or take too long, is written to `target/fuzz` and named.
+//! hundred mutants. An input that makes a target panic, or take too long, is written to `target/tmp/fuzz` and named.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a harness that cannot be set up is to fail loudly")]
 
 mod mutate;
@@ -104,7 +104,7 @@ fn fuzz(target: &Target, asked: &Asked, sharers: u64) -> Result<String, String> 
     let mut corpus = Vec::new();
     let mut tried = 0u64;
     let mut slowest = Duration::ZERO;
-    let mut try_one = |input: Vec<u8>, corpus: &mut Vec<Vec<u8>>, is_kept: bool| {
+    let mut try_one = |input: Vec<u8>, corpus: &mut Vec<Vec<u8>>, is_kept: bool| -> Result<u64, String> {
         let since = Instant::now();
         let outcome = attempt(target, &input)?;
         let took = since.elapsed();

@@ -6,7 +6,7 @@ use driftless::stats::SplitMix64;
 /// The longest input that is tried.
 const LONGEST: usize = 64 << 10;
 /// Words of JSON, TOML and our own formats, numbers at the edges, and what breaks texts.
-const WORDS: [&[u8]; 58] = [
+const WORDS: &[&[u8]] = &[
     b"{",
     b"}",
     b"[",
@@ -94,7 +94,7 @@ fn change(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut SplitMix64) {
         3 => drop(bytes.drain(from..to.min(from + 1 + random.below(32) as usize))),
         4 => {
             let stretch = bytes[from..to.min(from + 256)].to_vec();
-            bytes.splice(at..at, stretch);
+            drop(bytes.splice(at..at, stretch));
         }
         5 => bytes.truncate(at),
         6 => {
@@ -105,9 +105,9 @@ fn change(bytes: &mut Vec<u8>, corpus: &[Vec<u8>], random: &mut SplitMix64) {
         }
         7 => number(bytes, at, random),
         _ => {
-            let Some(word) = pick(&WORDS, random) else { return };
+            let Some(word) = pick(WORDS, random) else { return };
             let replaced = random.below(2) * random.below(word.len() as u64 + 4);
-            bytes.splice(at..bytes.len().min(at + replaced as usize), word.iter().copied());
+            drop(bytes.splice(at..bytes.len().min(at + replaced as usize), word.iter().copied()));
         }
     }
 }
@@ -124,5 +124,5 @@ fn number(bytes: &mut Vec<u8>, at: usize, random: &mut SplitMix64) {
     let to = (from..bytes.len()).find(|at| !bytes[*at].is_ascii_digit()).unwrap_or(bytes.len());
     let magnitude = random.below(64);
     let number = random.below(u64::MAX) >> magnitude;
-    bytes.splice(from..to, number.to_string().into_bytes());
+    drop(bytes.splice(from..to, number.to_string().into_bytes()));
 }

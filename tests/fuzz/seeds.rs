@@ -11,12 +11,16 @@ use driftless::monitor::{Monitor, MonitorParams};
 use driftless::pipeline::Pipeline;
 use driftless::stats::SplitMix64;
 
-use crate::targets::{CONFIG, SEPARATOR};
+use crate::targets::{CONFIG, SCHEMA, SEPARATOR};
 
 /// Valid inputs of a target, and some that are known to be refused.
 pub(crate) fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "event" => (0..20).map(|number| event(number, &mut SplitMix64::new(number))).collect(),
+        "avro" => vec![avro(false), avro(true)],
+        "avro_schema" => {
+            vec![SCHEMA.into(), br#"{"type":"record","name":"R","fields":[{"name":"amount","type":"float"}]}"#.to_vec()]
+        }
         "label" => (0..20).map(|number| label(number, &mut SplitMix64::new(number))).collect(),
         "sequence" => (1..12).map(sequence).collect(),
         "config" => {
@@ -68,6 +72,36 @@ fn event(number: u64, random: &mut SplitMix64) -> Vec<u8> {
     let more = more[random.below(5) as usize];
     let (amount, card) = (random.below(100_000) as f64 / 100.0, random.below(5));
     format!("{{\"id\":\"e{number}\",\"at\":{at},\"amount\":{amount},\"card\":\"c{card}\"{more}}}").into_bytes()
+}
+
+/// A framed datum of the schema, with everything that may be missing or without.
+fn avro(is_full: bool) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 0, 0, 1];
+    let text = |text: &str, bytes: &mut Vec<u8>| {
+        bytes.push(text.len() as u8 * 2);
+        bytes.extend_from_slice(text.as_bytes());
+    };
+    text("e1", &mut bytes);
+    // 1700000000000000 microseconds, zigzag and 7 bits at a time.
+    let mut at = 1_700_000_000_000_000u64 * 2;
+    while at >= 0x80 {
+        bytes.push(at as u8 | 0x80);
+        at >>= 7;
+    }
+    bytes.push(at as u8);
+    bytes.extend_from_slice(&2.5f64.to_le_bytes());
+    if is_full {
+        bytes.extend_from_slice(&[2, 1, 2]);
+        text("c1", &mut bytes);
+        // One entry `x`: an array of a null and a long, then the ends of array and map.
+        bytes.push(2);
+        text("x", &mut bytes);
+        bytes.extend_from_slice(&[4, 0, 4, 14, 0, 0, 2, 0]);
+        text("CH", &mut bytes);
+    } else {
+        bytes.extend_from_slice(&[0, 0, 0, 0, 2]);
+    }
+    bytes
 }
 
 fn label(number: u64, random: &mut SplitMix64) -> Vec<u8> {

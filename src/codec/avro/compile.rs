@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::program::{Kind, Misfit, Op, Program, fits, type_name};
 use super::schema::{Node, NodeId, RecordField, Schema};
-use crate::codec::json_object::{Cell, Field};
+use crate::codec::cells::{Cell, Field};
 
 /// Most operations of a program: nothing that is written within the bound of a schema comes near.
 const MAX_OPS: usize = 1 << 20;

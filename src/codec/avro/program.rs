@@ -1,7 +1,7 @@
 //! A writer schema ready to run: a flat list of operations, and what they may find.
 
 use super::schema::{Node, Tick};
-use crate::codec::json_object::Cell;
+use crate::codec::cells::Cell;
 
 /// One step through a datum. Places are positions in the list of operations.
 #[derive(Clone, Copy, Debug, PartialEq)]

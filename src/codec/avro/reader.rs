@@ -8,7 +8,7 @@ use super::datum::Flaw;
 use super::program::{Misfit, Program};
 use super::run::Run;
 use super::schema::Schema;
-use crate::codec::json_object::{Cell, Field, fields_of, wanted};
+use crate::codec::cells::{Cell, Field, fields_of, wanted};
 use crate::data::params::InputFormat;
 use crate::data::{Reject, RejectCode, SchemaNeed, SchemaVerdict, Table};
 

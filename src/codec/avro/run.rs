@@ -6,7 +6,7 @@
 use super::datum::{Datum, Flaw};
 use super::program::{Kind, Op, Program};
 use super::schema::Tick;
-use crate::codec::json_object::{Cell, Field};
+use crate::codec::cells::{Cell, Field};
 use crate::data::Table;
 use crate::data::params::TimeUnit;
 

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::AvroReader;
 use super::datum::WriteDatum;
-use crate::codec::json_object::Cell;
+use crate::codec::cells::Cell;
 use crate::data::params::{InputFormat, TimeUnit};
 use crate::data::{Reject, RejectCode, SchemaVerdict, Table};
 

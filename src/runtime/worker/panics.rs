@@ -147,7 +147,7 @@ mod tests {
                     partition: Some(0),
                     key: Some(b"k"),
                     value: Some(&value),
-                    headers: if is_bad && number % 80 != 17 { &tripwire } else { &[] },
+                    headers: if is_bad && number % 80 != 17 { &tripwire[..] } else { &[] },
                     timestamp: Some(Timestamp::from_millis(number * 1_000)),
                 })
                 .unwrap();
