@@ -4,6 +4,7 @@
 //! 2 means it cannot, with the reason on stderr. Warnings change nothing about that.
 
 mod changes;
+mod in_words;
 mod text;
 mod understood;
 mod warnings;
