@@ -133,3 +133,73 @@ fn calendar(what: Calendar, at: Timestamp) -> f64 {
         Calendar::DayOfYear => time.day_of_year as f64,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Table;
+    use crate::data::params::{NumberIndex, TextIndex};
+    use crate::features::rows::EventRow;
+
+    fn run_at(steps: &[Step], at: &str) -> Value {
+        let mut table = Table::new(2, 2);
+        let row = table.begin();
+        table.set_number(0, 12.5);
+        table.set_text(0, b"web");
+        let at = Timestamp::from_rfc3339(at).unwrap();
+        let event = EventRow { key: b"", at, table: &table, row };
+        run(steps, &Inputs { values: event.values(), at, row: &[7.0, f64::NAN] }, &mut Vec::new())
+    }
+
+    fn value(steps: &[Step]) -> f64 {
+        run_at(steps, "2024-02-29T18:45:30.500Z").value
+    }
+
+    #[test]
+    fn steps_take_their_arguments_in_the_order_in_which_they_are_written() {
+        let (field, seven) = (Step::Field(NumberIndex(0)), Step::Computed(0));
+        assert_eq!(value(&[field.clone(), seven.clone(), Step::Subtract]), 5.5);
+        assert_eq!(value(&[Step::Constant(2.0), Step::Constant(3.0), Step::Power]), 8.0);
+        assert_eq!(value(&[Step::Constant(0.0), field.clone(), seven.clone(), Step::If]), 7.0);
+        assert_eq!(value(&[field, Step::Bucket(vec![1.0, 12.5, 13.0])]), 2.0);
+    }
+
+    #[test]
+    fn missing_goes_through_unless_it_is_asked_for() {
+        let (missing, one) = (Step::Computed(1), Step::Constant(1.0));
+        for step in [Step::Add, Step::Less, Step::Min, Step::And, Step::Power] {
+            assert!(value(&[one.clone(), missing.clone(), step.clone()]).is_nan(), "{step:?}");
+        }
+        assert_eq!(value(&[missing.clone(), Step::Missing]), 1.0);
+        assert_eq!(value(&[missing.clone(), one.clone(), Step::Coalesce]), 1.0);
+        assert_eq!(value(&[one.clone(), one, missing, Step::If]), 1.0);
+        assert!(value(&[Step::Constant(1.0), Step::Constant(0.0), Step::Divide]).is_nan());
+        assert!(value(&[Step::Constant(-1.0), Step::Log]).is_nan());
+    }
+
+    #[test]
+    fn the_calendar_is_that_of_the_time_given() {
+        let read = |what| value(&[Step::Calendar(what)]);
+        let hour = 18.0 + 45.0 / 60.0 + 30.5 / 3_600.0;
+        assert_eq!((read(Calendar::Hour), read(Calendar::Minute)), (18.0, 45.0));
+        assert!((read(Calendar::HourOfDay) - hour).abs() < 1e-12);
+        let date = (read(Calendar::Weekday), read(Calendar::Day), read(Calendar::Month), read(Calendar::DayOfYear));
+        assert_eq!(date, (4.0, 29.0, 2.0, 60.0));
+        assert_eq!(run_at(&[Step::Calendar(Calendar::Weekday)], "1969-12-31T23:59:59Z").value, 3.0);
+    }
+
+    #[test]
+    fn texts_become_numbers_and_unlisted_ones_are_counted() {
+        let (own, none) = (TextIndex(0), TextIndex(1));
+        let list = |text: &str| vec!["pos".to_owned(), text.to_owned()];
+        assert_eq!(value(&[Step::Is(own, "web".to_owned())]), 1.0);
+        assert_eq!(value(&[Step::NoText(none)]), 1.0);
+        let listed = run_at(&[Step::Ordinal(own, list("web"))], "2024-01-01T00:00:00Z");
+        assert_eq!((listed.value, listed.unlisted), (1.0, 0));
+        let unlisted = run_at(&[Step::Ordinal(own, list("app"))], "2024-01-01T00:00:00Z");
+        assert_eq!((unlisted.value, unlisted.unlisted), (2.0, 1));
+        let hashed = value(&[Step::Hash(own, 64)]);
+        assert!((0.0..64.0).contains(&hashed) && hashed.fract() == 0.0);
+        assert!(value(&[Step::Hash(none, 64)]).is_nan());
+    }
+}

@@ -306,3 +306,94 @@ impl Group {
         self.transaction = self.transaction.wrapping_add(1).max(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::params::{Aggregate, FeatureParams, Grouping, KindIndex, WindowSpec};
+    use crate::data::{BinaryError, Reader, Span, Table, Writer};
+
+    fn group(max_keys: u32) -> Group {
+        let kind = Source::Kind(KindIndex(0));
+        let window = |of| WindowSpec::sliding(of, 0, Span::from_millis(1_000), 10, Aggregate::Count);
+        let params = FeatureParams {
+            groupings: vec![Grouping { name: "shop".into(), fields: Vec::new() }],
+            windows: vec![window(Source::Events), window(kind)],
+            ..FeatureParams::default()
+        };
+        Group::new(GroupPlan::new(&params, 0, Vec::new()), max_keys)
+    }
+
+    fn event(group: &mut Group, key: &str, at: i64) -> u32 {
+        let mut table = Table::new(0, 0);
+        let row = table.begin();
+        let event = EventRow { key: key.as_bytes(), at: Timestamp::from_millis(at), table: &table, row };
+        group.event(&Key::new(key.as_bytes()), &event, &mut [0.0; 2])
+    }
+
+    fn checkpoint(group: &mut Group) -> Vec<u8> {
+        group.commit();
+        group.begin_checkpoint(false);
+        let mut out = Writer::default();
+        while group.write_next(&mut out) {}
+        out.finish()
+    }
+
+    #[test]
+    fn groups_that_have_changed_numbers_are_found_where_they_are() -> Result<(), BinaryError> {
+        let mut group = self::group(0);
+        for key in ["a", "b"] {
+            group.find_or_add(&Key::new(key.as_bytes()));
+        }
+        let first = checkpoint(&mut group);
+        group.expire(Timestamp::from_millis(1));
+        for key in ["b", "a"] {
+            group.find_or_add(&Key::new(key.as_bytes()));
+        }
+        let second = checkpoint(&mut group);
+        let mut read = self::group(0);
+        for chunk in [first, second] {
+            let mut reader = Reader::new(&chunk);
+            while !reader.is_at_end() {
+                read.read_next(&mut reader)?;
+            }
+        }
+        let find = |key: &str| read.find(&Key::new(key.as_bytes()));
+        assert_eq!((find("b"), find("a"), read.len()), (Some(0), Some(1), 2));
+        Ok(())
+    }
+
+    #[test]
+    fn where_there_are_too_many_groups_the_least_recently_seen_go_and_a_rollback_brings_them_back() {
+        let mut group = group(100);
+        for number in 0..100 {
+            event(&mut group, &format!("a key too long for its slot {number}"), 1_000 - number);
+        }
+        group.commit();
+        event(&mut group, "new", 0);
+        assert_eq!((group.len(), group.evicted), (100, 1));
+        let find =
+            |group: &Group, number| group.find(&Key::new(format!("a key too long for its slot {number}").as_bytes()));
+        assert_eq!((find(&group, 99), find(&group, 98).is_some()), (None, true));
+        group.rollback();
+        assert_eq!((find(&group, 99), group.find(&Key::new(b"new")), group.len()), (Some(99), None, 100));
+    }
+
+    #[test]
+    fn what_comes_for_a_group_that_was_forgotten_reaches_no_other() {
+        let mut group = group(1);
+        let at = event(&mut group, "old", 0);
+        let handle = group.handle(at);
+        let again = event(&mut group, "new", 1);
+        assert_eq!(at, again);
+        let mut table = Table::new(0, 0);
+        let row = table.begin();
+        let time = Timestamp::from_millis(2);
+        group.follow_up(handle, &FollowUpRow { kind: KindIndex(0), at: time, table: &table, first_column: 0, row });
+        let last = super::super::track::last(group.slots.get(again), TOUCHED + 2);
+        assert_eq!(last, None);
+        let own = group.handle(again);
+        group.follow_up(own, &FollowUpRow { kind: KindIndex(0), at: time, table: &table, first_column: 0, row });
+        assert_eq!(super::super::track::last(group.slots.get(again), TOUCHED + 2), Some(time));
+    }
+}

@@ -144,7 +144,7 @@ impl Oracle {
                 let as_of = latest.unwrap_or(own.at).max(own.at);
                 for entry in &mut entries {
                     let age = (as_of - entry.at) as f64;
-                    entry.weight = half_life.map_or(1.0, |half| (-age / half.millis() as f64).exp2());
+                    entry.weight = half_life.map_or(1.0, |half| libm::exp2(-age / half.millis() as f64));
                 }
             }
         }
@@ -217,7 +217,7 @@ fn aggregate(window: &WindowSpec, own: &Raw, entries: &[Entry]) -> Expected {
     let sum: f64 = of.iter().map(|entry| entry.weight * entry.value).sum();
     let count: f64 = entries.iter().map(|entry| entry.weight).sum();
     let mean = sum / weight;
-    let squares: f64 = of.iter().map(|entry| entry.weight * (entry.value - mean).powi(2)).sum();
+    let squares: f64 = of.iter().map(|entry| entry.weight * (entry.value - mean) * (entry.value - mean)).sum();
     let is_weighted = matches!(window.kind, WindowKind::Ever { half_life: Some(_) });
     let variance = if is_weighted {
         squares / weight
@@ -237,7 +237,7 @@ fn aggregate(window: &WindowSpec, own: &Raw, entries: &[Entry]) -> Expected {
         Aggregate::Rate => {
             let hours = match window.kind {
                 WindowKind::Sliding { span, .. } | WindowKind::Tumbling { span, .. } => span.millis() as f64 / 3.6e6,
-                WindowKind::Ever { half_life: Some(half) } => half.millis() as f64 / 2f64.ln() / 3.6e6,
+                WindowKind::Ever { half_life: Some(half) } => half.millis() as f64 / std::f64::consts::LN_2 / 3.6e6,
                 _ => f64::NAN,
             };
             about(count / hours)
