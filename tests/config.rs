@@ -4,7 +4,7 @@ use std::path::Path;
 
 use driftless::config::{Config, ConfigError};
 use driftless::data::Span;
-use driftless::data::params::{Aggregate, FieldColumn, KindIndex, NumberIndex, Source, TextIndex};
+use driftless::data::params::{Aggregate, FieldColumn, KindIndex, NumberIndex, Source, TextIndex, WindowKind};
 
 const FLIGHTS: &str = include_str!("../examples/flights.toml");
 
@@ -38,15 +38,16 @@ fn names_resolve_to_columns_and_features() -> Result<(), ConfigError> {
     };
     assert_eq!((window.of, window.grouping), (Source::Kind(KindIndex(1)), 1));
     assert_eq!(window.aggregate, Aggregate::Mean(NumberIndex(0)));
-    assert_eq!(window.pane(), Span::from_millis(15 * 60_000));
+    let hours = |hours: i64| Span::from_millis(hours * 3_600_000);
+    assert_eq!(window.kind, WindowKind::Sliding { span: hours(3), panes: 12, delay: Span::default() });
     let text =
         include_str!("../examples/flights.toml").replace("[\"max:dep_delay\"]", "[\"max:dep_delay\", \"since_last\"]");
     let features = Config::parse(&text)?.features;
     let name = "origin_tailnum.departed.since_last";
     let at = features.names.iter().position(|known| known == name).map(|at| at - features.fields.len());
     let since = at.and_then(|at| features.windows.get(at));
-    let half_day = Span::from_millis(12 * 3_600_000);
-    assert_eq!(since.map(|window| (window.aggregate, window.span)), Some((Aggregate::SinceLast, half_day)));
+    let found = since.map(|window| (window.aggregate, window.reach()));
+    assert_eq!(found, Some((Aggregate::SinceLast, Some(hours(12)))));
     Ok(())
 }
 
@@ -245,7 +246,9 @@ fn unknown_aggregate_is_refused() {
     assert_eq!(
         refusal("unknown-aggregate"),
         "unknown-aggregate:34: `features.windows[0].aggregates[1]`: `median:dep_delay` is not an aggregate; write \
-         one of `count`, `sum:FIELD`, `mean:FIELD`, `max:FIELD`, `since_last`"
+         one of `count`, `rate`, `since_last`, `duration`, `sum:FIELD`, `mean:FIELD`, `variance:FIELD`, `std:FIELD`, \
+         `min:FIELD`, `max:FIELD`, `first:FIELD`, `last:FIELD`, `ratio:FIELD`, `p95:FIELD`, `distinct:FIELD`, \
+         `top_share:FIELD`, `is_top:FIELD`"
     );
 }
 
@@ -274,6 +277,79 @@ fn span_not_divisible_is_refused() {
         "span-not-divisible:33: `features.windows[0].spans[1]`: `100ms` cannot be cut into 12 equal pieces of whole \
          milliseconds; change the span or `features.windows[0].panes`"
     );
+}
+
+/// What is said about windows of minimal events, after the place.
+fn window_refusal(tables: &str) -> String {
+    let text = format!(
+        "app = \"a\"\n[events]\nkey = \"card\"\n[events.fields.amount]\ntype = \"number\"\n[events.fields.shop]\n\
+         type = \"string\"\n[labels.kinds.label.fields.fraud]\ntype = \"number\"\n[labels.label]\nfield = \"fraud\"\n\
+         positive = \"bad\"\nnegative = \"good\"\nprior = 0.1\n{tables}"
+    );
+    match Config::parse(&text) {
+        Ok(_) => "accepted".to_owned(),
+        Err(error) => error.to_string().split_once("`: ").map(|(_, message)| message.to_owned()).unwrap_or_default(),
+    }
+}
+
+#[test]
+fn what_does_not_fit_a_window_is_refused() {
+    let window = |keys: &str| window_refusal(&format!("[[features.windows]]\n{}", keys.replace("; ", "\n")));
+    let cases = [
+        ("kind = \"session\"; aggregates = [\"count\"]", "missing; write the longest pause"),
+        ("kind = \"session\"; gap = \"1m\"; spans = [\"1h\"]; aggregates = [\"count\"]", "says nothing about a window"),
+        ("kind = \"session\"; of = \"label\"; gap = \"1m\"; aggregates = [\"count\"]", "a session is over `events`"),
+        ("spans = [\"1h\"]; aggregates = [\"duration\"]", "`duration` is for sessions"),
+        ("kind = \"ever\"; aggregates = [\"rate\"]", "`rate` needs a length of time"),
+        ("kind = \"ever\"; half_life = \"1h\"; aggregates = [\"max:amount\"]", "`max:amount` cannot fade"),
+        (
+            "of = \"label\"; ends = \"latest\"; spans = [\"1h\"]; aggregates = [\"count\"]",
+            "`latest` would show an event",
+        ),
+        ("of = \"label\"; spans = [\"1h\"]; aggregates = [\"ratio:fraud\"]", "`ratio:fraud` compares the event's own"),
+        ("delay = \"1h\"; spans = [\"1h\"]; aggregates = [\"since_last\"]", "`since_last` looks back from the event"),
+        ("kind = \"tumbling\"; spans = [\"1h\"]; every = \"7m\"; aggregates = [\"count\"]", "`1h` must be a multiple"),
+        ("kind = \"tumbling\"; spans = [\"1h\"]; offset = \"1h\"; aggregates = [\"count\"]", "`1h` must be shorter"),
+        (
+            "spans = [\"1h\"]; delay = \"1h\"; includes_event = false; aggregates = [\"count\"]",
+            "the window does not hold",
+        ),
+        ("spans = [\"1h\"]; aggregates = [\"p101:amount\"]", "`p101:amount` is not an aggregate"),
+        ("spans = [\"1h\"]; aggregates = [\"distinct:shop\", \"p99.9:amount\"]", "accepted"),
+    ];
+    for (keys, expected) in cases {
+        let found = window(keys);
+        assert!(found.starts_with(expected), "{keys}: {found}");
+    }
+}
+
+#[test]
+fn what_cannot_be_derived_is_refused() {
+    let derived = |expr: &str| {
+        window_refusal(&format!(
+            "[features]\nfields = [\"amount\"]\n[[features.derived]]\nname = \"x\"\nexpr = '{expr}'"
+        ))
+    };
+    let cases = [
+        ("amount / 2 + log1p(hour())", "accepted"),
+        ("shop == \"web\" && !missing(shop)", "accepted"),
+        ("amonut + 1", "`amonut` is neither a field of the event nor a feature named before; did you mean `amount`?"),
+        ("shop + 1", "`shop` is a string"),
+        ("shop < \"web\"", "`shop` can be compared with a text by `==` and `!=` only"),
+        ("amount +", "something is expected at character 9"),
+        ("sqr(amount)", "`sqr` is no function; did you mean `sqrt`?"),
+        ("clip(amount, 1)", "`clip` takes 3 arguments; 2 are given"),
+        ("bucket(amount, 3, 2)", "the edges of `bucket` must be numbers, the smaller first"),
+        ("hash(shop, 1)", "1 is no number of buckets"),
+    ];
+    for (expr, expected) in cases {
+        let found = derived(expr);
+        assert!(found.starts_with(expected), "{expr}: {found}");
+    }
+    let row = window_refusal("[features]\nfields = [\"amount\"]\nrow = [\"amonut\"]");
+    assert!(row.starts_with("`amonut` is not computed; did you mean `amount`?"), "{row}");
+    let offset = window_refusal("[features]\nfields = [\"amount\"]\nutc_offset = \"5h\"");
+    assert!(offset.starts_with("`5h` is no offset from UTC"), "{offset}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! 2 means it cannot, with the reason on stderr. Warnings change nothing about that.
 
 mod changes;
+mod in_words;
 mod text;
 mod understood;
 mod warnings;
@@ -124,8 +125,8 @@ mod tests {
             "  read     flights.events           events.topic",
             "  label        `late` of `landed`: 1 is `positive`, 0 is `negative`, prior 0.5",
             "    0  distance                                   number of the event",
-            "    1  origin_carrier.departed.count.4h           number of `departed` of the last 4h, by origin, carrier, in \
-             12 panes of 20m",
+            "    1  origin_carrier.departed.count.4h           number of `departed` of the last 4h, in 12 panes of \
+             20m, by origin, carrier",
             "groupings  origin_carrier",
         ] {
             assert!(stdout.lines().any(|printed| printed == line), "{line}\n{stdout}");

@@ -106,6 +106,14 @@ impl Columns {
         }
         self.n_rows += 1;
     }
+
+    /// Appends the values at `chosen` positions as a row; a position that is not there is missing.
+    pub fn push_chosen(&mut self, values: &[f64], chosen: &[usize]) {
+        for (column, position) in self.columns.iter_mut().zip(chosen) {
+            column.push(values.get(*position).copied().unwrap_or(f64::NAN));
+        }
+        self.n_rows += 1;
+    }
 }
 
 #[cfg(test)]

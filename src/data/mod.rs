@@ -39,5 +39,5 @@ pub use reject::{Reject, RejectCode};
 pub use schema::{SchemaFact, SchemaNeed, SchemaVerdict};
 pub use summary::{DriftWindow, PerformanceWindow, Summary};
 pub use table::Table;
-pub use time::{Span, SpanError, Timestamp};
+pub use time::{CalendarTime, Span, SpanError, Timestamp};
 pub use tracked::Tracked;

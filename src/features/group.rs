@@ -1,84 +1,101 @@
 //! All groups of one grouping: slots by number, found by key.
 //!
-//! Invariant: a slot number is given to one group until the group expires; predictions that wait for follow-ups name
-//! slots by number. Of a slot that changes, the state as of the last commit is kept aside, so that it can be put back;
-//! and the state as of the beginning of a checkpoint, until the checkpoint has written it.
+//! Invariant: a slot number and a generation are given to one group; predictions that wait for follow-ups name both, so
+//! what comes for a group that was forgotten reaches no other. Of a slot that changes, the words as of the last commit
+//! are logged, so that they can be put back; and the state as of the beginning of a checkpoint is kept aside until the
+//! checkpoint has written it.
+//!
+//! Where a new group would be one too many, the 64th part of the groups that were least recently seen in event time
+//! goes first. That is a function of what is held, so a replay does the same.
 
 use std::collections::BTreeSet;
 
-use super::plan::GroupPlan;
+use super::cells::Entry;
+use super::plan::{GroupPlan, TOUCHED};
 use super::rows::{EventRow, FollowUpRow};
-use super::slot::Slot;
+use super::slots::{self, KEY_END, KeyWords, Log, Slots, Undo};
+use super::track::{Read, note};
 use crate::data::params::Source;
-use crate::data::{BinaryError, FixedMap, Reader, Timestamp, Writer};
+use crate::data::{FixedMap, FixedState, HashTable, Timestamp};
 
-/// The widest run of unused slot numbers that is read: a bound on what bad bytes can make a reader allocate.
-const MAX_GAP: u32 = 1 << 20;
-/// What an event names instead of a slot where its grouping did not exist yet.
+/// What an event names instead of a slot where its grouping took no follow-ups yet.
 pub(super) const NO_SLOT: u32 = u32::MAX;
+/// Part of the groups that is forgotten at once where there are too many.
+const EVICTED_PART: usize = 64;
 
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub plan: GroupPlan,
-    pub(super) index: FixedMap<Box<[u8]>, u32>,
-    pub(super) slots: Vec<Entry>,
+    /// Most groups held; 0 is no bound.
+    max_keys: usize,
+    /// Hash of the key and slot number.
+    index: HashTable<(u64, u32)>,
+    pub(super) slots: Slots,
+    /// Keys that do not fit into their slot.
+    long_keys: FixedMap<u32, Box<[u8]>>,
     /// Unused slot numbers; the lowest is given out first, so numbers are a function of what is held.
     pub(super) free: BTreeSet<u32>,
-    undo: Vec<Undo>,
-    /// Memory of slots that were kept aside, used again for the next ones.
-    spare: Vec<Slot>,
-    checkpoint: Checkpoint,
+    log: Log,
+    /// Long keys of groups that were removed since the last commit.
+    gone_keys: Vec<(u32, Box<[u8]>)>,
+    pub(super) transaction: u32,
+    pub(super) checkpoint: Checkpoint,
+    /// Groups forgotten because there were too many; not part of the state.
+    pub(super) evicted: u64,
+    scratch: Vec<u64>,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) key: Box<[u8]>,
-    pub(super) slot: Slot,
-    pub(super) marks: Marks,
-}
-
-/// What is true of a slot number, whoever it belongs to.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Marks {
-    /// A group holds it.
-    pub(super) is_live: bool,
-    /// As of the last commit it is kept aside.
-    pub(super) is_saved: bool,
-    /// It has changed since the last checkpoint began.
-    pub(super) is_changed: bool,
-    /// The checkpoint has not written it yet.
-    pub(super) is_pending: bool,
-    /// A checkpoint holds whose it is.
-    pub(super) is_named: bool,
-}
-
-#[derive(Clone, Debug)]
-enum Undo {
-    Added(u32),
-    Changed(u32, Slot),
-    Removed(u32, Box<[u8]>, Slot),
-}
-
-#[derive(Clone, Debug, Default)]
-struct Checkpoint {
+pub(super) struct Checkpoint {
+    /// Its number, from 2.
+    pub number: u32,
     /// Slot numbers changed since it began.
-    changed: Vec<u32>,
+    pub changed: Vec<u32>,
     /// Slot numbers still to be written, the last one first.
-    pending: Vec<u32>,
+    pub pending: Vec<u32>,
     /// Encoded as of the beginning: pending ones that have changed since.
-    kept: FixedMap<u32, Vec<u8>>,
+    pub kept: FixedMap<u32, Vec<u8>>,
+}
+
+/// A key with its hash.
+#[derive(Clone, Copy)]
+pub(super) struct Key<'a> {
+    bytes: &'a [u8],
+    words: KeyWords,
+    hash: u64,
+}
+
+impl<'a> Key<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        use std::hash::BuildHasher;
+        Key { bytes, words: KeyWords::of(bytes), hash: FixedState.hash_one(Bytes(bytes)) }
+    }
+}
+
+/// Hashed without its length.
+struct Bytes<'a>(&'a [u8]);
+
+impl std::hash::Hash for Bytes<'_> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write(self.0);
+    }
 }
 
 impl Group {
-    pub(super) fn new(plan: GroupPlan) -> Self {
+    pub(super) fn new(plan: GroupPlan, max_keys: u32) -> Self {
         Group {
+            max_keys: max_keys as usize,
+            index: HashTable::new(),
+            slots: Slots::new(plan.width),
             plan,
-            index: FixedMap::default(),
-            slots: Vec::new(),
+            long_keys: FixedMap::default(),
             free: BTreeSet::new(),
-            undo: Vec::new(),
-            spare: Vec::new(),
-            checkpoint: Checkpoint::default(),
+            log: Log::default(),
+            gone_keys: Vec::new(),
+            transaction: 1,
+            checkpoint: Checkpoint { number: 2, changed: Vec::new(), pending: Vec::new(), kept: FixedMap::default() },
+            evicted: 0,
+            scratch: Vec::new(),
         }
     }
 
@@ -87,271 +104,231 @@ impl Group {
         self.index.len()
     }
 
-    /// Before anything of this slot number changes.
-    fn note(&mut self, at: u32) {
-        let marks = &mut self.slots[at as usize].marks;
-        if marks.is_pending {
-            marks.is_pending = false;
-            let mut out = Writer::default();
-            self.write_slot(at, &mut out);
-            self.checkpoint.kept.insert(at, out.finish());
+    /// The slot, to be changed; as it was at the last commit it is logged.
+    #[inline]
+    fn touch(&mut self, at: u32) {
+        if slots::saved_in(self.slots.get(at)) == self.transaction {
+            return;
         }
-        let marks = &mut self.slots[at as usize].marks;
-        if !marks.is_changed {
-            marks.is_changed = true;
-            self.checkpoint.changed.push(at);
-        }
-    }
-
-    /// The slot, to be changed; as it was at the last commit it is kept aside.
-    fn touch(&mut self, at: u32) -> &mut Slot {
-        if !self.slots[at as usize].marks.is_saved {
-            self.note(at);
-            let entry = &mut self.slots[at as usize];
-            entry.marks.is_saved = true;
-            let mut kept = self.spare.pop().unwrap_or_else(|| Slot::new(&self.plan));
-            kept.copy_from(&entry.slot);
-            self.undo.push(Undo::Changed(at, kept));
-        }
-        &mut self.slots[at as usize].slot
+        self.note(at);
+        let slot = self.slots.get_mut(at);
+        slots::set_saved_in(slot, self.transaction);
+        self.log.of(at).save(slot, KEY_END..self.plan.header);
     }
 
     /// The slot number of a key.
-    pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
-        self.index.get(key).copied()
+    pub(super) fn find(&self, key: &Key<'_>) -> Option<u32> {
+        let found = self.index.find(key.hash, |(hash, at)| *hash == key.hash && self.is_of(*at, key));
+        found.map(|(_, at)| *at)
     }
 
-    /// The slot of a key.
-    pub(super) fn slot(&self, key: &[u8]) -> Option<&Slot> {
-        self.slots.get(self.find(key)? as usize).map(|entry| &entry.slot)
+    fn is_of(&self, at: u32, key: &Key<'_>) -> bool {
+        slots::key(self.slots.get(at)) == key.words
+            && (!key.words.is_long() || self.long_keys.get(&at).is_some_and(|long| **long == *key.bytes))
+    }
+
+    /// The words of the slot of a key.
+    pub(super) fn slot(&self, key: &Key<'_>) -> Option<&[u64]> {
+        self.find(key).map(|at| self.slots.get(at))
+    }
+
+    /// The key of a slot.
+    pub(super) fn key_of(&self, at: u32) -> Vec<u8> {
+        match self.long_keys.get(&at) {
+            Some(long) => long.to_vec(),
+            None => slots::key(self.slots.get(at)).bytes(),
+        }
     }
 
     /// A copy with the slot of a key and no other.
-    pub(super) fn only(&self, key: &[u8]) -> Group {
-        let mut copy = Group::new(self.plan.clone());
+    pub(super) fn only(&self, key: &Key<'_>) -> Group {
+        let mut copy = Group::new(self.plan.clone(), 0);
         if let Some(slot) = self.slot(key) {
             let at = copy.find_or_add(key);
-            copy.slots[at as usize].slot = slot.clone();
+            copy.slots.get_mut(at)[KEY_END..].copy_from_slice(&slot[KEY_END..]);
         }
         copy
     }
 
-    fn find_or_add(&mut self, key: &[u8]) -> u32 {
+    pub(super) fn find_or_add(&mut self, key: &Key<'_>) -> u32 {
         if let Some(at) = self.find(key) {
             return at;
         }
-        let at = match self.free.pop_first() {
-            Some(at) => at,
-            None => {
-                let marks = Marks::default();
-                self.slots.push(Entry { key: Box::default(), slot: Slot::new(&self.plan), marks });
-                (self.slots.len() - 1) as u32
-            }
-        };
+        if self.max_keys > 0 && self.index.len() >= self.max_keys {
+            self.evict();
+        }
+        let at = self.free.pop_first().unwrap_or_else(|| self.slots.push());
         self.note(at);
-        let entry = &mut self.slots[at as usize];
-        entry.key = key.into();
-        entry.slot = Slot::new(&self.plan);
-        (entry.marks.is_live, entry.marks.is_saved, entry.marks.is_named) = (true, true, false);
-        self.index.insert(key.into(), at);
-        self.undo.push(Undo::Added(at));
+        let slot = self.slots.get_mut(at);
+        self.plan.clear(slot);
+        slots::set_live(slot, true);
+        slots::set_named(slot, false);
+        slots::set_saved_in(slot, self.transaction);
+        self.name(at, key);
+        self.log.added(at);
         at
+    }
+
+    /// Gives a slot to a key.
+    pub(super) fn name(&mut self, at: u32, key: &Key<'_>) {
+        slots::set_key(self.slots.get_mut(at), key.words);
+        if key.words.is_long() {
+            self.long_keys.insert(at, key.bytes.into());
+        }
+        self.index.insert_unique(key.hash, (key.hash, at), |(hash, _)| *hash);
+    }
+
+    /// Takes a slot from its key; the key if it is a long one.
+    pub(super) fn unname(&mut self, at: u32) -> Option<Box<[u8]>> {
+        let bytes = self.key_of(at);
+        let hash = Key::new(&bytes).hash;
+        if let Ok(entry) = self.index.find_entry(hash, |(_, other)| *other == at) {
+            entry.remove();
+        }
+        self.long_keys.remove(&at)
     }
 
     /// Takes an event in and puts its features into `row`; the number of its slot.
-    pub(super) fn event(&mut self, key: &[u8], event: &EventRow<'_>, row: &mut [f64]) -> u32 {
+    pub(super) fn event(&mut self, key: &Key<'_>, event: &EventRow<'_>, row: &mut [f64]) -> u32 {
         let at = self.find_or_add(key);
         self.touch(at);
-        let (plan, slot) = (&self.plan, &mut self.slots[at as usize].slot);
-        slot.touched = slot.touched.max(event.at);
-        for since in &plan.since_last {
-            let elapsed = slot.last(since.source).map(|last| event.at.since(last));
-            let strict = !matches!(plan.sources.get(since.source), Some(Source::Events));
-            let seen = |ms: &i64| *ms <= since.span.millis() && (if strict { *ms > 0 } else { *ms >= 0 });
-            row[since.feature] = elapsed.filter(seen).map_or(f64::NAN, |ms| ms as f64 / 1000.0);
-        }
-        for ring in &plan.rings {
-            let whole = match ring.source {
-                Source::Events => {
-                    slot.add(ring, event.at, |column| event.table.number(column.0, event.row));
-                    true
-                }
-                Source::Kind(_) => slot.last(ring.last).is_none_or(|last| last < event.at),
-            };
-            let reading = slot.read(ring, event.at, whole);
-            for output in &ring.outputs {
-                row[output.feature] = reading.statistic(output.statistic);
-            }
-        }
-        if let Some(source) = plan.sources.iter().position(|source| *source == Source::Events) {
-            slot.note(source, event.at);
-        }
+        let mut out = Read { row, scratch: &mut self.scratch };
+        self.plan.event(self.slots.get_mut(at), event, self.log.of(at), &mut out);
         at
     }
 
-    /// Takes a follow-up of an event of this slot in; an event from before there was this grouping has none.
-    pub(super) fn follow_up(&mut self, at: u32, follow_up: &FollowUpRow<'_>) {
-        let of = Source::Kind(follow_up.kind);
-        let source = self.plan.sources.iter().position(|source| *source == of);
-        let Some(source) = source.filter(|_| at != NO_SLOT) else { return };
-        self.touch(at);
-        let slot = &mut self.slots[at as usize].slot;
-        for ring in self.plan.rings.iter().filter(|ring| ring.source == of) {
-            slot.add(ring, follow_up.at, |column| {
-                follow_up.table.number(follow_up.first_column + column.0, follow_up.row)
-            });
-        }
-        slot.note(source, follow_up.at);
+    /// What a follow-up names: the slot and which of its groups.
+    pub(super) fn handle(&self, at: u32) -> [u32; 2] {
+        [at, slots::generation(self.slots.get(at))]
     }
 
-    /// Forgets groups whose last event is before `before`.
+    /// Takes a follow-up of an event in; one whose group was forgotten changes nothing.
+    pub(super) fn follow_up(&mut self, [at, generation]: [u32; 2], follow_up: &FollowUpRow<'_>) {
+        let of = Source::Kind(follow_up.kind);
+        let source = self.plan.sources.iter().position(|source| *source == of);
+        let Some(source) = source.filter(|_| at < self.slots.len()) else { return };
+        let slot = self.slots.get(at);
+        if !slots::is_live(slot) || slots::generation(slot) != generation {
+            return;
+        }
+        self.touch(at);
+        let slot = self.slots.get_mut(at);
+        let entry = Entry { at: follow_up.at, values: follow_up.values(), weight: 1.0 };
+        for track in self.plan.tracks.iter().filter(|track| track.source == of) {
+            track.add(slot, self.log.of(at), &entry);
+        }
+        // What became known keeps the group as long as an event would.
+        note(slot, TOUCHED, follow_up.at);
+        note(slot, TOUCHED + 1 + source, follow_up.at);
+    }
+
+    fn touched(&self, at: u32) -> Option<Timestamp> {
+        let slot = self.slots.get(at);
+        slots::is_live(slot).then(|| Timestamp::from_millis(slot[TOUCHED] as i64))
+    }
+
+    /// Forgets groups whose last record is before `before`.
     pub(super) fn expire(&mut self, before: Timestamp) {
-        let mut gone: Vec<u32> = Vec::new();
-        for at in self.index.values() {
-            if self.slots[*at as usize].slot.touched < before {
-                gone.push(*at);
+        for at in 0..self.slots.len() {
+            if self.touched(at).is_some_and(|touched| touched < before) {
+                self.remove(at);
             }
         }
-        gone.sort_unstable();
-        for at in gone {
-            self.touch(at);
-            let entry = &mut self.slots[at as usize];
-            entry.marks.is_live = false;
-            self.index.remove(&entry.key);
-            self.undo.push(Undo::Removed(at, entry.key.clone(), entry.slot.clone()));
-            self.free.insert(at);
+    }
+
+    /// Forgets those least recently seen; of equal ones, those with the lowest numbers.
+    fn evict(&mut self) {
+        let held = (0..self.slots.len()).filter_map(|at| self.touched(at).map(|touched| (touched, at)));
+        let mut held: Vec<(Timestamp, u32)> = held.collect();
+        let n = (held.len() / EVICTED_PART).max(1).min(held.len());
+        if n == 0 {
+            return;
         }
+        held.select_nth_unstable(n - 1);
+        held.truncate(n);
+        held.sort_unstable_by_key(|(_, at)| *at);
+        for (_, at) in held {
+            self.remove(at);
+            self.evicted += 1;
+        }
+    }
+
+    fn remove(&mut self, at: u32) {
+        self.note(at);
+        self.log.removed(at, self.slots.get(at));
+        if let Some(long) = self.unname(at) {
+            self.gone_keys.push((at, long));
+        }
+        let slot = self.slots.get_mut(at);
+        slots::set_live(slot, false);
+        slots::set_generation(slot, slots::generation(slot).wrapping_add(1));
+        self.free.insert(at);
     }
 
     pub(super) fn commit(&mut self) {
-        for undo in self.undo.drain(..) {
-            let (Undo::Added(at) | Undo::Changed(at, _) | Undo::Removed(at, ..)) = undo;
-            self.slots[at as usize].marks.is_saved = false;
-            if let Undo::Changed(_, slot) | Undo::Removed(_, _, slot) = undo {
-                self.spare.push(slot);
-            }
-        }
+        self.log.clear();
+        self.gone_keys.clear();
+        self.transaction = self.transaction.wrapping_add(1).max(1);
     }
 
     pub(super) fn rollback(&mut self) {
-        while let Some(undo) = self.undo.pop() {
-            let (Undo::Added(at) | Undo::Changed(at, _) | Undo::Removed(at, ..)) = undo;
-            let entry = &mut self.slots[at as usize];
-            entry.marks.is_saved = false;
+        let mut log = std::mem::take(&mut self.log);
+        while let Some(undo) = log.pop(&mut self.slots) {
             match undo {
-                Undo::Added(at) => {
-                    entry.marks.is_live = false;
-                    self.index.remove(&entry.key);
+                Undo::Saved { at, words } if words.start == KEY_END => {
+                    let slot = self.slots.get_mut(at);
+                    self.plan.tracks.iter().for_each(|track| track.forget_closed(slot));
+                }
+                Undo::Saved { .. } => {}
+                Undo::Added { at } => {
+                    self.unname(at);
+                    slots::set_live(self.slots.get_mut(at), false);
                     self.free.insert(at);
                 }
-                Undo::Changed(_, slot) => entry.slot = slot,
-                Undo::Removed(at, key, slot) => {
-                    self.index.insert(key.clone(), at);
-                    (entry.key, entry.slot) = (key, slot);
-                    (entry.marks.is_live, entry.marks.is_named) = (true, false);
+                Undo::Removed { at } => {
+                    let slot = self.slots.get_mut(at);
+                    slots::set_named(slot, false);
+                    let bytes = match self.gone_keys.last() {
+                        Some((of, _)) if *of == at && slots::key(slot).is_long() => {
+                            self.gone_keys.pop().map(|gone| gone.1)
+                        }
+                        _ => None,
+                    };
+                    let bytes = bytes.unwrap_or_else(|| slots::key(slot).bytes().into());
+                    self.plan.tracks.iter().for_each(|track| track.forget_closed(slot));
+                    self.name(at, &Key::new(&bytes));
                     self.free.remove(&at);
                 }
             }
         }
-    }
-
-    /// Begins a checkpoint: of the slots that changed since the last one, or of all.
-    pub(super) fn begin_checkpoint(&mut self, is_whole: bool) {
-        for at in std::mem::take(&mut self.checkpoint.pending) {
-            self.slots[at as usize].marks.is_pending = false;
-        }
-        let mut pending = std::mem::take(&mut self.checkpoint.changed);
-        for at in &pending {
-            self.slots[*at as usize].marks.is_changed = false;
-        }
-        if is_whole {
-            pending = self.index.values().copied().collect();
-            self.slots.iter_mut().for_each(|entry| entry.marks.is_named = false);
-        }
-        pending.sort_unstable_by(|a, b| b.cmp(a));
-        for at in &pending {
-            self.slots[*at as usize].marks.is_pending = true;
-        }
-        self.checkpoint.pending = pending;
-        self.checkpoint.kept.clear();
-    }
-
-    /// Appends the next slot of the checkpoint, as it was when it began; false if none is left.
-    pub(super) fn write_next(&mut self, out: &mut Writer) -> bool {
-        let Some(at) = self.checkpoint.pending.pop() else { return false };
-        match self.checkpoint.kept.remove(&at) {
-            Some(kept) => out.raw(&kept),
-            None => self.write_slot(at, out),
-        }
-        self.slots[at as usize].marks.is_pending = false;
-        true
-    }
-
-    /// Whether the checkpoint has something left.
-    pub(super) fn has_pending(&self) -> bool {
-        !self.checkpoint.pending.is_empty()
-    }
-
-    /// The number, whether a group holds it, whose it is where no checkpoint has it yet, and the slot.
-    fn write_slot(&mut self, at: u32, out: &mut Writer) {
-        let entry = &mut self.slots[at as usize];
-        out.unsigned(u64::from(at));
-        out.flag(entry.marks.is_live);
-        if entry.marks.is_live {
-            let name = if entry.marks.is_named { None } else { Some(&entry.key) };
-            entry.marks.is_named = true;
-            out.optional(name.map(AsRef::as_ref));
-            entry.slot.encode(&self.plan, out);
-        }
-    }
-
-    /// Takes in what [`Group::write_next`] wrote.
-    pub(super) fn read_next(&mut self, reader: &mut Reader<'_>) -> Result<(), BinaryError> {
-        let at = reader.small()?;
-        let end = self.slots.len() as u32;
-        if at > end && at - end > MAX_GAP {
-            return Err(BinaryError::Invalid { what: "slot number", at: 0 });
-        }
-        for unused in end..=at {
-            self.slots.push(Entry { key: Box::default(), slot: Slot::new(&self.plan), marks: Marks::default() });
-            self.free.insert(unused);
-        }
-        let entry = &mut self.slots[at as usize];
-        let was_live = entry.marks.is_live;
-        entry.marks = Marks { is_live: reader.flag()?, is_named: true, ..Marks::default() };
-        let name = if entry.marks.is_live { reader.optional()? } else { None };
-        if entry.marks.is_live && name.is_none() && !was_live {
-            return Err(BinaryError::Invalid { what: "slot without a key", at: 0 });
-        }
-        // A group that left this number may have been read under another one already.
-        let is_left = was_live && (name.is_some() || !entry.marks.is_live);
-        if is_left && self.index.get(&entry.key) == Some(&at) {
-            self.index.remove(&entry.key);
-        }
-        if !entry.marks.is_live {
-            self.free.insert(at);
-            return Ok(());
-        }
-        self.free.remove(&at);
-        if let Some(key) = name {
-            entry.key = key.into();
-            self.index.insert(entry.key.clone(), at);
-        }
-        entry.slot = Slot::decode(&self.plan, reader)?;
-        Ok(())
+        self.log = log;
+        self.gone_keys.clear();
+        self.transaction = self.transaction.wrapping_add(1).max(1);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::params::{FeatureParams, Grouping};
+    use crate::data::params::{Aggregate, FeatureParams, Grouping, KindIndex, WindowSpec};
+    use crate::data::{BinaryError, Reader, Span, Table, Writer};
 
-    fn group() -> Group {
-        let grouping = Grouping { name: "shop".into(), fields: Vec::new() };
-        let params =
-            FeatureParams { groupings: vec![grouping], fields: Vec::new(), windows: Vec::new(), names: Vec::new() };
-        Group::new(GroupPlan::new(&params, 0, Vec::new()))
+    fn group(max_keys: u32) -> Group {
+        let kind = Source::Kind(KindIndex(0));
+        let window = |of| WindowSpec::sliding(of, 0, Span::from_millis(1_000), 10, Aggregate::Count);
+        let params = FeatureParams {
+            groupings: vec![Grouping { name: "shop".into(), fields: Vec::new() }],
+            windows: vec![window(Source::Events), window(kind)],
+            ..FeatureParams::default()
+        };
+        Group::new(GroupPlan::new(&params, 0, Vec::new()), max_keys)
+    }
+
+    fn event(group: &mut Group, key: &str, at: i64) -> u32 {
+        let mut table = Table::new(0, 0);
+        let row = table.begin();
+        let event = EventRow { key: key.as_bytes(), at: Timestamp::from_millis(at), table: &table, row };
+        group.event(&Key::new(key.as_bytes()), &event, &mut [0.0; 2])
     }
 
     fn checkpoint(group: &mut Group) -> Vec<u8> {
@@ -364,24 +341,59 @@ mod tests {
 
     #[test]
     fn groups_that_have_changed_numbers_are_found_where_they_are() -> Result<(), BinaryError> {
-        let mut group = group();
-        for key in [b"a", b"b"] {
-            group.find_or_add(key);
+        let mut group = self::group(0);
+        for key in ["a", "b"] {
+            group.find_or_add(&Key::new(key.as_bytes()));
         }
         let first = checkpoint(&mut group);
         group.expire(Timestamp::from_millis(1));
-        for key in [b"b", b"a"] {
-            group.find_or_add(key);
+        for key in ["b", "a"] {
+            group.find_or_add(&Key::new(key.as_bytes()));
         }
         let second = checkpoint(&mut group);
-        let mut read = self::group();
+        let mut read = self::group(0);
         for chunk in [first, second] {
             let mut reader = Reader::new(&chunk);
             while !reader.is_at_end() {
                 read.read_next(&mut reader)?;
             }
         }
-        assert_eq!((read.find(b"b"), read.find(b"a"), read.len()), (Some(0), Some(1), 2));
+        let find = |key: &str| read.find(&Key::new(key.as_bytes()));
+        assert_eq!((find("b"), find("a"), read.len()), (Some(0), Some(1), 2));
         Ok(())
+    }
+
+    #[test]
+    fn where_there_are_too_many_groups_the_least_recently_seen_go_and_a_rollback_brings_them_back() {
+        let mut group = group(100);
+        for number in 0..100 {
+            event(&mut group, &format!("a key too long for its slot {number}"), 1_000 - number);
+        }
+        group.commit();
+        event(&mut group, "new", 0);
+        assert_eq!((group.len(), group.evicted), (100, 1));
+        let find =
+            |group: &Group, number| group.find(&Key::new(format!("a key too long for its slot {number}").as_bytes()));
+        assert_eq!((find(&group, 99), find(&group, 98).is_some()), (None, true));
+        group.rollback();
+        assert_eq!((find(&group, 99), group.find(&Key::new(b"new")), group.len()), (Some(99), None, 100));
+    }
+
+    #[test]
+    fn what_comes_for_a_group_that_was_forgotten_reaches_no_other() {
+        let mut group = group(1);
+        let at = event(&mut group, "old", 0);
+        let handle = group.handle(at);
+        let again = event(&mut group, "new", 1);
+        assert_eq!(at, again);
+        let mut table = Table::new(0, 0);
+        let row = table.begin();
+        let time = Timestamp::from_millis(2);
+        group.follow_up(handle, &FollowUpRow { kind: KindIndex(0), at: time, table: &table, first_column: 0, row });
+        let last = super::super::track::last(group.slots.get(again), TOUCHED + 2);
+        assert_eq!(last, None);
+        let own = group.handle(again);
+        group.follow_up(own, &FollowUpRow { kind: KindIndex(0), at: time, table: &table, first_column: 0, row });
+        assert_eq!(super::super::track::last(group.slots.get(again), TOUCHED + 2), Some(time));
     }
 }

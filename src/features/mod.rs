@@ -1,59 +1,93 @@
-//! Windowed features per group, in event time.
+//! Windowed features per group, in event time, and what is derived from them.
 //!
 //! An event updates the windows over events, itself included, and then reads all windows of its groups. A follow-up
 //! (an outcome) updates windows at the moment it became known and is seen by events strictly after that moment: for an
 //! event that comes late, when follow-ups known at or after its time are already in, the pane that holds its time is
 //! left out of the reading, so an outcome can never reach an event that happened before it was known.
 //!
-//! Every change can be taken back until [`Features::commit`].
+//! What a group costs in memory is fixed by the configuration ([`plan`]), however many records it has; how many groups
+//! there are is bounded by `max_keys`. Every change can be taken back until [`Features::commit`].
 
 mod carry;
+mod cells;
+mod checkpoint;
+mod derive;
+mod encode;
+mod ever;
 mod group;
 mod inspect;
 mod plan;
+mod reading;
+mod ring;
 mod rows;
-mod slot;
+mod session;
+mod sketch;
+mod slots;
+mod track;
 
 pub use carry::{Carried, Former, FormerKind, Fresh};
-use group::Group;
+use group::{Group, Key};
 pub use inspect::{FeatureLook, FieldLook, GroupLook, PaneLook, SinceLook, WindowLook};
 use plan::GroupPlan;
 pub use rows::{EventRow, FollowUpRow};
 
-use crate::data::params::{FeatureParams, NumberIndex};
+use crate::data::params::{Derived, FeatureParams, NumberIndex};
 use crate::data::{BinaryError, Columns, Reader, Span, Timestamp, Writer};
 
-/// The slot of each grouping that an event belongs to; a follow-up of the event goes to the same slots.
+/// For each grouping that has windows over follow-ups, the slot of an event's group and which of the slot's groups it is; a
+/// follow-up of the event goes there.
 pub type Handles = Box<[u32]>;
 
-/// Format of the encoded state.
-const STATE_VERSION: u64 = 1;
+/// Words of a handle.
+const HANDLE: usize = 2;
+/// Format of the encoded state; 2 has windows of all kinds.
+const STATE_VERSION: u64 = 2;
+
+/// What is counted beside the features; taken back with everything else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeatureCounts {
+    /// Groups forgotten because there were too many.
+    pub evicted: u64,
+    /// Texts that were in none of the lists that derived features look them up in.
+    pub unlisted: u64,
+}
 
 /// All windows of one shard.
 #[derive(Clone, Debug)]
 pub struct Features {
     fields: Vec<NumberIndex>,
+    derived: Vec<Derived>,
+    /// Where the features of the row are among everything computed; empty: they are everything.
+    row: Vec<usize>,
+    utc_offset: i64,
     width: usize,
     groups: Vec<Group>,
+    counts: FeatureCounts,
+    committed: FeatureCounts,
     /// Memory that is used again for every event.
     key: Vec<u8>,
-    row: Vec<f64>,
+    values: Vec<f64>,
+    stack: Vec<f64>,
 }
 
 impl Features {
     /// Empty windows.
     pub fn new(params: &FeatureParams) -> Self {
-        let groups = params
-            .groupings
-            .iter()
-            .enumerate()
-            .map(|(index, grouping)| Group::new(GroupPlan::new(params, index, grouping.fields.clone())));
+        let groups = params.groupings.iter().enumerate().map(|(index, grouping)| {
+            Group::new(GroupPlan::new(params, index, grouping.fields.clone()), params.max_keys)
+        });
         Features {
             fields: params.fields.clone(),
-            width: params.names.len(),
+            derived: params.derived.clone(),
+            row: params.row.clone(),
+            utc_offset: params.utc_offset,
+            width: if params.row.is_empty() { params.n_computed() } else { params.row.len() },
             groups: groups.collect(),
+            counts: FeatureCounts::default(),
+            committed: FeatureCounts::default(),
             key: Vec::new(),
-            row: Vec::new(),
+            values: vec![f64::NAN; params.n_computed()],
+            stack: Vec::new(),
         }
     }
 
@@ -67,43 +101,86 @@ impl Features {
         self.groups.iter().map(Group::len).sum()
     }
 
+    /// Bytes that a group of each grouping takes, its key of up to 23 bytes and the index included.
+    pub fn group_bytes(&self) -> Vec<usize> {
+        // An index entry is 16 bytes and a control byte, in a table that is between 7/16 and 7/8 full.
+        self.groups.iter().map(|group| group.plan.width * 8 + 32).collect()
+    }
+
+    /// What is counted beside the features.
+    pub fn counts(&self) -> FeatureCounts {
+        self.counts
+    }
+
     /// Takes an event in and appends its features to `columns` as a row, in layout order; NaN for missing.
     pub fn event(&mut self, event: EventRow<'_>, columns: &mut Columns) -> Handles {
-        self.row.clear();
-        self.row.extend(self.fields.iter().map(|column| event.table.number(column.0, event.row)));
-        self.row.resize(self.width, f64::NAN);
-        let mut handles = Vec::with_capacity(self.groups.len());
+        let mut handles = Vec::new();
+        let fields = &mut self.values[..self.fields.len()];
+        for (value, column) in fields.iter_mut().zip(&self.fields) {
+            *value = event.table.number(column.0, event.row);
+        }
         for group in &mut self.groups {
             group_key(&mut self.key, &group.plan, &event);
-            handles.push(group.event(&self.key, &event, &mut self.row));
+            let before = group.evicted;
+            let at = group.event(&Key::new(&self.key), &event, &mut self.values);
+            self.counts.evicted += group.evicted - before;
+            if group.plan.takes_follow_ups {
+                handles.extend(group.handle(at));
+            }
         }
-        columns.push_row(&self.row);
+        self.derive(&event);
+        if self.row.is_empty() {
+            columns.push_row(&self.values);
+        } else {
+            columns.push_chosen(&self.values, &self.row);
+        }
         handles.into()
+    }
+
+    fn derive(&mut self, event: &EventRow<'_>) {
+        let at = Timestamp::from_millis(event.at.millis().saturating_add(self.utc_offset));
+        let first = self.values.len() - self.derived.len();
+        for (position, derived) in self.derived.iter().enumerate() {
+            let inputs = derive::Inputs { values: event.values(), at, row: &self.values };
+            let derive::Value { value, unlisted } = derive::run(&derived.steps, &inputs, &mut self.stack);
+            self.values[first + position] = value;
+            self.counts.unlisted += unlisted;
+        }
     }
 
     /// Takes a follow-up of an earlier event in.
     pub fn follow_up(&mut self, handles: &[u32], follow_up: FollowUpRow<'_>) {
-        for (group, handle) in self.groups.iter_mut().zip(handles) {
-            group.follow_up(*handle, &follow_up);
+        let groups = self.groups.iter_mut().filter(|group| group.plan.takes_follow_ups);
+        for (group, handle) in groups.zip(handles.chunks_exact(HANDLE)) {
+            group.follow_up([handle[0], handle[1]], &follow_up);
         }
     }
 
-    /// Forgets groups without an event since `watermark` less the reach of their windows and less `wait`, within which
-    /// a follow-up may still name them.
-    pub fn expire(&mut self, watermark: Timestamp, wait: Span) {
+    /// Forgets groups without an event since the watermark less the reach of their windows and less `wait`, within which
+    /// a follow-up may still name them. The watermark has moved from `before` to `watermark`; groups are looked through
+    /// once per eighth of the time they are kept.
+    pub fn expire(&mut self, before: Timestamp, watermark: Timestamp, wait: Span) {
         for group in &mut self.groups {
-            group.expire(watermark.minus(group.plan.reach.max(wait)));
+            let Some(reach) = group.plan.reach else { continue };
+            let kept = reach.max(wait);
+            let step = Span::from_millis((kept.millis() / 8).max(1));
+            let turn = |at: Timestamp| at.minus(kept).interval(step);
+            if turn(before) != turn(watermark) {
+                group.expire(watermark.minus(kept));
+            }
         }
     }
 
     /// Makes all changes final.
     pub fn commit(&mut self) {
         self.groups.iter_mut().for_each(Group::commit);
+        self.committed = self.counts;
     }
 
     /// Takes all changes since the last commit back.
     pub fn rollback(&mut self) {
         self.groups.iter_mut().for_each(Group::rollback);
+        self.counts = self.committed;
     }
 
     /// Begins a checkpoint as of the last commit: of the groups that changed since the last one, or of all.

@@ -1,51 +1,84 @@
-//! What the configured windows compile to: rings of panes, shared by every feature that reads the same panes.
+//! What the configured windows compile to: tracks, shared by every feature that reads the same records.
 //!
-//! Features of one source, grouping, span and number of panes live in one ring, whatever they aggregate. A slot of a
-//! grouping then holds the panes of all its rings in one array of doubles.
+//! Windows of one source, grouping and shape are one track, whatever they aggregate: a ring of panes, the latest
+//! sessions, or one bundle for everything. A slot of a grouping holds all its tracks in one run of words, so what a group
+//! costs is known beforehand:
+//!
+//! | words | what |
+//! |---|---|
+//! | state, epochs, key | the slot itself ([`super::slots`]) |
+//! | touched, last times | latest event time of the group, latest record of each source |
+//! | heads | of each track what tells where its data is |
+//! | closed | of each ring its closed panes put together: kept for speed, no state |
+//! | data | panes, sessions, bundles |
 
+use super::cells::{Bundle, CellKind};
+use super::reading::Statistic;
+use super::slots::{KEY_END, LINE};
 use crate::data::Span;
-use crate::data::params::{Aggregate, FeatureParams, NumberIndex, Source, TextIndex};
+use crate::data::params::{Aggregate, FeatureParams, FieldColumn, Source, TextIndex, WindowKind, WindowSpec};
 
-/// Doubles a pane holds before its fields: the count of records.
-const PANE_HEAD: usize = 1;
-/// Doubles a pane holds for each field: how many were there, their sum, their maximum.
-const PANE_FIELD: usize = 3;
+/// Word of the latest event time of the group.
+pub(super) const TOUCHED: usize = KEY_END;
 
-/// A ring of panes inside a slot.
+/// Records of one source that some features read.
 #[derive(Clone, Debug)]
-pub(super) struct Ring {
+pub(super) struct Track {
     pub source: Source,
     /// Position of the source among the grouping's sources.
+    pub source_index: usize,
+    /// Word of the latest time of the source.
     pub last: usize,
-    pub pane: Span,
-    pub panes: usize,
-    /// Number columns of the source that are aggregated.
-    pub fields: Vec<NumberIndex>,
-    /// Where the panes start in the slot's doubles; the kept combination of closed panes follows them.
-    pub start: usize,
-    /// Position of the newest pane's number among the slot's marks.
+    pub shape: Shape,
+    pub bundle: Bundle,
+    /// A bundle without records.
+    pub empty: Vec<u64>,
+    /// First word of its head.
     pub head: usize,
-    /// Position of the number of the pane for which the combination was made.
-    pub cached_for: usize,
-    /// What is read from it.
-    pub outputs: Vec<RingOutput>,
+    /// First word of its closed panes put together.
+    pub closed: usize,
+    /// First word of its data.
+    pub start: usize,
+    /// What is read with the event in.
+    pub now: Vec<Output>,
+    /// What is read before the event comes in.
+    pub past: Vec<Output>,
 }
 
-/// A feature read from a ring.
+/// How a track divides its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Panes(Panes),
+    Session { gap: i64, is_completed: bool },
+    Ever { half_life: Option<i64> },
+}
+
+/// A ring of panes, all in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Panes {
+    pub pane: i64,
+    pub offset: i64,
+    /// How long before the event the window ends.
+    pub delay: i64,
+    /// Panes of the window.
+    pub count: i64,
+    /// 1 where the pane in which the window ends is left out, as it is not over or not old enough.
+    pub lag: i64,
+    /// Panes kept.
+    pub capacity: i64,
+    /// The window ends in the newest pane of the group.
+    pub ends_at_latest: bool,
+}
+
+/// Sessions kept of each group.
+pub(super) const SESSIONS: usize = 4;
+
+/// A feature read from a track.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct RingOutput {
-    /// Position in the layout.
+pub(super) struct Output {
+    /// Position among everything computed.
     pub feature: usize,
     pub statistic: Statistic,
-}
-
-/// What a feature reads from a combination of panes; the number is the position among the ring's fields.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Statistic {
-    Count,
-    Sum(usize),
-    Mean(usize),
-    Max(usize),
 }
 
 /// A feature that is the time since the group's last record of a source.
@@ -54,8 +87,12 @@ pub(super) struct SinceLast {
     pub feature: usize,
     /// Position among the grouping's sources.
     pub source: usize,
-    /// How far back the latest record is remembered.
-    pub span: Span,
+    /// Word of the latest time of the source.
+    pub last: usize,
+    /// How far back the latest record is remembered, in milliseconds.
+    pub span: i64,
+    /// 0 for an event that is not the latest, where otherwise it is missing.
+    pub ends_at_latest: bool,
 }
 
 /// Everything kept for one grouping.
@@ -63,37 +100,43 @@ pub(super) struct SinceLast {
 pub(super) struct GroupPlan {
     /// Text columns of the event that make up the key, beyond the record key.
     pub key_fields: Vec<TextIndex>,
-    pub rings: Vec<Ring>,
+    pub tracks: Vec<Track>,
     pub since_last: Vec<SinceLast>,
     /// Sources whose last time is kept.
     pub sources: Vec<Source>,
-    /// Doubles of a slot.
+    /// Where the words end that are saved whole when a slot changes.
+    pub header: usize,
+    /// Words of a slot.
     pub width: usize,
-    /// Marks of a slot: one per source, two per ring.
-    pub marks: usize,
-    /// How long a value can matter: the longest span of the grouping.
-    pub reach: Span,
+    /// How long a value can matter: the longest reach of the grouping; `None` for ever.
+    pub reach: Option<Span>,
+    /// Windows over follow-ups are among them.
+    pub takes_follow_ups: bool,
 }
 
-impl Statistic {
-    /// The field it reads, by its position among those of the ring.
-    pub(super) fn field(self) -> Option<usize> {
-        match self {
-            Statistic::Count => None,
-            Statistic::Sum(field) | Statistic::Mean(field) | Statistic::Max(field) => Some(field),
+impl Panes {
+    /// Words of a ring's head: newest pane, the pane for which closed ones are put together, one bit for each pane.
+    pub(super) fn head_words(&self) -> usize {
+        2 + (self.capacity as usize).div_ceil(64)
+    }
+}
+
+impl Track {
+    /// Words of the head.
+    pub(super) fn head_words(&self) -> usize {
+        match self.shape {
+            Shape::Panes(panes) => panes.head_words(),
+            Shape::Session { .. } | Shape::Ever { .. } => 1,
         }
     }
-}
 
-impl Ring {
-    /// Doubles of one pane.
-    pub(super) fn stride(&self) -> usize {
-        PANE_HEAD + PANE_FIELD * self.fields.len()
-    }
-
-    /// Where the panes end in the slot's doubles.
-    pub(super) fn end(&self) -> usize {
-        self.start + self.panes * self.stride()
+    /// Words of the data.
+    pub(super) fn data_words(&self) -> usize {
+        match self.shape {
+            Shape::Panes(panes) => panes.capacity as usize * self.bundle.stride,
+            Shape::Session { .. } => SESSIONS * (2 + self.bundle.stride),
+            Shape::Ever { .. } => self.bundle.stride,
+        }
     }
 }
 
@@ -102,39 +145,60 @@ impl GroupPlan {
     pub(super) fn new(params: &FeatureParams, index: usize, key_fields: Vec<TextIndex>) -> Self {
         let mut plan = GroupPlan {
             key_fields,
-            rings: Vec::new(),
+            tracks: Vec::new(),
             since_last: Vec::new(),
             sources: Vec::new(),
+            header: 0,
             width: 0,
-            marks: 0,
-            reach: Span::default(),
+            reach: Some(Span::default()),
+            takes_follow_ups: false,
         };
         let first_window = params.fields.len();
         for (position, window) in params.windows.iter().enumerate().filter(|(_, window)| window.grouping == index) {
             let feature = first_window + position;
             let source = plan.source(window.of);
-            plan.reach = plan.reach.max(window.span);
+            plan.takes_follow_ups |= window.of != Source::Events;
+            plan.reach = plan.reach.zip(window.reach()).map(|(a, b)| a.max(b));
             if let Aggregate::SinceLast = window.aggregate {
-                plan.since_last.push(SinceLast { feature, source, span: window.span });
+                let span = window.reach().map_or(i64::MAX, Span::millis);
+                let ends_at_latest = window.ends_at_latest;
+                plan.since_last.push(SinceLast { feature, source, last: 0, span, ends_at_latest });
                 continue;
             }
-            let ring = plan.ring(source, window.pane(), window.panes as usize);
-            let statistic = match window.aggregate {
-                Aggregate::Count | Aggregate::SinceLast => Statistic::Count,
-                Aggregate::Sum(field) => Statistic::Sum(ring.field(field)),
-                Aggregate::Mean(field) => Statistic::Mean(ring.field(field)),
-                Aggregate::Max(field) => Statistic::Max(ring.field(field)),
-            };
-            ring.outputs.push(RingOutput { feature, statistic });
+            let track = plan.track(source, Shape::of(window));
+            let statistic = statistic(window, &mut track.bundle);
+            let outputs = if window.is_past { &mut track.past } else { &mut track.now };
+            outputs.push(Output { feature, statistic });
         }
-        plan.marks = plan.sources.len();
-        for ring in &mut plan.rings {
-            ring.start = plan.width;
-            plan.width = ring.end() + ring.stride();
-            (ring.head, ring.cached_for) = (plan.marks, plan.marks + 1);
-            plan.marks += 2;
-        }
+        plan.lay_out();
         plan
+    }
+
+    fn lay_out(&mut self) {
+        let sources = TOUCHED + 1;
+        let mut next = sources + self.sources.len();
+        for since in &mut self.since_last {
+            since.last = sources + since.source;
+        }
+        for track in &mut self.tracks {
+            track.last = sources + track.source_index;
+            track.head = next;
+            next += track.head_words();
+            track.empty = vec![0; track.bundle.stride];
+            track.bundle.clear(&mut track.empty);
+        }
+        self.header = next;
+        next = next.next_multiple_of(LINE);
+        for track in self.tracks.iter_mut().filter(|track| matches!(track.shape, Shape::Panes(_))) {
+            track.closed = next;
+            next += track.bundle.stride;
+        }
+        for track in &mut self.tracks {
+            next = next.next_multiple_of(LINE);
+            track.start = next;
+            next += track.data_words();
+        }
+        self.width = next.next_multiple_of(LINE);
     }
 
     fn source(&mut self, of: Source) -> usize {
@@ -145,35 +209,88 @@ impl GroupPlan {
         self.sources.len() - 1
     }
 
-    fn ring(&mut self, last: usize, pane: Span, panes: usize) -> &mut Ring {
-        let found = self
-            .rings
-            .iter()
-            .position(|ring| ring.last == last && ring.pane == pane && ring.panes == panes)
-            .unwrap_or_else(|| {
-                self.rings.push(Ring {
-                    source: self.sources[last],
-                    last,
-                    pane,
-                    panes,
-                    fields: Vec::new(),
-                    start: 0,
-                    head: 0,
-                    cached_for: 0,
-                    outputs: Vec::new(),
-                });
-                self.rings.len() - 1
+    fn track(&mut self, source_index: usize, shape: Shape) -> &mut Track {
+        let same = |track: &Track| track.source_index == source_index && track.shape == shape;
+        let found = self.tracks.iter().position(same).unwrap_or_else(|| {
+            self.tracks.push(Track {
+                source: self.sources[source_index],
+                source_index,
+                last: 0,
+                shape,
+                bundle: Bundle::new(),
+                empty: Vec::new(),
+                head: 0,
+                closed: 0,
+                start: 0,
+                now: Vec::new(),
+                past: Vec::new(),
             });
-        &mut self.rings[found]
+            self.tracks.len() - 1
+        });
+        &mut self.tracks[found]
     }
 }
 
-impl Ring {
-    fn field(&mut self, column: NumberIndex) -> usize {
-        if let Some(position) = self.fields.iter().position(|field| *field == column) {
-            return position;
+impl Shape {
+    fn of(window: &WindowSpec) -> Self {
+        let panes = |pane: i64, count: i64, offset: Span, delay: Span, is_over: bool| {
+            let pane = pane.max(1);
+            let (delay, lag) = (delay.millis(), i64::from(is_over));
+            let behind = delay / pane + i64::from(delay % pane != 0);
+            let capacity = count + lag + behind;
+            let (offset, ends_at_latest) = (offset.millis(), window.ends_at_latest);
+            Shape::Panes(Panes { pane, offset, delay, count, lag, capacity, ends_at_latest })
+        };
+        match window.kind {
+            WindowKind::Sliding { span, panes: count, delay } => {
+                let count = i64::from(count.max(1));
+                // What is delayed ends at a boundary: a pane that goes on holds what is not old enough.
+                panes(span.millis() / count, count, Span::default(), delay, delay != Span::default())
+            }
+            WindowKind::Tumbling { span, every, offset, delay, is_completed } => {
+                let count = (span.millis() / every.millis().max(1)).max(1);
+                panes(every.millis(), count, offset, delay, is_completed || delay != Span::default())
+            }
+            WindowKind::Session { gap, is_completed } => Shape::Session { gap: gap.millis(), is_completed },
+            WindowKind::Ever { half_life } => Shape::Ever { half_life: half_life.map(Span::millis) },
         }
-        self.fields.push(column);
-        self.fields.len() - 1
     }
+}
+
+/// What a window reads, its cell added to the bundle.
+fn statistic(window: &WindowSpec, bundle: &mut Bundle) -> Statistic {
+    let mut cell = |kind, column| bundle.cell(kind, column);
+    let number = FieldColumn::Number;
+    match window.aggregate {
+        Aggregate::Count => Statistic::Count,
+        Aggregate::Rate => Statistic::Rate { per_hour: per_hour(window.kind) },
+        Aggregate::Sum(of) => Statistic::Sum(cell(CellKind::Basic, number(of))),
+        Aggregate::Mean(of) => Statistic::Mean(cell(CellKind::Basic, number(of))),
+        Aggregate::Max(of) => Statistic::Max(cell(CellKind::Basic, number(of))),
+        Aggregate::Ratio(of) => Statistic::Ratio(cell(CellKind::Basic, number(of)), of),
+        Aggregate::Variance(of) => Statistic::Variance(cell(CellKind::Moments, number(of))),
+        Aggregate::Std(of) => Statistic::Std(cell(CellKind::Moments, number(of))),
+        Aggregate::Min(of) => Statistic::Min(cell(CellKind::Min, number(of))),
+        Aggregate::First(of) => Statistic::First(cell(CellKind::First, number(of))),
+        Aggregate::Last(of) => Statistic::Last(cell(CellKind::Last, number(of))),
+        Aggregate::Quantile { of, share } => {
+            Statistic::Quantile(cell(CellKind::Quantile, number(of)), f64::from(share) / 10_000.0)
+        }
+        Aggregate::Distinct(of) => Statistic::Distinct(cell(CellKind::Distinct, of)),
+        Aggregate::TopShare(of) => Statistic::TopShare(cell(CellKind::Top, of)),
+        Aggregate::IsTop(of) => Statistic::IsTop(cell(CellKind::Top, of), of),
+        Aggregate::Duration | Aggregate::SinceLast => Statistic::Duration,
+    }
+}
+
+/// What a count is multiplied by to become a rate. A window that fades holds at a steady rate what came in half_life / ln 2.
+fn per_hour(kind: WindowKind) -> f64 {
+    let ms = match kind {
+        WindowKind::Sliding { span, .. } | WindowKind::Tumbling { span, .. } => span.millis() as f64,
+        WindowKind::Ever { half_life } => {
+            half_life.map_or(f64::NAN, |half| half.millis() as f64) / core::f64::consts::LN_2
+        }
+        WindowKind::Session { .. } => f64::NAN,
+    };
+    3_600_000.0 / ms
 }

@@ -28,7 +28,7 @@ use crate::data::{
     StateChunk, Timestamp,
 };
 use crate::drift::DriftWindows;
-use crate::features::Features;
+use crate::features::{FeatureCounts, Features};
 use crate::labels::{EarlyFollowUps, Waiting};
 use crate::model::Model;
 use crate::performance::Performance;
@@ -92,6 +92,8 @@ pub struct Tally {
     pub last_duplicate: i64,
     /// First labels joined.
     pub labels: u64,
+    /// Groups forgotten and values that were in no list.
+    pub features: FeatureCounts,
     /// Dead letters by input and code, in the order of [`crate::data::RejectCode::ALL`].
     pub rejects: [[u64; RejectCode::ALL.len()]; 2],
 }
@@ -180,7 +182,7 @@ impl Pipeline {
 
     /// Counts since the pipeline was made.
     pub fn tally(&self) -> Tally {
-        self.clocks.tally
+        Tally { features: self.features.counts(), ..self.clocks.tally }
     }
 
     /// The latest event or known-at time taken in; `None` before the first.

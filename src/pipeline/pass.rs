@@ -124,10 +124,10 @@ impl Pipeline {
     }
 
     pub(super) fn tick(&mut self, tick: Timestamp, now: Timestamp, out: &mut Outbox) {
+        let before = std::mem::replace(&mut self.clocks.tick, tick);
         if let Some(recent) = &mut self.recent {
-            recent.expire(self.clocks.tick, tick);
+            recent.expire(before, tick);
         }
-        self.clocks.tick = tick;
         self.publish(tick, false, now, out);
         let wait = self.params.labels.wait;
         for early in self.early.expire(self.clocks.events, wait) {
@@ -137,7 +137,7 @@ impl Pipeline {
         self.drift.expire(tick);
         self.performance.expire(tick, wait);
         self.waiting.expire(tick);
-        self.features.expire(tick, wait);
+        self.features.expire(before, tick, wait);
     }
 
     /// The passes over a run without a tick inside. `first` is the position of its first record in the batch.

@@ -67,6 +67,8 @@ pub(super) fn scored(role: &'static str, machine: &Pipeline, before: &pipeline::
     count(Metric::LateOutput, &[], now.late_output - before.late_output);
     count(Metric::Duplicates, &[], now.duplicates - before.duplicates);
     count(Metric::LabelsJoined, &[], now.labels - before.labels);
+    count(Metric::EvictedGroups, &[], now.features.evicted - before.features.evicted);
+    count(Metric::Unlisted, &[], now.features.unlisted - before.features.unlisted);
     for (input, (now, before)) in [events, labels].into_iter().zip(now.rejects.iter().zip(&before.rejects)) {
         for (code, (now, before)) in RejectCode::ALL.iter().zip(now.iter().zip(before)) {
             if now > before {

@@ -1,7 +1,6 @@
 //! The names: every metric with kind, unit, labels and help.
 //!
-//! Names are a contract with dashboards and alert rules: they are added to, not renamed. Base units only (seconds,
-//! records), as Prometheus has it.
+//! Names are a contract with dashboards and alert rules: added to, not renamed. Base units, as Prometheus has it.
 
 use metrics::Unit;
 
@@ -74,6 +73,10 @@ pub enum Metric {
     StateBytes,
     /// Groups with windows.
     StateGroups,
+    /// Groups forgotten because there were too many.
+    EvictedGroups,
+    /// Values that were in no list.
+    Unlisted,
     /// Predictions waiting for labels.
     WaitingPredictions,
     /// Follow-ups waiting for events.
@@ -101,7 +104,7 @@ const TRAINING_SECONDS: &[f64] = &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Metric; 27] = [
+    pub const ALL: [Metric; 29] = [
         Metric::BuildInfo,
         Metric::Consumed,
         Metric::Predictions,
@@ -122,6 +125,8 @@ impl Metric {
         Metric::CheckpointBytes,
         Metric::StateBytes,
         Metric::StateGroups,
+        Metric::EvictedGroups,
+        Metric::Unlisted,
         Metric::WaitingPredictions,
         Metric::EarlyFollowUps,
         Metric::ModelVersion,
@@ -275,6 +280,20 @@ impl Metric {
                 unit: Unit::Count,
                 labels: &["shard"],
                 help: "Groups (keys, or keys with more fields) that hold windows, by shard.",
+            },
+            Metric::EvictedGroups => Declaration {
+                name: "driftless_evicted_groups_total",
+                kind: Counter,
+                unit: Unit::Count,
+                labels: &[],
+                help: "Groups of windows forgotten because there were more than `features.max_keys`.",
+            },
+            Metric::Unlisted => Declaration {
+                name: "driftless_unlisted_total",
+                kind: Counter,
+                unit: Unit::Count,
+                labels: &[],
+                help: "Values of string fields that were in none of the lists that features look them up in.",
             },
             Metric::WaitingPredictions => Declaration {
                 name: "driftless_waiting_predictions",

@@ -3,15 +3,17 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::in_words::features;
 use super::warnings::warnings;
 use crate::config::Config;
 use crate::config::formats::Framing;
 use crate::config::params::{NamedTopic, OnGap, PropertyValue};
 use crate::data::Span;
 use crate::data::params::{
-    Aggregate, Deduplicate, EventParams, FieldKind, FieldSpec, InputFormat, LabelParams, NumberIndex, OnDuplicate,
-    OnLate, OneOf, OutputForm, Source, TimeSource, WindowSpec, number_names, text_names,
+    Deduplicate, EventParams, FieldSpec, InputFormat, LabelParams, OnDuplicate, OnLate, OneOf, OutputForm, TimeSource,
+    number_names,
 };
+use crate::features::Features;
 
 /// Everything `driftless check` prints.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -150,42 +152,6 @@ fn field(of: &str, spec: &FieldSpec) -> Field {
     }
 }
 
-fn features(config: &Config) -> Vec<Feature> {
-    let numbers: Vec<&FieldSpec> = config.events.fields.iter().filter(|field| field.kind != FieldKind::Text).collect();
-    let kind = |column: &NumberIndex| numbers.get(column.0).map_or("", |field| field.kind.name());
-    let fields = config.features.fields.iter().map(|column| format!("{} of the event", kind(column)));
-    let windows = config.features.windows.iter().map(|window| in_words(window, config));
-    let named = config.features.names.iter().cloned().zip(fields.chain(windows)).enumerate();
-    named.map(|(index, (name, what))| Feature { index, name, what }).collect()
-}
-
-fn in_words(window: &WindowSpec, config: &Config) -> String {
-    let kinds = config.labels.as_ref().map(|labels| labels.kinds.as_slice()).unwrap_or_default();
-    let (of, names) = match window.of {
-        Source::Events => ("events", number_names(&config.events.fields)),
-        Source::Kind(kind) => match kinds.get(kind.0) {
-            Some(kind) => (kind.name.as_str(), number_names(&kind.fields)),
-            None => ("", Vec::new()),
-        },
-    };
-    let name = |column: NumberIndex| names.get(column.0).copied().unwrap_or_default();
-    let by = config.features.groupings.get(window.grouping).map(|grouping| {
-        let texts = text_names(&config.events.fields);
-        let members = grouping.fields.iter().filter_map(|column| texts.get(column.0).copied());
-        std::iter::once(config.events.key.as_str()).chain(members).collect::<Vec<_>>().join(", ")
-    });
-    let by = by.unwrap_or_default();
-    let (span, panes, pane) = (window.span, window.panes, window.pane());
-    let over = format!("of the last {span}, by {by}, in {panes} panes of {pane}");
-    match window.aggregate {
-        Aggregate::Count => format!("number of `{of}` {over}"),
-        Aggregate::Sum(column) => format!("sum of `{}` over `{of}` {over}", name(column)),
-        Aggregate::Mean(column) => format!("mean of `{}` over `{of}` {over}", name(column)),
-        Aggregate::Max(column) => format!("largest `{}` among `{of}` {over}", name(column)),
-        Aggregate::SinceLast => format!("seconds since the latest of `{of}`, by {by}, missing after {span}"),
-    }
-}
-
 fn settings(config: &Config) -> Vec<Setting> {
     let mut settings = Vec::new();
     let mut add = |table, name, value| settings.push(Setting { table, name, value });
@@ -202,6 +168,9 @@ fn settings(config: &Config) -> Vec<Setting> {
     add("score", "checkpoint", format!("every {}", score.checkpoint));
     add("score", "threshold", score.threshold.to_string());
     let drift = &config.drift;
+    for (name, value) in state_settings(config) {
+        add("features", name, value);
+    }
     add("drift", "window", window(drift.window, drift.offset));
     add("drift", "alert", {
         let (psi, ks, rate, n) = (drift.psi_effect, drift.ks_effect, drift.false_discovery_rate, drift.min_n);
@@ -254,6 +223,17 @@ fn settings(config: &Config) -> Vec<Setting> {
     add("store", "path", config.store.path.display().to_string());
     add("http", "listen", config.http.listen.map_or("off".to_owned(), |address| address.to_string()));
     add("log", "level", config.log.level.name().to_owned());
+    settings
+}
+
+/// What groups cost: known from the configuration, however many records they have.
+fn state_settings(config: &Config) -> Vec<(&'static str, String)> {
+    let features = &config.features;
+    let mut settings = vec![("max keys", format!("{} groups of each grouping per shard", features.max_keys))];
+    for (grouping, bytes) in features.groupings.iter().zip(Features::new(features).group_bytes()) {
+        let most = bytes as f64 * f64::from(features.max_keys) / f64::from(1 << 20);
+        settings.push(("group", format!("`{}` takes {bytes} bytes, at most {most:.0} MiB per shard", grouping.name)));
+    }
     settings
 }
 

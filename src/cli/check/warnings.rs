@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::config::params::KafkaParams;
 use crate::data::Span;
-use crate::data::params::{Aggregate, FieldColumn, FieldSpec, KindIndex, NumberIndex, Source, TextIndex, TimeSource};
+use crate::data::params::{Derived, FieldColumn, FieldSpec, KindIndex, Source, TextIndex, TimeSource};
 
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -76,12 +76,16 @@ fn unused(config: &Config, warnings: &mut Vec<String>) {
     let features = &config.features;
     let texts: Vec<TextIndex> =
         features.groupings.iter().flat_map(|grouping| grouping.fields.iter().copied()).collect();
-    let read = |of: Source, column: NumberIndex| {
-        features.windows.iter().any(|window| window.of == of && aggregated(window.aggregate) == Some(column))
+    let read = |of: Source, column: FieldColumn| {
+        features.windows.iter().any(|window| window.of == of && window.aggregate.column() == Some(column))
     };
-    let idle = |field: &&FieldSpec| match field.column {
-        FieldColumn::Text(column) => !texts.contains(&column) && config.events.key_column != Some(column),
-        FieldColumn::Number(column) => !features.fields.contains(&column) && !read(Source::Events, column),
+    let derived: Vec<FieldColumn> = features.derived.iter().flat_map(Derived::columns).collect();
+    let idle = |field: &&FieldSpec| {
+        let is_taken = match field.column {
+            FieldColumn::Text(column) => texts.contains(&column) || config.events.key_column == Some(column),
+            FieldColumn::Number(column) => features.fields.contains(&column),
+        };
+        !is_taken && !read(Source::Events, field.column) && !derived.contains(&field.column)
     };
     let named = |field: &&FieldSpec| {
         let is_time = matches!(&config.events.time, TimeSource::Field { name, .. } if *name == field.name);
@@ -99,7 +103,7 @@ fn unused(config: &Config, warnings: &mut Vec<String>) {
             FieldColumn::Text(_) => true,
             FieldColumn::Number(column) => {
                 let is_label = labels.label.kind.0 == position && labels.label.field == column;
-                !is_label && !read(of, column)
+                !is_label && !read(of, field.column)
             }
         });
         let names: Vec<String> = idle.map(quoted).collect();
@@ -111,11 +115,4 @@ fn unused(config: &Config, warnings: &mut Vec<String>) {
 
 fn quoted(field: &FieldSpec) -> String {
     format!("`{}`", field.name)
-}
-
-fn aggregated(aggregate: Aggregate) -> Option<NumberIndex> {
-    match aggregate {
-        Aggregate::Sum(column) | Aggregate::Mean(column) | Aggregate::Max(column) => Some(column),
-        Aggregate::Count | Aggregate::SinceLast => None,
-    }
 }

@@ -4,6 +4,7 @@
 //! that is not in the file and whose default depends on another key, or that has none. `docs/configuration.md` lists
 //! every key with the default given here; a test compares the two.
 
+mod features;
 mod formats;
 mod kafka;
 mod records;
@@ -11,9 +12,12 @@ mod work;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use features::{
+    RawDerived, RawEncoded, RawEncoding, RawEnds, RawFeatures, RawWhich, RawWindow, RawWindowKind,
+};
 pub(crate) use formats::{RawFormat, RawInputFormat, RawOutputs, RawSchemaRegistry};
 pub(crate) use kafka::{RawHttp, RawKafka, RawLog, RawPropertyValue, RawStore, RawTopics};
-pub(crate) use records::{RawChoice, RawEvents, RawFeatures, RawField, RawLabel, RawLabels, RawWindow};
+pub(crate) use records::{RawChoice, RawEvents, RawField, RawLabel, RawLabels};
 pub(crate) use work::{RawDrift, RawPerformance, RawPromote, RawRetrain, RawScore};
 
 /// The whole file.
@@ -58,7 +62,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::records::{RawKind, RawWindow};
+    use super::records::RawKind;
     use super::*;
     use crate::data::Span;
 
@@ -72,6 +76,8 @@ mod tests {
         let kinds = BTreeMap::from([("KIND".to_owned(), RawKind { fields: field() })]);
         raw.labels = Some(RawLabels { kinds, ..RawLabels::default() });
         raw.features.windows = vec![RawWindow::default()];
+        raw.features.encoded = vec![RawEncoded::default()];
+        raw.features.derived = vec![RawDerived::default()];
         raw.kafka.properties = BTreeMap::from([("NAME".to_owned(), RawPropertyValue::Table(BTreeMap::new()))]);
         let mut keys = BTreeMap::new();
         flatten(String::new(), serde_json::to_value(raw).unwrap(), &mut keys);

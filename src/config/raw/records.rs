@@ -205,35 +205,3 @@ impl Default for RawLabel {
         }
     }
 }
-
-/// `[features]`
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct RawFeatures {
-    /// Number and boolean fields of the event that are features as they are; default none.
-    pub fields: Vec<String>,
-    /// Sliding windows.
-    pub windows: Vec<RawWindow>,
-}
-
-/// `[[features.windows]]`
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct RawWindow {
-    /// `events` or a kind of follow-up; default `events`.
-    pub of: String,
-    /// `events.key` and string fields of the event; default: the key alone.
-    pub by: Option<Vec<String>>,
-    /// Lengths of time; required. Each aggregate is computed over each.
-    pub spans: Vec<Span>,
-    /// `count`, `sum:FIELD`, `mean:FIELD`, `max:FIELD`, `since_last`; required.
-    pub aggregates: Vec<String>,
-    /// Pieces a window is kept in, from 1 to 1000; default 12. More slide more smoothly and cost more memory.
-    pub panes: u32,
-}
-
-impl Default for RawWindow {
-    fn default() -> Self {
-        RawWindow { of: "events".to_owned(), by: None, spans: Vec::new(), aggregates: Vec::new(), panes: 12 }
-    }
-}

@@ -1,14 +1,17 @@
 //! `[features]`: the layout, resolved to columns, groupings and names.
 
 use super::aggregates::{Over, aggregate, number};
+use super::derived::{self, NamedDerived};
+use super::encoded;
 use super::range::whole;
+use super::windows::{self, NamedKind};
 use crate::config::error::Problem;
 use crate::config::locate::join;
-use crate::config::raw::{RawFeatures, RawWindow};
+use crate::config::raw::{RawEnds, RawFeatures, RawWindow};
 use crate::config::suggest;
-use crate::data::Span;
 use crate::data::params::{
-    Aggregate, EventParams, FeatureParams, FieldColumn, Grouping, KindIndex, LabelParams, Source, TextIndex, WindowSpec,
+    Aggregate, EventParams, FeatureParams, FieldColumn, Grouping, KindIndex, LabelParams, Source, TextIndex,
+    WindowKind, WindowSpec,
 };
 
 /// Most features of a layout, and most bytes of a feature's name: what a model artifact can hold.
@@ -23,23 +26,51 @@ pub(super) fn features(
     events: &EventParams,
     labels: Option<&LabelParams>,
 ) -> Result<FeatureParams, Problem> {
-    if raw.fields.is_empty() && raw.windows.is_empty() {
+    if raw.fields.is_empty() && raw.windows.is_empty() && raw.encoded.is_empty() && raw.derived.is_empty() {
         let message =
             "is empty; write `fields = [...]` or add a `[[features.windows]]`: a model needs something to see";
         return Err(Problem::new("features", message));
     }
-    let mut layout = Layout {
-        events,
-        labels,
-        params: FeatureParams { groupings: Vec::new(), fields: Vec::new(), windows: Vec::new(), names: Vec::new() },
-    };
+    let max_keys = whole("features.max_keys", raw.max_keys, 1..=100_000_000)?;
+    let utc_offset = utc_offset("features.utc_offset", &raw.utc_offset)?;
+    let params = FeatureParams { max_keys, utc_offset, ..FeatureParams::default() };
+    let mut layout = Layout { events, labels, params };
     for (position, field) in raw.fields.iter().enumerate() {
         layout.add_field(&format!("features.fields[{position}]"), field)?;
     }
     for (position, window) in raw.windows.iter().enumerate() {
         layout.add_windows(&format!("features.windows[{position}]"), window)?;
     }
+    for (position, table) in raw.encoded.iter().enumerate() {
+        let key = format!("features.encoded[{position}]");
+        for named in encoded::encoded(&key, table, events)? {
+            layout.add_derived(&key, named)?;
+        }
+    }
+    for (position, table) in raw.derived.iter().enumerate() {
+        let key = format!("features.derived[{position}]");
+        let named = derived::derived(&key, table, events, &layout.params)?;
+        layout.add_derived(&key, named)?;
+    }
+    layout.choose(&raw.row)?;
     Ok(layout.params)
+}
+
+/// Minutes that local time is ahead of UTC, in milliseconds: `+05:30`, `-08:00`.
+fn utc_offset(key: &str, text: &str) -> Result<i64, Problem> {
+    let wrong = || Problem::new(key, format!("`{text}` is no offset from UTC; write one such as `+05:30` or `-08:00`"));
+    let (sign, rest) = match text.split_at_checked(1) {
+        Some(("+", rest)) => (1, rest),
+        Some(("-", rest)) => (-1, rest),
+        _ => return Err(wrong()),
+    };
+    let (hours, minutes) =
+        rest.split_once(':').filter(|(hours, minutes)| hours.len() == 2 && minutes.len() == 2).ok_or_else(wrong)?;
+    let number = |digits: &str, most: i64| {
+        let is_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse::<i64>().ok().filter(|number| is_digits && *number <= most).ok_or_else(wrong)
+    };
+    Ok(sign * (number(hours, 14)? * 60 + number(minutes, 59)?) * 60_000)
 }
 
 struct Layout<'a> {
@@ -55,10 +86,41 @@ impl<'a> Layout<'a> {
                 format!("`{field}` is also the name of a signal that alerts use; give the field another name");
             return Err(Problem::new(key, message));
         }
-        let over = Over { fields_path: "events.fields".to_owned(), fields: &self.events.fields };
-        let column = number(key, field, &over)?;
+        let column = number(key, field, &over_events(self.events))?;
         self.add_name(key, field.to_owned())?;
         self.params.fields.push(column);
+        Ok(())
+    }
+
+    fn add_derived(&mut self, key: &str, named: NamedDerived) -> Result<(), Problem> {
+        if OTHER_SIGNALS.contains(&named.name.as_str()) {
+            let message = format!("`{}` is also the name of a signal that alerts use; write another name", named.name);
+            return Err(Problem::new(key, message));
+        }
+        self.add_name(key, named.name)?;
+        self.params.derived.push(named.derived);
+        Ok(())
+    }
+
+    /// Makes the row what `row` names; everything if it names nothing.
+    fn choose(&mut self, row: &[String]) -> Result<(), Problem> {
+        self.params.computed.clone_from(&self.params.names);
+        if row.is_empty() {
+            return Ok(());
+        }
+        for (position, name) in row.iter().enumerate() {
+            let key = format!("features.row[{position}]");
+            let computed = &self.params.computed;
+            let Some(found) = computed.iter().position(|known| known == name) else {
+                let hint = suggest::hint(name, computed.iter().map(String::as_str).collect::<Vec<_>>());
+                return Err(Problem::new(key, format!("`{name}` is not computed; {hint}")));
+            };
+            if self.params.row.contains(&found) {
+                return Err(Problem::new(key, format!("`{name}` is named twice")));
+            }
+            self.params.row.push(found);
+        }
+        self.params.names = row.to_vec();
         Ok(())
     }
 
@@ -84,9 +146,8 @@ impl<'a> Layout<'a> {
     }
 
     fn add_windows(&mut self, key: &str, raw: &RawWindow) -> Result<(), Problem> {
-        let panes = whole(&format!("{key}.panes"), raw.panes, 1..=1_000)?;
         let (of, over) = self.source(key, &raw.of)?;
-        let spans = spans(key, raw, panes)?;
+        let kinds = windows::kinds(key, raw)?;
         if raw.aggregates.is_empty() {
             let message = "missing; write what to compute, such as `[\"count\", \"mean:FIELD\"]`";
             return Err(Problem::new(format!("{key}.aggregates"), message));
@@ -97,13 +158,26 @@ impl<'a> Layout<'a> {
             let key = format!("{key}.aggregates[{position}]");
             let named = aggregate(&key, text, &over)?;
             let prefix = format!("{group}.{}.{}", raw.of, named.name);
-            let longest = spans.iter().max().map(std::slice::from_ref).unwrap_or_default();
+            let longest = raw.spans.iter().max();
             let since_last = named.aggregate == Aggregate::SinceLast;
-            for span in if since_last { longest } else { &spans } {
-                let name = if since_last { prefix.clone() } else { format!("{prefix}.{span}") };
+            for NamedKind { kind, name } in &kinds {
+                windows::fits(&key, text, named.aggregate, of, *kind)?;
+                if since_last && matches!(kind, WindowKind::Sliding { span, .. } if Some(span) != longest) {
+                    continue;
+                }
+                let name = if since_last { prefix.clone() } else { format!("{prefix}.{name}") };
                 self.add_name(&key, name)?;
-                let aggregate = named.aggregate;
-                self.params.windows.push(WindowSpec { of, grouping, span: *span, panes, aggregate });
+                self.params.windows.push(WindowSpec {
+                    of,
+                    grouping,
+                    kind: *kind,
+                    is_past: !raw.includes_event,
+                    ends_at_latest: raw.ends == RawEnds::Latest,
+                    aggregate: named.aggregate,
+                });
+                if since_last {
+                    break;
+                }
             }
         }
         Ok(())
@@ -111,8 +185,7 @@ impl<'a> Layout<'a> {
 
     fn source(&self, key: &str, of: &str) -> Result<(Source, Over<'a>), Problem> {
         if of == "events" {
-            let over = Over { fields_path: "events.fields".to_owned(), fields: &self.events.fields };
-            return Ok((Source::Events, over));
+            return Ok((Source::Events, over_events(self.events)));
         }
         let kinds = self.labels.map(|labels| labels.kinds.as_slice()).unwrap_or_default();
         let found = kinds.iter().enumerate().find(|(_, kind)| kind.name == of);
@@ -124,7 +197,8 @@ impl<'a> Layout<'a> {
             return Err(Problem::new(format!("{key}.of"), message));
         };
         let fields_path = format!("{}.fields", join("labels.kinds", of));
-        Ok((Source::Kind(KindIndex(position)), Over { fields_path, fields: &kind.fields }))
+        let source = Source::Kind(KindIndex(position));
+        Ok((source, Over { source, fields_path, fields: &kind.fields }))
     }
 
     /// The position of the grouping, added when it is new. The order in which `by` names its fields does not matter.
@@ -179,17 +253,6 @@ impl<'a> Layout<'a> {
     }
 }
 
-fn spans(key: &str, raw: &RawWindow, panes: u32) -> Result<Vec<Span>, Problem> {
-    if raw.spans.is_empty() {
-        return Err(Problem::new(format!("{key}.spans"), "missing; write lengths of time, such as `[\"1h\", \"1d\"]`"));
-    }
-    for (position, span) in raw.spans.iter().enumerate() {
-        if span.millis() == 0 || span.millis() % i64::from(panes) != 0 {
-            let message = format!(
-                "`{span}` cannot be cut into {panes} equal pieces of whole milliseconds; change the span or `{key}.panes`"
-            );
-            return Err(Problem::new(format!("{key}.spans[{position}]"), message));
-        }
-    }
-    Ok(raw.spans.clone())
+fn over_events(events: &EventParams) -> Over<'_> {
+    Over { source: Source::Events, fields_path: "events.fields".to_owned(), fields: &events.fields }
 }

@@ -4,6 +4,9 @@
 //! contradict each other the message names both.
 
 mod aggregates;
+mod derived;
+mod encoded;
+mod expression;
 mod features;
 mod fields;
 mod formats;
@@ -14,6 +17,7 @@ mod retrain;
 mod rules;
 mod time;
 mod watch;
+mod windows;
 
 pub(super) use kafka::check_brokers;
 

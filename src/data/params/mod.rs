@@ -20,7 +20,7 @@ pub use events::{
     Deduplicate, EventParams, FieldColumn, FieldKind, FieldSpec, MAX_VALUE_BYTES, NumberIndex, OnDuplicate, OnLate,
     OneOf, TextIndex, TimeSource, TimeUnit, number_names, text_names,
 };
-pub use features::{Aggregate, FeatureParams, Grouping, Source, WindowSpec};
+pub use features::{Aggregate, Calendar, Derived, FeatureParams, Grouping, Source, Step, WindowKind, WindowSpec};
 pub use format::{InputFormat, OutputForm};
 pub use labels::{KindIndex, KindSpec, LabelParams, LabelSpec};
 pub use pattern::{Pattern, PatternError};

@@ -61,7 +61,7 @@ impl Names<'_> {
     }
 
     fn reading(&self, look: FeatureLook) -> Reading {
-        let name = self.params.features.names.get(look.feature).cloned().unwrap_or_default();
+        let name = self.params.features.computed.get(look.feature).cloned().unwrap_or_default();
         Reading { name, value: look.value }
     }
 
