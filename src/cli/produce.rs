@@ -1,8 +1,9 @@
 //! `driftless produce`: sends events and labels to their topics, in the order of their times.
 //!
-//! The source is the bundled year of flights, card payments drawn from a seed, or files of JSON lines or CSV. Keys choose partitions as Java's clients do,
-//! and a record's timestamp is its own time, so that events and labels meet and history keeps its dates. Nothing is
-//! checked but what is needed to send a record: what the roles cannot use becomes a dead letter there.
+//! The source is the bundled year of flights, card payments drawn from a seed, or files of JSON lines or CSV. Keys choose
+//! partitions as Java's clients do, and a record's timestamp is its own time, so that events and labels meet and history
+//! keeps its dates. Nothing is checked but what is needed to send a record: what the roles cannot use becomes a dead
+//! letter there.
 
 mod files;
 mod pace;

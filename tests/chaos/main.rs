@@ -115,9 +115,9 @@ fn disturb(plan: &Plan, report: &mut Report, site: Site<'_>) -> Result<()> {
     let fleet = ["a", "b", "c"].map(|name| Instance::new("score", name, &common)).into();
     let monitor = Instance::new("monitor", "m", &common);
     let random = Random::new(plan.seed.wrapping_add(1));
-    let breaks_off = plan.mutation.is_some();
+    let (breaks_off, timed) = (plan.mutation.is_some(), plan.timed);
     let (visible, monitored) = (&visible, &monitored);
-    let mut world = World { random, cluster, proxies, fleet, monitor, visible, monitored, report, breaks_off };
+    let mut world = World { random, cluster, proxies, fleet, monitor, visible, monitored, report, breaks_off, timed };
     world.mend()?;
     world.report.say("all partitions move");
     let went = world.go_through(plan);

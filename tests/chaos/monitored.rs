@@ -23,19 +23,14 @@ pub(crate) struct Monitored {
 
 impl Monitored {
     pub(crate) fn follow(brokers: &str, summaries: &str, group: &str) -> Result<Self> {
-        let consumer = topics::consumer(brokers, "read_committed", "chaos-monitored")?;
-        topics::assign(&consumer, summaries)?;
         let ends: Arc<Mutex<Vec<(Instant, i64)>>> = Arc::default();
         let committed = Arc::new(AtomicI64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
-        let (into, asked) = (Arc::clone(&ends), Arc::clone(&stop));
-        thread::spawn(move || {
-            while !asked.load(Ordering::SeqCst) {
-                let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) else { continue };
-                let mut ends = into.lock().unwrap_or_else(PoisonError::into_inner);
-                ends.push((Instant::now(), message.offset() + 1));
-            }
-        });
+        let into = Arc::clone(&ends);
+        topics::follow(brokers, summaries, &stop, move |message| {
+            let mut ends = into.lock().unwrap_or_else(PoisonError::into_inner);
+            ends.push((Instant::now(), message.offset() + 1));
+        })?;
         let (into, asked) = (Arc::clone(&committed), Arc::clone(&stop));
         let (brokers, summaries, group) = (brokers.to_owned(), summaries.to_owned(), group.to_owned());
         thread::spawn(move || {

@@ -23,12 +23,14 @@ pub(crate) struct Plan {
     pub mutation: Option<String>,
     /// Only faults of this name.
     pub only: Option<String>,
+    /// A recovery longer than it may take is a breach; else it is reported only.
+    pub timed: bool,
     /// Keep the files.
     pub keep: bool,
 }
 
 impl Plan {
-    /// `seed=1 minutes=2 nodes=1 kills=0 rate=200 mutation=skip-offsets only=kill_point keep`.
+    /// `seed=1 minutes=2 nodes=1 kills=0 rate=200 mutation=skip-offsets only=kill_point timed keep`.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut plan = Plan {
             seed: 1,
@@ -38,6 +40,7 @@ impl Plan {
             rate: 200,
             mutation: None,
             only: None,
+            timed: false,
             keep: false,
         };
         for word in text.split_whitespace() {
@@ -50,6 +53,7 @@ impl Plan {
                 "rate" => plan.rate = value.parse()?,
                 "mutation" => plan.mutation = Some(value.to_owned()),
                 "only" => plan.only = Some(value.to_owned()),
+                "timed" => plan.timed = true,
                 "keep" => plan.keep = true,
                 _ => bail!("{ENVIRONMENT}: `{name}` is not known"),
             }

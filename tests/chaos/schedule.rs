@@ -68,6 +68,8 @@ pub(crate) struct World<'a> {
     pub report: &'a mut Report,
     /// The first breach ends the run.
     pub breaks_off: bool,
+    /// A recovery longer than it may take is a breach.
+    pub timed: bool,
 }
 
 impl World<'_> {

@@ -1,11 +1,14 @@
 //! Topics as any reader of committed records sees them, from offset 0, and where they end for whom.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 const ASK: Duration = Duration::from_secs(20);
@@ -50,6 +53,27 @@ pub(crate) fn assign(consumer: &BaseConsumer, topic: &str) -> Result<usize> {
     }
     consumer.assign(&list)?;
     Ok(n)
+}
+
+/// Follows the committed records of a topic on a thread of its own until it is told to stop.
+pub(crate) fn follow(
+    brokers: &str,
+    topic: &str,
+    stop: &Arc<AtomicBool>,
+    mut see: impl FnMut(&BorrowedMessage<'_>) + Send + 'static,
+) -> Result<()> {
+    let consumer = consumer(brokers, "read_committed", "chaos-follower")?;
+    assign(&consumer, topic)?;
+    let stop = Arc::clone(stop);
+    thread::spawn(move || {
+        while !stop.load(Ordering::SeqCst) {
+            // Whatever is wrong with the brokers, the client keeps trying.
+            if let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) {
+                see(&message);
+            }
+        }
+    });
+    Ok(())
 }
 
 /// All committed records of a topic, in order within each partition.

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -27,26 +26,18 @@ pub(crate) struct Visible {
 
 impl Visible {
     pub(crate) fn follow(brokers: &str, topic: &str, sent: Arc<Sent>) -> Result<Self> {
-        let consumer = topics::consumer(brokers, "read_committed", "chaos-visible")?;
-        topics::assign(&consumer, topic)?;
         let seen: Arc<Vec<Mutex<Vec<Seen>>>> = Arc::new((0..PARTITIONS).map(|_| Mutex::default()).collect());
         let stop = Arc::new(AtomicBool::new(false));
         let count = Arc::new(AtomicU64::new(0));
-        let (into, asked, counted) = (Arc::clone(&seen), Arc::clone(&stop), Arc::clone(&count));
-        thread::spawn(move || {
-            while !asked.load(Ordering::SeqCst) {
-                // Whatever is wrong with the brokers, the client keeps trying.
-                let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) else { continue };
-                counted.fetch_add(1, Ordering::SeqCst);
-                let at = Instant::now();
-                let Some(sent) = number(message.payload().unwrap_or_default()).and_then(|number| sent.time(number))
-                else {
-                    continue;
-                };
-                let mut seen = into[message.partition() as usize].lock().unwrap_or_else(PoisonError::into_inner);
-                seen.push(Seen { sent, at });
-            }
-        });
+        let (into, counted) = (Arc::clone(&seen), Arc::clone(&count));
+        topics::follow(brokers, topic, &stop, move |message| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let at = Instant::now();
+            let number = number(message.payload().unwrap_or_default());
+            let Some(sent) = number.and_then(|number| sent.time(number)) else { return };
+            let mut seen = into[message.partition() as usize].lock().unwrap_or_else(PoisonError::into_inner);
+            seen.push(Seen { sent, at });
+        })?;
         Ok(Visible { seen, count, stop })
     }
 

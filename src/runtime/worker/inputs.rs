@@ -28,7 +28,8 @@ pub(super) struct Stall {
 }
 
 impl<S: Stage> Worker<S> {
-    /// Shows how far the shards are behind the end of their first input; refuses topics that have grown.
+    /// Shows how far the shards are behind the end of their first input, refuses topics that have grown, and fetches
+    /// anew what has stalled.
     pub(super) fn look_at_inputs(&mut self) -> Result<(), WorkerError> {
         if self.clock().since(self.looked) < PACE {
             return Ok(());
@@ -44,29 +45,26 @@ impl<S: Stage> Worker<S> {
     fn look(&mut self) -> Result<(), WorkerError> {
         let shop = self.shop.clone();
         let read = shop.stage.inputs();
-        for topic in [Some(&shop.topics.events), shop.topics.labels.as_ref()].into_iter().flatten() {
-            if !read.contains(topic) {
-                let bounds = shop.transport.bounds(topic)?.unwrap_or_default();
+        let split: Vec<&String> =
+            [Some(&shop.topics.events), shop.topics.labels.as_ref()].into_iter().flatten().collect();
+        for topic in split.iter().copied().chain(read.iter().filter(|topic| !split.contains(topic))) {
+            let bounds = shop.transport.bounds(topic)?.unwrap_or_default();
+            if split.contains(&topic) {
                 check_growth(topic, bounds.len(), shop.guards.shards).map_err(WorkerError::Refused)?;
             }
-        }
-        for (index, topic) in read.iter().enumerate() {
-            let bounds = shop.transport.bounds(topic)?.unwrap_or_default();
-            if shop.stage.is_paced() {
-                check_growth(topic, bounds.len(), shop.guards.shards).map_err(WorkerError::Refused)?;
-                self.show_lag(index, &bounds);
+            let Some(index) = read.iter().position(|input| input == topic) else { continue };
+            if index == 0 && shop.stage.is_paced() {
+                self.show_lag(&bounds);
             }
             self.restart_stalled(index, &bounds)?;
         }
         Ok(())
     }
 
-    fn show_lag(&mut self, index: usize, bounds: &[Bounds]) {
+    fn show_lag(&mut self, bounds: &[Bounds]) {
         for (number, state) in &mut self.shards {
             let State::Running(shard) = state else { continue };
-            if index == 0
-                && let (Some(bounds), Some(input)) = (bounds.get(*number as usize), shard.inputs().first())
-            {
+            if let (Some(bounds), Some(input)) = (bounds.get(*number as usize), shard.inputs().first()) {
                 watch::lag(*number, bounds.end - input.settled());
             }
         }

@@ -261,8 +261,7 @@ impl Settings {
         let session_ms = chosen.unwrap_or_else(|| millis(self.params.session_timeout));
         config.set("session.timeout.ms", session_ms.to_string());
         if config.get("heartbeat.interval.ms").is_none() {
-            // By its answer a member learns that the group shares out anew, so it is part of every failover.
-            config.set("heartbeat.interval.ms", (session_ms / 12).clamp(1, 3_000).to_string());
+            config.set("heartbeat.interval.ms", (session_ms / 4).clamp(1, 3_000).to_string());
         }
         let poll_ms = config.get("max.poll.interval.ms").and_then(|value| value.parse::<u64>().ok());
         config.set("max.poll.interval.ms", poll_ms.map_or(session_ms, |poll_ms| poll_ms.max(session_ms)).to_string());

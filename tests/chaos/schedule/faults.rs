@@ -77,7 +77,7 @@ impl World<'_> {
         let recovery =
             if same { &mut self.report.recovery_same_instance } else { &mut self.report.recovery_other_instance };
         recovery.add(took);
-        if took > RECOVERY_LIMIT {
+        if self.timed && took > RECOVERY_LIMIT {
             self.report.breach(format!("{:.2} s from a kill to the next prediction by {which}", took.as_secs_f64()));
         }
         Ok(())
