@@ -255,7 +255,7 @@ fn outputs_are_registered_at_the_start_and_framed_with_their_ids() {
     let values = stand.bench.values(&stand.bench.config.topics.predictions).concat();
     assert!(values.iter().all(|value| value.starts_with(&[0, a, b, c, d])));
     let schema = apache_avro::Schema::parse_str(&stand.registry.schema(id).unwrap()).unwrap();
-    assert_eq!(schema.name().map(|name| name.name()), Some("Prediction"));
+    assert_eq!(schema.name().map(apache_avro::schema::Name::name), Some("Prediction"));
     // Again, with a registry that would give other ids to others: the same ones.
     let app = stand.bench.start_live("a");
     stand.send(&shops()[0], 1, 10..11);

@@ -96,6 +96,7 @@ impl GivenSignal<'_> {
             dispersion: Dispersion::INDEPENDENT,
             ks_phi: 1.0,
             importance: 0.0,
+            range: None,
         })
     }
 }

@@ -159,7 +159,9 @@ fn items(n: u64) -> Vec<Item<Model>> {
 fn monitor() -> Monitor {
     let config = Config::parse(CONFIG).unwrap();
     let Config { drift, performance, retrain, promote, .. } = config.clone();
-    let mut monitor = Monitor::new(Arc::new(MonitorParams { shards: 2, drift, performance, retrain, promote }));
+    let outputs = config.outputs.form;
+    let mut monitor =
+        Monitor::new(Arc::new(MonitorParams { shards: 2, drift, performance, retrain, promote, outputs }));
     let mut machine = Pipeline::new(Arc::new(driftless::runtime::pipeline_params(&config).unwrap()), 0);
     let mut out = Outbox::default();
     machine.handle(&items(200), Timestamp::from_millis(0), &mut out);

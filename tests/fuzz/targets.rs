@@ -63,8 +63,9 @@ fn pipeline() -> Pipeline {
 }
 
 fn monitor() -> Monitor {
-    let Config { drift, performance, retrain, promote, .. } = application().clone();
-    Monitor::new(Arc::new(MonitorParams { shards: 2, drift, performance, retrain, promote }))
+    let Config { drift, performance, retrain, promote, outputs, .. } = application().clone();
+    let outputs = outputs.form;
+    Monitor::new(Arc::new(MonitorParams { shards: 2, drift, performance, retrain, promote, outputs }))
 }
 
 /// The words of an outcome; numbers in it would make every one look new.
