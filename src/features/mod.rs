@@ -43,10 +43,16 @@ pub struct Features {
 impl Features {
     /// Empty windows.
     pub fn new(params: &FeatureParams) -> Self {
+        Features::of(params, |_| true)
+    }
+
+    /// Empty windows of the groupings that `is_computed` says yes to; the other features stay missing.
+    pub fn of(params: &FeatureParams, is_computed: impl Fn(usize) -> bool) -> Self {
         let groups = params
             .groupings
             .iter()
             .enumerate()
+            .filter(|(index, _)| is_computed(*index))
             .map(|(index, grouping)| Group::new(GroupPlan::new(params, index, grouping.fields.clone())));
         Features {
             fields: params.fields.clone(),

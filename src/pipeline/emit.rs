@@ -1,13 +1,14 @@
 //! What the pipeline publishes: predictions, outcomes, summaries.
 
 use super::Pipeline;
+use super::pass::Taken;
 use crate::codec::{FeatureRow, PredictionView, write, write_form};
-use crate::data::{Columns, Outbox, Outcome, Record, Sink, Summary, Timestamp};
+use crate::data::{Columns, Outbox, Outcome, Route, Sink, Summary, Timestamp};
 use crate::performance::{LabelChange, Scored};
 
 /// A scored event.
 pub(super) struct Predicted<'a> {
-    pub record: &'a Record,
+    pub taken: &'a Taken<'a>,
     pub id: &'a [u8],
     /// Row of its features.
     pub row: usize,
@@ -28,6 +29,8 @@ pub(super) struct Remarks {
 pub(super) struct Joined<'a> {
     pub id: &'a [u8],
     pub entity: &'a [u8],
+    /// Partition of the labels topic that it came by.
+    pub partition: i32,
     pub revision: u32,
     pub label: LabelChange,
     /// The prediction as it was published.
@@ -38,7 +41,7 @@ pub(super) struct Joined<'a> {
 
 impl Pipeline {
     pub(super) fn predict(&mut self, predicted: &Predicted<'_>, scored: &Scored, now: Timestamp, out: &mut Outbox) {
-        let record = predicted.record;
+        let Taken { record, partition, .. } = *predicted.taken;
         let key = record.key.as_deref().unwrap_or_default();
         let decision = self.class(self.decides(scored.score));
         let flags: &[&str] = match predicted.remarks {
@@ -63,11 +66,11 @@ impl Pipeline {
             feature_layout: &self.params.layout,
             flags,
             source_topic: &self.params.events.topic,
-            source_partition: self.shard,
+            source_partition: partition,
             source_offset: record.offset,
         };
-        let form = self.params.outputs;
-        out.push(Sink::Predictions, Some(key), record.headers.clone(), |bytes| view.write_form(form, bytes));
+        let (form, to) = (self.params.outputs, self.to(Sink::Predictions, partition));
+        out.push(to, Some(key), record.headers.clone(), |bytes| view.write_form(form, bytes));
         self.clocks.tally.predictions += 1;
     }
 
@@ -85,9 +88,15 @@ impl Pipeline {
             score: scored.score,
             decision: self.class(joined.positive).to_owned(),
         };
-        let form = self.params.outputs;
-        out.push(Sink::Outcomes, Some(joined.entity), Vec::new(), |bytes| write_form(form, &outcome, bytes));
+        let (form, to) = (self.params.outputs, self.to(Sink::Outcomes, joined.partition));
+        out.push(to, Some(joined.entity), Vec::new(), |bytes| write_form(form, &outcome, bytes));
         self.performance.labelled(&scored, joined.label);
+    }
+
+    /// Where something that belongs to one record goes: to the partition number that the record came by, whichever
+    /// shard of the last stage writes it.
+    pub(super) fn to(&self, sink: Sink, partition: i32) -> Route {
+        Route { sink, partition: (!self.params.station.is_alone()).then_some(partition) }
     }
 
     fn class(&self, positive: bool) -> &str {
@@ -98,6 +107,9 @@ impl Pipeline {
     /// Publishes what changed in the windows, with the promise that no window up to `watermark` will change through an
     /// event that comes in time.
     pub(super) fn publish(&mut self, watermark: Timestamp, idle: bool, _now: Timestamp, out: &mut Outbox) {
+        if !self.params.station.is_last() {
+            return;
+        }
         let summary = Summary {
             shard: self.shard,
             clock: self.clocks.time,

@@ -8,8 +8,16 @@ use crate::data::{Header, InputIndex, Outbox, Record, Reject, RejectCode, Sink};
 const MAX_LETTER_BYTES: usize = 900 * 1024;
 const KEPT_OF_OVERSIZED: usize = 64 * 1024;
 
+/// Where a record that cannot be used came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub input: InputIndex,
+    pub partition: i32,
+}
+
 impl Pipeline {
-    pub(super) fn reject(&mut self, input: InputIndex, record: &Record, reject: &Reject, out: &mut Outbox) {
+    pub(super) fn reject(&mut self, of: Origin, record: &Record, reject: &Reject, out: &mut Outbox) {
+        let Origin { input, partition } = of;
         let tally = &mut self.clocks.tally;
         *(if input == EVENTS { &mut tally.event_dead_letters } else { &mut tally.follow_up_dead_letters }) += 1;
         let counts = &mut tally.rejects[usize::from(input != EVENTS)];
@@ -17,7 +25,8 @@ impl Pipeline {
             counts[at] += 1;
         }
         let topic = if input == EVENTS { &self.params.events.topic } else { &self.params.labels.topic };
-        let partition = self.shard.to_string();
+        let to = self.to(Sink::DeadLetters, partition);
+        let partition = partition.to_string();
         let offset = record.offset.to_string();
         let timestamp = record.timestamp.millis().to_string();
         let mut headers = record.headers.clone();
@@ -41,6 +50,6 @@ impl Pipeline {
             add("driftless.value.xxh3", &format!("{:032x}", xxhash_rust::xxh3::xxh3_128(whole)));
             value = whole.get(..KEPT_OF_OVERSIZED);
         }
-        out.push_raw(Sink::DeadLetters, record.key.as_deref(), value, headers);
+        out.push_raw(to, record.key.as_deref(), value, headers);
     }
 }

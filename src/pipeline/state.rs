@@ -18,6 +18,8 @@ const FEATURES: u64 = 1;
 const EARLY: u64 = 2;
 const DRIFT: u64 = 3;
 const PERFORMANCE: u64 = 4;
+const HELD: u64 = 5;
+const UPSTREAMS: u64 = 6;
 
 impl Pipeline {
     pub(super) fn begin(&mut self, extent: Extent) -> Vec<u8> {
@@ -27,6 +29,10 @@ impl Pipeline {
         self.early.begin_checkpoint(is_whole);
         self.drift.begin_checkpoint(is_whole);
         self.performance.begin_checkpoint(is_whole);
+        self.held.begin_checkpoint(is_whole);
+        if !self.params.station.is_first() {
+            self.upstreams.begin_checkpoint();
+        }
         self.encode_head()
     }
 
@@ -58,6 +64,8 @@ impl Pipeline {
             .or_else(|| unbound(EARLY, |out| self.early.write_chunk(size, out)))
             .or_else(|| unbound(DRIFT, |out| self.drift.write_chunk(size, out)))
             .or_else(|| unbound(PERFORMANCE, |out| self.performance.write_chunk(size, out)))
+            .or_else(|| unbound(HELD, |out| self.held.write_chunk(size, out)))
+            .or_else(|| unbound(UPSTREAMS, |out| self.upstreams.write_chunk(out)))
     }
 
     pub(super) fn read_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {
@@ -95,6 +103,8 @@ impl Pipeline {
             EARLY => self.early.read_chunk(&mut reader)?,
             DRIFT => self.drift.read_chunk(&mut reader)?,
             PERFORMANCE => self.performance.read_chunk(&mut reader)?,
+            HELD => self.held.read_chunk(&mut reader)?,
+            UPSTREAMS => self.upstreams.read_chunk(&mut reader)?,
             _ => return Err(BinaryError::Invalid { what: "part of the state", at: 0 }),
         }
         reader.finish()

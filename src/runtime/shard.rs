@@ -44,6 +44,8 @@ pub(super) struct Shard<M> {
     pub number: i32,
     pub machine: M,
     pub outbox: Outbox,
+    /// The open transaction holds a note of this shard.
+    pub is_noted: bool,
     inputs: Vec<Input>,
     steps: Vec<JournalStep>,
     control: Control,
@@ -120,6 +122,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
             number,
             machine,
             outbox: Outbox::framed(start.frames),
+            is_noted: false,
             inputs: inputs.collect(),
             steps: Vec::new(),
             control: Control { next: start.control, committed: start.control },
@@ -287,6 +290,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
     pub(super) fn commit(&mut self) {
         self.machine.commit();
         self.outbox.clear();
+        self.is_noted = false;
         self.steps.clear();
         self.sequence += 1;
         self.control.committed = self.control.next;
@@ -301,6 +305,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
             self.machine.rollback();
         }
         self.outbox.clear();
+        self.is_noted = false;
         self.steps.clear();
         self.control.next = self.control.committed;
         self.idle = Idle { told: None, step: 0 };

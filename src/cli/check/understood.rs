@@ -8,8 +8,8 @@ use crate::config::Config;
 use crate::config::params::{NamedTopic, OnGap, PropertyValue};
 use crate::data::Span;
 use crate::data::params::{
-    Aggregate, EventParams, FieldKind, FieldSpec, LabelParams, NumberIndex, Source, TimeSource, WindowSpec,
-    number_names, text_names,
+    Aggregate, ChainParams, EventParams, FieldKind, FieldSpec, HopOrder, LabelParams, NumberIndex, Source, TextIndex,
+    TimeSource, WindowSpec, number_names, text_names,
 };
 
 /// Everything `driftless check` prints.
@@ -158,8 +158,14 @@ fn in_words(window: &WindowSpec, config: &Config) -> String {
     let name = |column: NumberIndex| names.get(column.0).copied().unwrap_or_default();
     let by = config.features.groupings.get(window.grouping).map(|grouping| {
         let texts = text_names(&config.events.fields);
-        let members = grouping.fields.iter().filter_map(|column| texts.get(column.0).copied());
-        std::iter::once(config.events.key.as_str()).chain(members).collect::<Vec<_>>().join(", ")
+        let name = |column: &TextIndex| texts.get(column.0).copied();
+        let stage = config.chain.stages.get(window.grouping).and_then(|stage| stage.checked_sub(1));
+        let hop = stage.and_then(|hop| config.chain.hops.get(hop));
+        let first: Vec<&str> = match hop {
+            Some(hop) => hop.fields.iter().filter_map(name).collect(),
+            None => vec![config.events.key.as_str()],
+        };
+        first.into_iter().chain(grouping.fields.iter().filter_map(name)).collect::<Vec<_>>().join(", ")
     });
     let by = by.unwrap_or_default();
     let (span, panes, pane) = (window.span, window.panes, window.pane());
@@ -181,6 +187,9 @@ fn settings(config: &Config) -> Vec<Setting> {
     }
     for (name, value) in config.labels.iter().flat_map(label_settings) {
         add("labels", name, value);
+    }
+    for (name, value) in chain_settings(&config.chain, config) {
+        add("features", name, value);
     }
     let score = &config.score;
     add("score", "workers", score.workers.to_string());
@@ -237,6 +246,29 @@ fn event_settings(events: &EventParams) -> Vec<(&'static str, String)> {
         ("time", time(&events.time)),
         ("late", format!("more than {} behind the latest event", events.lateness)),
         ("rejected", format!("more than {} ahead of the record's timestamp", events.max_ahead)),
+    ]
+}
+
+/// The way of an event through the stages, where there is more than one.
+fn chain_settings(chain: &ChainParams, config: &Config) -> Vec<(&'static str, String)> {
+    if chain.hops.is_empty() {
+        return Vec::new();
+    }
+    let key = config.events.key.as_str();
+    let stages: Vec<&str> = std::iter::once(key).chain(chain.hops.iter().map(|hop| hop.name.as_str())).collect();
+    let (last, lateness) = (stages.last().copied().unwrap_or_default(), config.events.lateness);
+    let topics: Vec<&str> = config.topics.hops.iter().map(|hop| hop.records.as_str()).collect();
+    vec![
+        ("stages", format!("{}: an event goes through one for each, and the one of `{last}` scores it", stages.join(", then "))),
+        ("hops", format!("through {}; each costs about one transaction", topics.join(", then "))),
+        ("order", match chain.order {
+            HopOrder::EventTime => format!(
+                "by event time: a hop takes an event in once every shard has passed it by {lateness}, and goes on without \
+                 one that has had nothing to read for {}",
+                chain.idle_after
+            ),
+            HopOrder::Arrival => "as events arrive, so windows depend on which shard was faster".to_owned(),
+        }),
     ]
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::formats::{RawFormat, RawInputFormat};
 use crate::data::Span;
-use crate::data::params::{FieldKind, TimeUnit};
+use crate::data::params::{FieldKind, HopOrder, TimeUnit};
 
 /// `[events]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -164,13 +164,25 @@ impl Default for RawLabel {
 }
 
 /// `[features]`
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct RawFeatures {
     /// Number and boolean fields of the event that are features as they are; default none.
     pub fields: Vec<String>,
+    /// `event-time` or `arrival`; default `event-time`. In which order a hop takes in what comes from all shards: by
+    /// time, once all have passed it by `events.lateness`, or at once.
+    pub order: HopOrder,
+    /// Length of time; default `1s`. How long a shard has to have had nothing to read before a hop goes on without it.
+    pub idle_after: Span,
     /// Sliding windows.
     pub windows: Vec<RawWindow>,
+}
+
+impl Default for RawFeatures {
+    fn default() -> Self {
+        let idle_after = Span::from_millis(1_000);
+        RawFeatures { fields: Vec::new(), order: HopOrder::default(), idle_after, windows: Vec::new() }
+    }
 }
 
 /// `[[features.windows]]`
@@ -179,7 +191,8 @@ pub(crate) struct RawFeatures {
 pub(crate) struct RawWindow {
     /// `events` or a kind of follow-up; default `events`.
     pub of: String,
-    /// `events.key` and string fields of the event; default: the key alone.
+    /// `events.key` and string fields of the event; default: the key alone. Without the key the strings are an entity of
+    /// their own, and its events go through a hop.
     pub by: Option<Vec<String>>,
     /// Lengths of time; required. Each aggregate is computed over each.
     pub spans: Vec<Span>,

@@ -7,6 +7,7 @@
 //! Values of a record are addressed by column: numbers and booleans (as 0 and 1) by [`NumberIndex`], strings by
 //! [`TextIndex`], each counted on its own per record kind, in the order of the field names.
 
+mod chain;
 mod events;
 mod features;
 mod format;
@@ -14,6 +15,7 @@ mod labels;
 mod retrain;
 mod watch;
 
+pub use chain::{ChainParams, Hop, HopOrder, Station};
 pub use events::{
     EventParams, FieldColumn, FieldKind, FieldSpec, NumberIndex, TextIndex, TimeSource, TimeUnit, number_names,
     text_names,

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::check;
 use super::crew::Role;
 use super::stock::stock;
 use super::world::{Status, TRANSACTION, World};
@@ -25,7 +26,7 @@ impl World {
             drop(instance.old.borrow_mut().take());
             match instance.status.get() {
                 Status::Frozen(..) => instance.status.set(Status::Up),
-                Status::Away if at == 0 || instance.role == Role::Monitor => self.start(at),
+                Status::Away if at == 0 || at == self.first_of_hop() || instance.role == Role::Monitor => self.start(at),
                 _ => {}
             }
         }
@@ -34,11 +35,16 @@ impl World {
         let rested = self.clock.instant() + Duration::from_millis(2_500);
         self.until("time stands still", Duration::from_millis(300), || self.clock.instant() > rested)?;
         self.leave_all(Role::Score)?;
+        self.leave_all(Role::Hop)?;
         // Somebody comes afresh, restores, and has a word in the journal.
         self.start(0);
+        if self.first_of_hop() < self.instances.len() {
+            self.start(self.first_of_hop());
+        }
         let restored = self.clock.instant() + Duration::from_millis(200);
         self.until("time stands still", Duration::from_millis(20), || self.clock.instant() > restored)?;
         self.leave_all(Role::Score)?;
+        self.leave_all(Role::Hop)?;
         // What the dead have left open keeps readers waiting until the coordinator ends it.
         self.pass(TRANSACTION.to_std() + Duration::from_millis(1));
         if self.scenario.monitors > 0 {
@@ -74,12 +80,26 @@ impl World {
         self.failure.borrow_mut().take().map_or(Ok(()), Err)
     }
 
+    /// The first instance of the hop's stage; beyond the last where there is none.
+    pub(super) fn first_of_hop(&self) -> usize {
+        self.instances.iter().position(|instance| instance.role == Role::Hop).unwrap_or(self.instances.len())
+    }
+
     pub(super) fn is_scored(&self) -> bool {
         let topics = &stock().config.topics;
-        [Some(&topics.events), topics.labels.as_ref()]
-            .into_iter()
-            .flatten()
-            .all(|topic| self.is_consumed("score", topic))
+        let inputs = [Some(&topics.events), topics.labels.as_ref()];
+        inputs.into_iter().flatten().all(|topic| self.is_consumed("score", topic)) && self.is_through()
+    }
+
+    /// Whether every event has come out of the hop.
+    fn is_through(&self) -> bool {
+        let topics = &stock().config.topics;
+        let results = |shard| {
+            let predictions = check::records(self, &topics.predictions, shard).len();
+            predictions + check::rejected_events(self, shard).len()
+        };
+        let n_events = |shard: i32| self.sent.borrow()[shard as usize].len();
+        topics.hops.is_empty() || (0..self.scenario.shards).all(|shard| results(shard) >= n_events(shard))
     }
 
     pub(super) fn is_monitored(&self) -> bool {

@@ -20,14 +20,14 @@ use crate::runtime::stage::Stage;
 /// Key, value and headers of an output.
 type Written = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>);
 
-/// Outputs by topic.
-type Outputs = BTreeMap<Sink, Vec<Written>>;
+/// Outputs by topic and partition; `None` for that of their shard.
+type Outputs = BTreeMap<(Sink, Option<i32>), Vec<Written>>;
 
 fn collect(out: &Outbox, into: &mut Outputs) {
     for output in out.iter() {
         let headers = output.headers.iter().map(|header| (header.name.clone(), header.value.clone()));
         let written = (output.key.map(<[u8]>::to_vec), output.value.map(<[u8]>::to_vec), headers.collect());
-        into.entry(output.sink).or_default().push(written);
+        into.entry((output.sink, output.partition)).or_default().push(written);
     }
 }
 
@@ -70,6 +70,7 @@ fn replayed<S: Stage>(world: &World, stage: &S, shard: i32) -> Result<Outputs, S
             }
         }
         machine.handle(&batch, record.now, &mut out);
+        machine.seal(record.now, &mut out);
         machine.commit();
         if out.digest() != record.digest {
             return Err(format!(
@@ -89,26 +90,109 @@ fn replayed<S: Stage>(world: &World, stage: &S, shard: i32) -> Result<Outputs, S
 pub(super) fn published_is_what_the_journals_say(world: &World) -> Result<(), String> {
     let topics = &stock().config.topics;
     let place = &world.workplace;
-    for shard in 0..world.scenario.shards {
-        let mut outputs = replayed(world, &place.score(), shard)?;
+    if !topics.hops.is_empty() {
+        published_by_the_chain(world)?;
+    }
+    for shard in (0..world.scenario.shards).filter(|_| topics.hops.is_empty()) {
+        let mut outputs = replayed(world, &place.chain()[0], shard)?;
         for (sink, topic) in [
             (Sink::Predictions, &topics.predictions),
             (Sink::Outcomes, &topics.outcomes),
             (Sink::DeadLetters, &topics.dead_letters),
         ] {
             let found: Vec<_> = records(world, topic, shard).into_iter().map(written).collect();
-            same(topic, shard, &outputs.remove(&sink).unwrap_or_default(), &found)?;
+            same(topic, shard, &outputs.remove(&(sink, None)).unwrap_or_default(), &found)?;
         }
         let key = shard.to_string().into_bytes();
         let found = records(world, &topics.summaries, 0).into_iter().map(written);
         let found: Vec<_> = found.filter(|written| written.0.as_ref() == Some(&key)).collect();
-        same(&topics.summaries, shard, &outputs.remove(&Sink::Summaries).unwrap_or_default(), &found)?;
+        same(&topics.summaries, shard, &outputs.remove(&(Sink::Summaries, None)).unwrap_or_default(), &found)?;
     }
     if world.scenario.monitors > 0 {
         let mut outputs = replayed(world, &place.monitor(), 0)?;
         for (sink, topic) in [(Sink::DriftAlerts, &topics.drift_alerts), (Sink::Performance, &topics.performance)] {
             let found: Vec<_> = records(world, topic, 0).into_iter().map(written).collect();
-            same(topic, 0, &outputs.remove(&sink).unwrap_or_default(), &found)?;
+            same(topic, 0, &outputs.remove(&(sink, None)).unwrap_or_default(), &found)?;
+        }
+    }
+    Ok(())
+}
+
+/// Several shards write to each partition: what they have written together, in whatever order.
+fn published_by_the_chain(world: &World) -> Result<(), String> {
+    let topics = &stock().config.topics;
+    let mut all = Outputs::new();
+    for stage in world.workplace.chain() {
+        for shard in 0..world.scenario.shards {
+            for ((sink, partition), outputs) in replayed(world, &stage, shard)? {
+                all.entry((sink, partition.or(Some(0)))).or_default().extend(outputs);
+            }
+        }
+    }
+    let hops = topics.hops.iter().map(|hop| (Sink::Hop, &hop.records, world.scenario.shards));
+    let sinks = [
+        (Sink::Predictions, &topics.predictions, world.scenario.shards),
+        (Sink::Outcomes, &topics.outcomes, world.scenario.shards),
+        (Sink::DeadLetters, &topics.dead_letters, world.scenario.shards),
+        (Sink::Summaries, &topics.summaries, 1),
+    ];
+    for (sink, topic, partitions) in sinks.into_iter().chain(hops) {
+        for partition in 0..partitions {
+            let mut expected = all.remove(&(sink, Some(partition))).unwrap_or_default();
+            let mut found: Vec<_> = records(world, topic, partition).into_iter().map(written).collect();
+            expected.sort();
+            found.sort();
+            same(topic, partition, &expected, &found)?;
+        }
+    }
+    Ok(())
+}
+
+/// The chain without a worker: each stage takes everything at once, and nothing comes after it for an hour.
+fn undisturbed_chain(world: &World) -> Result<(), String> {
+    let topics = &stock().config.topics;
+    let chain = world.workplace.chain();
+    let shards = 0..world.scenario.shards;
+    let mut hop = Vec::new();
+    let mut all = Outputs::new();
+    for shard in shards.clone() {
+        let mut machine = chain[0].machine(shard);
+        let mut batch = canonical(world, &chain[0], shard);
+        let mut out = Outbox::default();
+        for now in [0, 3_600_000] {
+            batch.push(Item::Idle);
+            machine.handle(&batch, Timestamp::from_millis(now), &mut out);
+            machine.seal(Timestamp::from_millis(now), &mut out);
+            batch.clear();
+        }
+        hop.extend(out.iter().filter(|output| output.sink == Sink::Hop).map(|output| {
+            let (key, value) = (output.key.map(Into::into), output.value.map(Into::into));
+            let record = Record { offset: 0, timestamp: Timestamp::from_millis(0), key, value, headers: Vec::new() };
+            (output.partition, Item::Record { input: InputIndex(0), record })
+        }));
+        collect(&out, &mut all);
+    }
+    for shard in shards.clone() {
+        let mut machine = chain[1].machine(shard);
+        let mut batch = control_log(world);
+        let of_shard = hop.iter().filter(|(partition, _)| *partition == Some(shard));
+        batch.extend(of_shard.map(|(_, item)| item.clone()));
+        let mut out = Outbox::default();
+        machine.handle(&batch, Timestamp::from_millis(0), &mut out);
+        collect(&out, &mut all);
+    }
+    for shard in shards {
+        let mut expected = timeless(all.remove(&(Sink::Predictions, Some(shard))).unwrap_or_default())?;
+        let mut found = timeless(records(world, &topics.predictions, shard).into_iter().map(written).collect())?;
+        expected.sort_by_key(|prediction| prediction.source_offset);
+        found.sort_by_key(|prediction| prediction.source_offset);
+        same(&topics.predictions, shard, &expected, &found)?;
+        for (sink, topic) in [(Sink::Outcomes, &topics.outcomes), (Sink::DeadLetters, &topics.dead_letters)] {
+            let mut expected = all.remove(&(sink, Some(shard))).unwrap_or_default();
+            let mut found: Vec<_> = records(world, topic, shard).into_iter().map(written).collect();
+            expected.sort();
+            found.sort();
+            same(topic, shard, &expected, &found)?;
         }
     }
     Ok(())
@@ -130,17 +214,20 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, shard: i32, expected: &[T], 
 pub(super) fn published_is_that_of_an_undisturbed_run(world: &World) -> Result<(), String> {
     let topics = &stock().config.topics;
     let place = &world.workplace;
+    if !topics.hops.is_empty() {
+        return undisturbed_chain(world);
+    }
     let mut summaries = Vec::new();
     for shard in 0..world.scenario.shards {
-        let mut outputs = undisturbed(world, &place.score(), shard);
-        let expected = timeless(outputs.remove(&Sink::Predictions).unwrap_or_default())?;
+        let mut outputs = undisturbed(world, &place.chain()[0], shard);
+        let expected = timeless(outputs.remove(&(Sink::Predictions, None)).unwrap_or_default())?;
         let found = timeless(records(world, &topics.predictions, shard).into_iter().map(written).collect())?;
         same(&topics.predictions, shard, &expected, &found)?;
         for (sink, topic) in [(Sink::Outcomes, &topics.outcomes), (Sink::DeadLetters, &topics.dead_letters)] {
             let found: Vec<_> = records(world, topic, shard).into_iter().map(written).collect();
-            same(topic, shard, &outputs.remove(&sink).unwrap_or_default(), &found)?;
+            same(topic, shard, &outputs.remove(&(sink, None)).unwrap_or_default(), &found)?;
         }
-        summaries.push(VecDeque::from(outputs.remove(&Sink::Summaries).unwrap_or_default()));
+        summaries.push(VecDeque::from(outputs.remove(&(Sink::Summaries, None)).unwrap_or_default()));
     }
     if world.scenario.monitors == 0 {
         return Ok(());
@@ -160,7 +247,7 @@ pub(super) fn published_is_that_of_an_undisturbed_run(world: &World) -> Result<(
         Ok(last.into_values().collect())
     };
     let shards = world.scenario.shards;
-    let of = |sink: Sink| outputs.get(&sink).cloned().unwrap_or_default();
+    let of = |sink: Sink| outputs.get(&(sink, None)).cloned().unwrap_or_default();
     let found = |topic: &str| records(world, topic, 0).into_iter().map(written).collect::<Vec<_>>();
     same(&topics.performance, 0, &last(of(Sink::Performance))?, &last(found(&topics.performance))?)?;
     same(
@@ -198,7 +285,19 @@ fn alerts(written: Vec<Written>, shards: i32) -> Result<Vec<DriftAlert>, String>
 
 /// The inputs in their canonical order, straight into a machine.
 fn undisturbed<S: Stage>(world: &World, stage: &S, shard: i32) -> Outputs {
-    let (mut clock, mut machine) = (stage.machine(shard), stage.machine(shard));
+    let mut machine = stage.machine(shard);
+    let mut batch = canonical(world, stage, shard);
+    batch.push(Item::Idle);
+    let mut out = Outbox::default();
+    machine.handle(&batch, Timestamp::from_millis(0), &mut out);
+    let mut outputs = Outputs::new();
+    collect(&out, &mut outputs);
+    outputs
+}
+
+/// The control log, then the inputs by time.
+fn canonical<S: Stage>(world: &World, stage: &S, shard: i32) -> Vec<Item<Model>> {
+    let mut clock = stage.machine(shard);
     let mut queues = Vec::new();
     for (index, topic) in stage.inputs().iter().enumerate() {
         let input = InputIndex(index as u8);
@@ -213,12 +312,7 @@ fn undisturbed<S: Stage>(world: &World, stage: &S, shard: i32) -> Outputs {
             batch.push(Item::Record { input: InputIndex(index as u8), record });
         }
     }
-    batch.push(Item::Idle);
-    let mut out = Outbox::default();
-    machine.handle(&batch, Timestamp::from_millis(0), &mut out);
-    let mut outputs = Outputs::new();
-    collect(&out, &mut outputs);
-    outputs
+    batch
 }
 
 fn control_log(world: &World) -> Vec<Item<Model>> {

@@ -30,7 +30,6 @@ use crate::codec::JournalError;
 use crate::config::params::Topics;
 use crate::data::Frames;
 use crate::data::params::Delivery;
-use crate::telemetry::release_shard;
 use crate::transport::{Member, MemberSpec, News, Transport, TransportError, failpoint};
 
 #[cfg(test)]
@@ -250,7 +249,7 @@ impl<S: Stage> Worker<S> {
             self.left_open.remove(partition);
             self.doubts.remove(partition);
             if self.shop.stage.is_paced() {
-                release_shard(*partition);
+                watch::released(self.shop.stage.role(), *partition);
             }
         }
         self.show();

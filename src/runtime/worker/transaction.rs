@@ -9,6 +9,7 @@
 use std::time::Instant;
 
 use super::{BACKOFF, State, Worker, WorkerError};
+use crate::codec::OPEN_KEY;
 use crate::data::params::Delivery;
 use crate::data::{Machine, Sink, Timestamp};
 use crate::model::Model;
@@ -80,15 +81,43 @@ impl<S: Stage> Worker<S> {
             return Ok(false);
         }
         let open = self.open()?;
+        self.note_open(number)?;
         let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(false) };
         shard.machine.handle(&batch, open.now, &mut shard.outbox);
         failpoint::at("after_handle");
+        self.send_outputs(number)?;
+        failpoint::at("after_send");
+        watch::batch(batch.len());
+        Ok(true)
+    }
+
+    /// Where others write to the same partitions of the outputs, nobody could tell from these that a dead owner of this
+    /// shard has left a transaction open: the first thing of a transaction is a note where the shard alone writes.
+    fn note_open(&mut self, number: i32) -> Result<(), WorkerError> {
+        let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(()) };
+        if !self.shop.stage.shares_outputs() || std::mem::replace(&mut shard.is_noted, true) {
+            return Ok(());
+        }
+        self.member.send(&Outgoing {
+            topic: self.shop.stage.state(),
+            partition: Some(number),
+            key: Some(OPEN_KEY),
+            value: Some(&[]),
+            headers: &[],
+            timestamp: None,
+        })?;
+        Ok(())
+    }
+
+    /// Hands the outputs of a shard to the producer.
+    fn send_outputs(&mut self, number: i32) -> Result<(), WorkerError> {
+        let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(()) };
         for output in shard.outbox.iter() {
             self.decisions.output(&output);
             let to = target(&self.shop.topics, output.sink, number);
             let outgoing = Outgoing {
-                topic: to.topic,
-                partition: Some(to.partition),
+                topic: if output.sink == Sink::Hop { self.shop.stage.next().unwrap_or_default() } else { to.topic },
+                partition: Some(output.partition.unwrap_or(to.partition)),
                 key: output.key,
                 value: output.value,
                 headers: output.headers,
@@ -99,10 +128,8 @@ impl<S: Stage> Worker<S> {
                 Delivery::AtLeastOnce | Delivery::ExactlyOnce => self.member.send(&outgoing)?,
             }
         }
-        failpoint::at("after_send");
         shard.outbox.drain();
-        watch::batch(batch.len());
-        Ok(true)
+        Ok(())
     }
 
     /// The open transaction, opened if there is none.
@@ -136,6 +163,9 @@ impl<S: Stage> Worker<S> {
                 self.send_slice(number)?;
                 continue;
             }
+            shard.machine.seal(open.now, &mut shard.outbox);
+            self.send_outputs(number)?;
+            let Some(State::Running(shard)) = self.shards.get_mut(&number) else { continue };
             let stamp = Stamp { now: open.now, config: shop.stage.config(), transactional_id: &self.id };
             let record = shard.record(stamp).encode()?;
             self.member.send(&Outgoing {
