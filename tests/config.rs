@@ -241,11 +241,10 @@ hop = "elsewhere.by"
     assert_eq!(last, [("tailnum", 0, 1), ("carrier_dest", 0, 2), ("tailnum_dest", 1, 1)]);
     assert_eq!(config.chain.stages[..4], [0; 4]);
     let topics: Vec<_> = config.topics.hops.iter().map(|hop| [&hop.records, &hop.journal, &hop.state]).collect();
-    assert_eq!(topics[1].map(String::as_str), [
-        "elsewhere.by.carrier_dest",
-        "elsewhere.by.carrier_dest.journal",
-        "elsewhere.by.carrier_dest.state",
-    ]);
+    assert_eq!(
+        topics[1].map(String::as_str),
+        ["elsewhere.by.carrier_dest", "elsewhere.by.carrier_dest.journal", "elsewhere.by.carrier_dest.state",]
+    );
     assert_ne!(config.digest(), flights()?.digest());
     assert!(flights()?.chain.hops.is_empty());
     Ok(())

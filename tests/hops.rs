@@ -142,7 +142,8 @@ fn no_outcome_reaches_an_event_at_or_before_the_moment_it_was_known() {
                 let found = &features[&payment.id];
                 for (name, kind) in [("terminal.checked", "checked"), ("device.seen", "seen")] {
                     let is_by_terminal = kind == "checked";
-                    let entity = |payment: &Payment| if is_by_terminal { &payment.terminal } else { &payment.device }.clone();
+                    let entity =
+                        |payment: &Payment| if is_by_terminal { &payment.terminal } else { &payment.device }.clone();
                     let known = stream.known.iter().filter(|known| {
                         let of = oracle.by_id[known.id.as_str()];
                         known.kind == kind && known.known_at < payment.at && entity(of) == entity(payment)
@@ -294,7 +295,8 @@ fn faults_and_deaths_at_any_stage_change_nothing_that_is_published() {
     });
     assert_eq!((predicted(&bench), outcomes(&bench)), expected);
     let topics = &bench.config.topics;
-    let journals: Vec<&String> = std::iter::once(&topics.journal).chain(topics.hops.iter().map(|hop| &hop.journal)).collect();
+    let journals: Vec<&String> =
+        std::iter::once(&topics.journal).chain(topics.hops.iter().map(|hop| &hop.journal)).collect();
     for journal in journals {
         assert!(!memory.records(&TopicPartition::new(journal.as_str(), 0)).is_empty(), "{journal}");
     }

@@ -22,8 +22,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::data::params::{
-    ChainParams, DriftParams, EventParams, FeatureParams, Hop, LabelParams, OutputForm, PerformanceParams, PromoteParams,
-    RetrainParams, ScoreParams,
+    ChainParams, DriftParams, EventParams, FeatureParams, Hop, LabelParams, OutputForm, PerformanceParams,
+    PromoteParams, RetrainParams, ScoreParams,
 };
 pub use error::{ConfigError, Place, Problem};
 use formats::{OutputParams, SchemaRegistryParams};

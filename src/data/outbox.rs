@@ -145,13 +145,7 @@ impl Outbox {
     }
 
     /// Appends an output whose key and value are copied as they are, nulls included.
-    pub fn push_raw(
-        &mut self,
-        to: impl Into<Route>,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: Vec<Header>,
-    ) {
+    pub fn push_raw(&mut self, to: impl Into<Route>, key: Option<&[u8]>, value: Option<&[u8]>, headers: Vec<Header>) {
         let mut copy = |bytes: &[u8]| {
             let start = self.arena.len();
             self.arena.extend_from_slice(bytes);

@@ -12,6 +12,7 @@
 mod adopt;
 mod decode;
 mod emit;
+mod follow;
 mod held;
 mod letters;
 mod look;

@@ -3,9 +3,10 @@
 //!
 //! The partition that an event went to is kept with what waits for its follow-ups, so that these go the same way.
 
-use super::emit::Remarks;
-use super::pass::{FollowsUp, Scratch, Taken};
 use super::Pipeline;
+use super::emit::Remarks;
+use super::follow::FollowsUp;
+use super::pass::{Scratch, Taken};
 use crate::codec::{HopEvent, HopFollowUp, Known, Progress, Rank};
 use crate::data::params::TextIndex;
 use crate::data::{Outbox, Route, Sink, Table, Timestamp, partition_for};

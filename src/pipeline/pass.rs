@@ -2,17 +2,17 @@
 
 use super::decode::{Decoded, Decoders, Rows};
 use super::emit::{Joined, Predicted, Remarks};
+use super::follow::{Arrival, FollowUpAt, JoinedTo};
 use super::letters::Origin;
 use super::onward::{Onward, Outward};
 use super::relay::Relayed;
 use super::{LABELS, Pipeline};
-use crate::data::params::KindIndex;
 use crate::data::{Arm, Columns, InputIndex, Item, Outbox, Record, Reject, RejectCode, Span, Timestamp};
 use crate::drift::{Batch, Reference};
-use crate::features::{EventRow, FollowUpRow};
-use crate::labels::{Early, EarlyFollowUps, EventId, Join, WaitingPrediction};
+use crate::features::EventRow;
+use crate::labels::{Early, EventId, WaitingPrediction};
 use crate::model::Model;
-use crate::performance::{KnownLabel, LabelChange, Scored};
+use crate::performance::{LabelChange, Scored};
 
 /// Most records handled as one set of columns.
 pub const BATCH: usize = 256;
@@ -27,7 +27,7 @@ pub(super) struct Scratch {
     pub columns: Columns,
     times: Vec<Timestamp>,
     scores: Vec<f64>,
-    steps: Vec<Step>,
+    pub steps: Vec<Step>,
 }
 
 /// A record that is taken in: of an input of the application itself, or come through a hop.
@@ -49,7 +49,7 @@ impl Taken<'_> {
 }
 
 /// What a record became, in the order in which outputs are written.
-enum Step {
+pub(super) enum Step {
     Predict { item: usize, id: EventId, row: usize, remarks: Remarks, held: bool },
     Join { id: EventId, entity: Box<[u8]>, partition: i32, revision: u32, label: LabelChange, to: JoinedTo },
     Onward(Onward),
@@ -57,43 +57,11 @@ enum Step {
     RejectEarly { early: Early, reject: Reject },
 }
 
-/// The prediction that a label joined: noted at once, as its id may come again before outputs are written.
-#[derive(Clone, Copy)]
-struct JoinedTo {
-    scored: Scored,
-    positive: bool,
-    /// Its row, where it is scored in the same run.
-    row: Option<usize>,
-}
-
 #[derive(Clone, Copy)]
 struct EventAt {
     row: usize,
     at: Timestamp,
     clock: Timestamp,
-}
-
-/// A follow-up at its turn.
-#[derive(Clone, Copy)]
-struct Arrival<'a> {
-    position: usize,
-    taken: Taken<'a>,
-    clock: Timestamp,
-}
-
-/// What a follow-up follows up on, and the label it carries.
-#[derive(Clone, Copy)]
-pub(super) struct FollowsUp<'a> {
-    pub id: &'a [u8],
-    pub label: Option<bool>,
-}
-
-#[derive(Clone, Copy)]
-struct FollowUpAt {
-    row: usize,
-    at: Timestamp,
-    kind: KindIndex,
-    label: Option<bool>,
 }
 
 impl Scratch {
@@ -258,82 +226,6 @@ impl Pipeline {
         }
     }
 
-    fn early_follow_up(&mut self, early: Early, scratch: &mut Scratch) {
-        match self.decoders.take(LABELS, &early.record, &mut scratch.rows) {
-            Decoded::FollowUp { row, at, kind, label } => {
-                let taken = Taken { input: LABELS, record: &early.record, partition: self.shard, relayed: None };
-                self.join(&taken, FollowUpAt { row, at, kind, label }, scratch);
-            }
-            Decoded::Rejected(reject) => scratch.steps.push(Step::RejectEarly { early, reject }),
-            Decoded::Event { .. } => {}
-        }
-    }
-
-    fn follow_up(&mut self, arrival: Arrival<'_>, follow_up: FollowUpAt, scratch: &mut Scratch) {
-        let Arrival { position, taken, clock } = arrival;
-        if self.join(&taken, follow_up, scratch) {
-            return;
-        }
-        let reject = |code, message: String| Step::Reject { item: position, reject: Reject::new(code, message) };
-        if taken.relayed.is_some() {
-            let message = format!("its event is known no longer, {} after it", self.params.labels.wait);
-            scratch.steps.push(reject(RejectCode::UnknownEvent, message));
-            return;
-        }
-        let id = scratch.rows.follow_ups.text(self.decoders.follow_up_id_column(), follow_up.row).unwrap_or_default();
-        let early = Early { since: clock, record: taken.record.clone() };
-        if self.early.hold(id, early).is_err() {
-            let message = format!("{} follow-ups wait for their events already", EarlyFollowUps::CAPACITY);
-            scratch.steps.push(reject(RejectCode::WaitFull, message));
-        }
-    }
-
-    /// Gives a follow-up to its event; false if no such event is known.
-    fn join(&mut self, taken: &Taken<'_>, follow_up: FollowUpAt, scratch: &mut Scratch) -> bool {
-        let FollowUpAt { row, at, kind, label } = follow_up;
-        let table = &scratch.rows.follow_ups;
-        let id = table.text(self.decoders.follow_up_id_column(), row).unwrap_or_default();
-        let Some(waiting) = self.waiting.get(id) else { return false };
-        let first_column = self.decoders.first_column(kind);
-        let to = JoinedTo {
-            scored: Scored {
-                event_time: waiting.event_time,
-                model_version: waiting.model_version,
-                arm: waiting.arm,
-                score: waiting.score,
-            },
-            positive: waiting.positive,
-            row: if waiting.score.is_nan() { row_of(id, &scratch.steps) } else { None },
-        };
-        let follow_up = FollowUpRow { kind, at, table, first_column, row };
-        let onward = self.follow_up_onward(taken, &waiting, &follow_up, FollowsUp { id, label });
-        self.features.follow_up(waiting.handles, follow_up);
-        if let Some(onward) = onward {
-            scratch.steps.push(Step::Onward(onward));
-            return true;
-        }
-        let Some(positive) = label else { return true };
-        let partition = taken.partition;
-        match self.waiting.join(id, positive, at) {
-            Some(Join::First) => {
-                self.clocks.base_rate.first(positive);
-                self.clocks.tally.labels += 1;
-                let label = LabelChange { before: None, now: KnownLabel { positive, known_at: at } };
-                let (id, entity) = (id.into(), entity(taken.record));
-                scratch.steps.push(Step::Join { id, entity, partition, revision: 0, label, to });
-            }
-            Some(Join::Corrected { before, revision }) => {
-                self.clocks.base_rate.corrected(positive);
-                let before = KnownLabel { positive: before.positive, known_at: before.known_at };
-                let label = LabelChange { before: Some(before), now: KnownLabel { positive, known_at: at } };
-                let (id, entity) = (id.into(), entity(taken.record));
-                scratch.steps.push(Step::Join { id, entity, partition, revision, label, to });
-            }
-            Some(Join::Repeated) | None => {}
-        }
-        true
-    }
-
     /// Without a model the base rate of each row's moment stays its score.
     fn score(&mut self, scratch: &mut Scratch) {
         if let Some(model) = self.champion.model().filter(|_| scratch.columns.n_rows() > 0) {
@@ -410,16 +302,4 @@ impl Pipeline {
             None => format!("{}:{}:{}", self.params.events.topic, self.shard, record.offset).into_bytes().into(),
         }
     }
-}
-
-/// The row of the last event with this id in the run.
-fn row_of(id: &[u8], steps: &[Step]) -> Option<usize> {
-    steps.iter().rev().find_map(|step| match step {
-        Step::Predict { id: of, row, .. } if **of == *id => Some(*row),
-        _ => None,
-    })
-}
-
-fn entity(record: &Record) -> Box<[u8]> {
-    record.key.clone().unwrap_or_default()
 }

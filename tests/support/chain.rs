@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use driftless::config::Config;
-use driftless::data::{
-    Extent, InputIndex, Item, Machine, Outbox, Prediction, Record, Sink, Timestamp, partition_for,
-};
+use driftless::data::{Extent, InputIndex, Item, Machine, Outbox, Prediction, Record, Sink, Timestamp, partition_for};
 use driftless::pipeline::{EVENTS, HOP, LABELS, Pipeline, PipelineParams, Tally};
 use driftless::runtime::chain_params;
 use driftless::stats::SplitMix64;

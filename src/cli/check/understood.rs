@@ -259,16 +259,25 @@ fn chain_settings(chain: &ChainParams, config: &Config) -> Vec<(&'static str, St
     let (last, lateness) = (stages.last().copied().unwrap_or_default(), config.events.lateness);
     let topics: Vec<&str> = config.topics.hops.iter().map(|hop| hop.records.as_str()).collect();
     vec![
-        ("stages", format!("{}: an event goes through one for each, and the one of `{last}` scores it", stages.join(", then "))),
-        ("hops", format!("through {}; each costs about one transaction", topics.join(", then "))),
-        ("order", match chain.order {
-            HopOrder::EventTime => format!(
-                "by event time: a hop takes an event in once every shard has passed it by {lateness}, and goes on without \
-                 one that has had nothing to read for {}",
-                chain.idle_after
+        (
+            "stages",
+            format!(
+                "{}: an event goes through one for each, and the one of `{last}` scores it",
+                stages.join(", then ")
             ),
-            HopOrder::Arrival => "as events arrive, so windows depend on which shard was faster".to_owned(),
-        }),
+        ),
+        ("hops", format!("through {}; each costs about one transaction", topics.join(", then "))),
+        (
+            "order",
+            match chain.order {
+                HopOrder::EventTime => format!(
+                    "by event time: a hop takes an event in once every shard has passed it by {lateness}, and goes on without \
+                 one that has had nothing to read for {}",
+                    chain.idle_after
+                ),
+                HopOrder::Arrival => "as events arrive, so windows depend on which shard was faster".to_owned(),
+            },
+        ),
     ]
 }
 

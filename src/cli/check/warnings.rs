@@ -3,7 +3,9 @@
 use crate::config::Config;
 use crate::config::params::KafkaParams;
 use crate::data::Span;
-use crate::data::params::{Aggregate, FieldColumn, FieldSpec, HopOrder, KindIndex, NumberIndex, Source, TextIndex, TimeSource};
+use crate::data::params::{
+    Aggregate, FieldColumn, FieldSpec, HopOrder, KindIndex, NumberIndex, Source, TextIndex, TimeSource,
+};
 
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();

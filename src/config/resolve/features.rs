@@ -25,11 +25,7 @@ pub(super) struct Seen {
     pub chain: ChainParams,
 }
 
-pub(super) fn features(
-    raw: &RawFeatures,
-    events: &EventParams,
-    labels: Option<&LabelParams>,
-) -> Result<Seen, Problem> {
+pub(super) fn features(raw: &RawFeatures, events: &EventParams, labels: Option<&LabelParams>) -> Result<Seen, Problem> {
     if raw.fields.is_empty() && raw.windows.is_empty() {
         let message =
             "is empty; write `fields = [...]` or add a `[[features.windows]]`: a model needs something to see";

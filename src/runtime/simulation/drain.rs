@@ -8,7 +8,7 @@ use super::check;
 use super::crew::Role;
 use super::stock::stock;
 use super::world::{Status, TRANSACTION, World};
-use crate::transport::{TopicPartition, Transport};
+use crate::transport::{Position, TopicPartition, Transport};
 
 impl World {
     /// Nothing goes wrong any more: everything is read to its end, and everybody leaves.
@@ -26,7 +26,9 @@ impl World {
             drop(instance.old.borrow_mut().take());
             match instance.status.get() {
                 Status::Frozen(..) => instance.status.set(Status::Up),
-                Status::Away if at == 0 || at == self.first_of_hop() || instance.role == Role::Monitor => self.start(at),
+                Status::Away if at == 0 || at == self.first_of_hop() || instance.role == Role::Monitor => {
+                    self.start(at)
+                }
                 _ => {}
             }
         }
@@ -34,6 +36,9 @@ impl World {
         self.until("the inputs are not read to their end", Duration::from_millis(60), || self.is_scored())?;
         let rested = self.clock.instant() + Duration::from_millis(2_500);
         self.until("time stands still", Duration::from_millis(300), || self.clock.instant() > rested)?;
+        // By now every shard has told the hop that there is no more.
+        let told = self.ends_of_hops();
+        self.until("the hop is not read to its end", Duration::from_millis(60), || self.has_read(&told))?;
         self.leave_all(Role::Score)?;
         self.leave_all(Role::Hop)?;
         // Somebody comes afresh, restores, and has a word in the journal.
@@ -89,6 +94,19 @@ impl World {
         let topics = &stock().config.topics;
         let inputs = [Some(&topics.events), topics.labels.as_ref()];
         inputs.into_iter().flatten().all(|topic| self.is_consumed("score", topic)) && self.is_through()
+    }
+
+    fn ends_of_hops(&self) -> Vec<Position> {
+        let hops = stock().config.topics.hops.iter();
+        let partitions = hops
+            .flat_map(|hop| (0..self.scenario.shards).map(|shard| TopicPartition::new(hop.records.as_str(), shard)));
+        let last = |at: &TopicPartition| self.memory.records(at).last().map_or(0, |record| record.offset + 1);
+        partitions.map(|at| Position { next: last(&at), at }).collect()
+    }
+
+    fn has_read(&self, ends: &[Position]) -> bool {
+        let group = stock().config.group(Role::Hop.name());
+        ends.iter().all(|end| self.memory.committed(&group, &end.at).unwrap_or(0) >= end.next)
     }
 
     /// Whether every event has come out of the hop.

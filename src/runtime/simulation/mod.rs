@@ -10,6 +10,7 @@
 //! `DRIFTLESS_SIMULATION_SEEDS=10000 cargo test --lib simulation` runs that many; `DRIFTLESS_SIMULATION_SEED=N` runs one and
 //! tells its story.
 
+mod chain;
 mod check;
 mod crew;
 mod drain;
@@ -35,7 +36,7 @@ const REGRESSIONS: [u64; 3] = [51, 30, 864];
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 1_000;
 /// Those of them whose events go through a hop; they are numbered from [`WITH_HOP`].
-const SEEDS_WITH_HOP: u64 = 600;
+const SEEDS_WITH_HOP: u64 = 300;
 /// Within so many seeds a mutation is found.
 const SEEDS_FOR_A_MUTATION: u64 = 2_000;
 

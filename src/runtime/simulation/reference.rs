@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::chain;
 use super::check::{journal, records};
 use super::scenario::CLOSING;
 use super::stock::stock;
@@ -18,12 +19,12 @@ use crate::rollout::Ledger;
 use crate::runtime::stage::Stage;
 
 /// Key, value and headers of an output.
-type Written = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>);
+pub(super) type Written = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>);
 
 /// Outputs by topic and partition; `None` for that of their shard.
-type Outputs = BTreeMap<(Sink, Option<i32>), Vec<Written>>;
+pub(super) type Outputs = BTreeMap<(Sink, Option<i32>), Vec<Written>>;
 
-fn collect(out: &Outbox, into: &mut Outputs) {
+pub(super) fn collect(out: &Outbox, into: &mut Outputs) {
     for output in out.iter() {
         let headers = output.headers.iter().map(|header| (header.name.clone(), header.value.clone()));
         let written = (output.key.map(<[u8]>::to_vec), output.value.map(<[u8]>::to_vec), headers.collect());
@@ -31,7 +32,7 @@ fn collect(out: &Outbox, into: &mut Outputs) {
     }
 }
 
-fn written(record: Record) -> Written {
+pub(super) fn written(record: Record) -> Written {
     let headers = record.headers.into_iter().map(|header| (header.name, header.value));
     (record.key.map(<[u8]>::into_vec), record.value.map(<[u8]>::into_vec), headers.collect())
 }
@@ -50,7 +51,7 @@ impl Commands {
 }
 
 /// A journal handled again, outputs and all.
-fn replayed<S: Stage>(world: &World, stage: &S, shard: i32) -> Result<Outputs, String> {
+pub(super) fn replayed<S: Stage>(world: &World, stage: &S, shard: i32) -> Result<Outputs, String> {
     let mut machine = stage.machine(shard);
     let inputs: Vec<Vec<Record>> = stage.inputs().iter().map(|topic| records(world, topic, shard)).collect();
     let mut commands = Commands::default();
@@ -91,7 +92,7 @@ pub(super) fn published_is_what_the_journals_say(world: &World) -> Result<(), St
     let topics = &stock().config.topics;
     let place = &world.workplace;
     if !topics.hops.is_empty() {
-        published_by_the_chain(world)?;
+        chain::published_by_the_chain(world)?;
     }
     for shard in (0..world.scenario.shards).filter(|_| topics.hops.is_empty()) {
         let mut outputs = replayed(world, &place.chain()[0], shard)?;
@@ -118,87 +119,12 @@ pub(super) fn published_is_what_the_journals_say(world: &World) -> Result<(), St
     Ok(())
 }
 
-/// Several shards write to each partition: what they have written together, in whatever order.
-fn published_by_the_chain(world: &World) -> Result<(), String> {
-    let topics = &stock().config.topics;
-    let mut all = Outputs::new();
-    for stage in world.workplace.chain() {
-        for shard in 0..world.scenario.shards {
-            for ((sink, partition), outputs) in replayed(world, &stage, shard)? {
-                all.entry((sink, partition.or(Some(0)))).or_default().extend(outputs);
-            }
-        }
-    }
-    let hops = topics.hops.iter().map(|hop| (Sink::Hop, &hop.records, world.scenario.shards));
-    let sinks = [
-        (Sink::Predictions, &topics.predictions, world.scenario.shards),
-        (Sink::Outcomes, &topics.outcomes, world.scenario.shards),
-        (Sink::DeadLetters, &topics.dead_letters, world.scenario.shards),
-        (Sink::Summaries, &topics.summaries, 1),
-    ];
-    for (sink, topic, partitions) in sinks.into_iter().chain(hops) {
-        for partition in 0..partitions {
-            let mut expected = all.remove(&(sink, Some(partition))).unwrap_or_default();
-            let mut found: Vec<_> = records(world, topic, partition).into_iter().map(written).collect();
-            expected.sort();
-            found.sort();
-            same(topic, partition, &expected, &found)?;
-        }
-    }
-    Ok(())
-}
-
-/// The chain without a worker: each stage takes everything at once, and nothing comes after it for an hour.
-fn undisturbed_chain(world: &World) -> Result<(), String> {
-    let topics = &stock().config.topics;
-    let chain = world.workplace.chain();
-    let shards = 0..world.scenario.shards;
-    let mut hop = Vec::new();
-    let mut all = Outputs::new();
-    for shard in shards.clone() {
-        let mut machine = chain[0].machine(shard);
-        let mut batch = canonical(world, &chain[0], shard);
-        let mut out = Outbox::default();
-        for now in [0, 3_600_000] {
-            batch.push(Item::Idle);
-            machine.handle(&batch, Timestamp::from_millis(now), &mut out);
-            machine.seal(Timestamp::from_millis(now), &mut out);
-            batch.clear();
-        }
-        hop.extend(out.iter().filter(|output| output.sink == Sink::Hop).map(|output| {
-            let (key, value) = (output.key.map(Into::into), output.value.map(Into::into));
-            let record = Record { offset: 0, timestamp: Timestamp::from_millis(0), key, value, headers: Vec::new() };
-            (output.partition, Item::Record { input: InputIndex(0), record })
-        }));
-        collect(&out, &mut all);
-    }
-    for shard in shards.clone() {
-        let mut machine = chain[1].machine(shard);
-        let mut batch = control_log(world);
-        let of_shard = hop.iter().filter(|(partition, _)| *partition == Some(shard));
-        batch.extend(of_shard.map(|(_, item)| item.clone()));
-        let mut out = Outbox::default();
-        machine.handle(&batch, Timestamp::from_millis(0), &mut out);
-        collect(&out, &mut all);
-    }
-    for shard in shards {
-        let mut expected = timeless(all.remove(&(Sink::Predictions, Some(shard))).unwrap_or_default())?;
-        let mut found = timeless(records(world, &topics.predictions, shard).into_iter().map(written).collect())?;
-        expected.sort_by_key(|prediction| prediction.source_offset);
-        found.sort_by_key(|prediction| prediction.source_offset);
-        same(&topics.predictions, shard, &expected, &found)?;
-        for (sink, topic) in [(Sink::Outcomes, &topics.outcomes), (Sink::DeadLetters, &topics.dead_letters)] {
-            let mut expected = all.remove(&(sink, Some(shard))).unwrap_or_default();
-            let mut found: Vec<_> = records(world, topic, shard).into_iter().map(written).collect();
-            expected.sort();
-            found.sort();
-            same(topic, shard, &expected, &found)?;
-        }
-    }
-    Ok(())
-}
-
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, shard: i32, expected: &[T], found: &[T]) -> Result<(), String> {
+pub(super) fn same<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    shard: i32,
+    expected: &[T],
+    found: &[T],
+) -> Result<(), String> {
     let longest = expected.len().max(found.len());
     match (0..longest).find(|at| expected.get(*at) != found.get(*at)) {
         None => Ok(()),
@@ -215,7 +141,7 @@ pub(super) fn published_is_that_of_an_undisturbed_run(world: &World) -> Result<(
     let topics = &stock().config.topics;
     let place = &world.workplace;
     if !topics.hops.is_empty() {
-        return undisturbed_chain(world);
+        return chain::undisturbed_chain(world);
     }
     let mut summaries = Vec::new();
     for shard in 0..world.scenario.shards {
@@ -258,7 +184,7 @@ pub(super) fn published_is_that_of_an_undisturbed_run(world: &World) -> Result<(
     )
 }
 
-fn timeless(written: Vec<Written>) -> Result<Vec<Prediction>, String> {
+pub(super) fn timeless(written: Vec<Written>) -> Result<Vec<Prediction>, String> {
     let read = written.into_iter().map(|(_, value, _)| {
         let prediction: Prediction = read("prediction", value.as_deref())?;
         Ok(Prediction { scored_at: Timestamp::from_millis(0), ..prediction })
@@ -296,7 +222,7 @@ fn undisturbed<S: Stage>(world: &World, stage: &S, shard: i32) -> Outputs {
 }
 
 /// The control log, then the inputs by time.
-fn canonical<S: Stage>(world: &World, stage: &S, shard: i32) -> Vec<Item<Model>> {
+pub(super) fn canonical<S: Stage>(world: &World, stage: &S, shard: i32) -> Vec<Item<Model>> {
     let mut clock = stage.machine(shard);
     let mut queues = Vec::new();
     for (index, topic) in stage.inputs().iter().enumerate() {
@@ -315,7 +241,7 @@ fn canonical<S: Stage>(world: &World, stage: &S, shard: i32) -> Vec<Item<Model>>
     batch
 }
 
-fn control_log(world: &World) -> Vec<Item<Model>> {
+pub(super) fn control_log(world: &World) -> Vec<Item<Model>> {
     let mut commands = Commands::default();
     let log = records(world, &stock().config.topics.models, 0);
     let read = log.iter().filter_map(|record| {

@@ -115,7 +115,13 @@ pub(super) fn stock() -> &'static Stock {
     static STOCKS: [OnceLock<Stock>; 2] = [const { OnceLock::new() }; 2];
     let has_hop = HAS_HOP.with(Cell::get);
     STOCKS[usize::from(has_hop)].get_or_init(|| {
-        let text = if has_hop { CONFIG.replace("[features]", "[features]\nidle_after = \"100ms\"").replace("[drift]", &format!("{HOP}\n[drift]")) } else { CONFIG.to_owned() };
+        let text = if has_hop {
+            CONFIG
+                .replace("[features]", "[features]\nidle_after = \"100ms\"")
+                .replace("[drift]", &format!("{HOP}\n[drift]"))
+        } else {
+            CONFIG.to_owned()
+        };
         let config = Config::parse(&text).unwrap();
         let store = Store::in_memory().unwrap();
         let artifacts = [1, 2].map(|version| store.put_model(&model(&config, version)).unwrap());
