@@ -126,7 +126,7 @@ impl Outbox {
         headers: Vec<Header>,
         encode: impl FnOnce(&mut Vec<u8>),
     ) {
-        let to = to.into();
+        let to: Route = to.into();
         let key = key.map(|bytes| {
             let start = self.arena.len();
             self.arena.extend_from_slice(bytes);
