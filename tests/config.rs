@@ -189,12 +189,66 @@ fn limits_crossed_is_refused() {
 }
 
 #[test]
-fn windows_by_something_else_than_the_key_is_refused() {
+fn windows_by_nothing_is_refused() {
     assert_eq!(
-        refusal("by-without-key"),
-        "by-without-key:32: `features.windows[0].by`: [`carrier`] lacks `origin`, which is `events.key`: such a \
-         window would count one shard's events only; add `origin`"
+        refusal("by-nothing"),
+        "by-nothing:32: `features.windows[0].by`: is empty; write `[\"origin\"]` or leave it out"
     );
+}
+
+#[test]
+fn a_hop_whose_entity_makes_no_topic_name_is_refused() {
+    assert_eq!(
+        refusal("hop-without-a-topic"),
+        "hop-without-a-topic: `kafka.topics.hop`: `flights.hop.carrier code` is no topic name; write 1 to 249 of `a-z`, \
+         `A-Z`, `0-9`, `.`, `_`, `-`"
+    );
+}
+
+#[test]
+fn an_order_of_hops_that_there_is_not_is_refused() {
+    assert_eq!(
+        refusal("unknown-order"),
+        "unknown-order:29: `features.order`: unknown value `time`; known are `event-time`, `arrival`"
+    );
+}
+
+#[test]
+fn windows_without_the_key_make_a_chain_of_hops_in_order_of_first_use() -> Result<(), ConfigError> {
+    let more = r#"
+[[features.windows]]
+by = ["tailnum"]
+spans = ["1h"]
+aggregates = ["count"]
+
+[[features.windows]]
+by = ["carrier", "dest"]
+spans = ["1h"]
+aggregates = ["count"]
+
+[[features.windows]]
+by = ["dest", "tailnum"]
+spans = ["1h"]
+aggregates = ["count"]
+
+[kafka.topics]
+hop = "elsewhere.by"
+"#;
+    let config = Config::parse(&format!("{FLIGHTS}\n{more}"))?;
+    let hops: Vec<_> = config.chain.hops.iter().map(|hop| hop.name.as_str()).collect();
+    assert_eq!(hops, ["tailnum", "carrier_dest"]);
+    let last = config.features.groupings.iter().zip(&config.chain.stages).skip(4);
+    let last: Vec<_> = last.map(|(grouping, stage)| (grouping.name.as_str(), grouping.fields.len(), *stage)).collect();
+    assert_eq!(last, [("tailnum", 0, 1), ("carrier_dest", 0, 2), ("tailnum_dest", 1, 1)]);
+    assert_eq!(config.chain.stages[..4], [0; 4]);
+    let topics: Vec<_> = config.topics.hops.iter().map(|hop| [&hop.records, &hop.journal, &hop.state]).collect();
+    assert_eq!(
+        topics[1].map(String::as_str),
+        ["elsewhere.by.carrier_dest", "elsewhere.by.carrier_dest.journal", "elsewhere.by.carrier_dest.state",]
+    );
+    assert_ne!(config.digest(), flights()?.digest());
+    assert!(flights()?.chain.hops.is_empty());
+    Ok(())
 }
 
 #[test]

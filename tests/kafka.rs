@@ -3,16 +3,20 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use driftless::data::Span;
+use driftless::config::Config;
 use driftless::data::params::Delivery;
+use driftless::data::{Prediction, Span, Timestamp};
+use driftless::pipeline::LABELS;
 use driftless::runtime::{ReplayParams, Sought, WhatIf, WhyParams, replay, why};
 use driftless::transport::kafka::{Kafka, KafkaParams};
 use driftless::transport::memory::Memory;
 use driftless::transport::{MemberSpec, Outgoing, Transport};
 use support::bench::{Bench, Published, assert_whole, differences};
+use support::chain;
 use support::models::{run_with_models, text_without_trainings};
 use support::upgrade::{NEW_WINDOW, upgrade_one_after_the_other};
 use support::{CONFIG, config_of};
@@ -146,4 +150,66 @@ fn two_instances_are_upgraded_one_after_the_other() {
     let text = format!("{CONFIG}{NEW_WINDOW}").replace("\"shops\"", &format!("\"{app}\""));
     let new = old.changed(driftless::config::Config::parse(&text).unwrap());
     upgrade_one_after_the_other(&old, &new, |a| a.stop().unwrap());
+}
+
+/// Payments that go through a hop over so many partitions of a real Kafka, with two instances; the first dies on the way
+/// where `dies`.
+fn through_a_hop(partitions: i32, dies: bool) -> (BTreeMap<String, Prediction>, usize) {
+    let text = chain::text(1).replace("\"payments\"", &format!("\"{}\"", fresh("payments")));
+    let text = text.replace("\"5s\"", "\"2s\"").replace("\"0ms\"", "\"1s\"").replace("\"10ms\"", "\"50ms\"");
+    let bench = Bench::with_partitions(kafka(), Config::parse(&text).unwrap(), partitions);
+    let stream = chain::stream(31, 3_000, 2_000);
+    let mut publisher = bench.transport.publisher().unwrap();
+    let topics = &bench.config.topics;
+    for sent in &stream.sent {
+        let outgoing = Outgoing {
+            topic: if sent.input == LABELS { topics.labels.as_ref().unwrap() } else { &topics.events },
+            partition: None,
+            key: Some(sent.key.as_bytes()),
+            value: Some(sent.value.as_bytes()),
+            headers: &[],
+            timestamp: Some(Timestamp::from_millis(sent.at.max(0))),
+        };
+        publisher.send(&outgoing).unwrap();
+    }
+    publisher.flush().unwrap();
+    let n = stream.payments.len();
+    let count = |topic: &str| bench.values(topic).iter().map(Vec::len).sum::<usize>();
+    let outcomes = || count(&topics.outcomes);
+    let mut app = bench.start_live("a");
+    let other = bench.start_live("b");
+    let mut has_died = !dies;
+    let until = Instant::now() + Duration::from_secs(120);
+    while bench.predicted().len() < n || outcomes() < n {
+        assert!(other.failed().is_none() && Instant::now() < until, "{:?}", other.missing());
+        let written = count(&topics.hops[0].records);
+        if !has_died && written > 200 {
+            // Its producers are shut out in the middle of what they do, as those of a process that is gone.
+            for role in ["score", "hop.terminal"] {
+                bench.transport.fence(&format!("{}.{role}.a.0", bench.config.app)).unwrap();
+            }
+            let _ = app.stop();
+            app = bench.start_live("c");
+            has_died = true;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    app.stop().unwrap();
+    other.stop().unwrap();
+    assert_eq!((bench.predicted().len(), outcomes()), (n, n));
+    let predictions = bench.predicted().into_iter().map(|prediction| (prediction.event_id.clone(), prediction));
+    (predictions.collect(), n)
+}
+
+#[test]
+#[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
+fn payments_through_a_hop_have_the_same_features_over_1_and_6_partitions_and_with_an_instance_killed() {
+    let (expected, n) = through_a_hop(1, false);
+    assert_eq!(expected.len(), n);
+    for dies in [false, true] {
+        let (found, _) = through_a_hop(6, dies);
+        for (id, expected) in &expected {
+            assert_eq!((&found[id].features, &found[id].flags), (&expected.features, &expected.flags), "{id}, {dies}");
+        }
+    }
 }

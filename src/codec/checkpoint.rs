@@ -14,6 +14,9 @@ pub const CHECKPOINT_VERSION: u64 = 1;
 /// The key of the marker.
 pub const MARKER_KEY: &[u8] = b"marker";
 
+/// The key of notes that a transaction was opened; what they say is that they are there.
+pub const OPEN_KEY: &[u8] = b"open";
+
 /// Which chunk: in the order of their keys, chunks are in the order in which they were written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ChunkKey {

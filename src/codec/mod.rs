@@ -1,8 +1,10 @@
-//! Bytes to values and back: JSON objects and Avro datums into columns, published records, the journal, and checkpoints.
+//! Bytes to values and back: JSON objects and Avro datums into columns, published records, what goes through a hop, the
+//! journal, and checkpoints.
 
 mod avro;
 mod cells;
 mod checkpoint;
+mod hop;
 mod journal;
 mod json_object;
 mod json_text;
@@ -11,7 +13,8 @@ mod wire;
 
 pub use avro::{MAX_SCHEMA_BYTES, Published, PublishedDatum, Schema, SchemaError};
 pub use cells::Cell;
-pub use checkpoint::{CHECKPOINT_VERSION, ChunkKey, ChunkSum, MARKER_KEY, Marker, StoredChunk};
+pub use checkpoint::{CHECKPOINT_VERSION, ChunkKey, ChunkSum, MARKER_KEY, Marker, OPEN_KEY, StoredChunk};
+pub use hop::{HOP_VERSION, HopEvent, HopFollowUp, HopHead, HopRecord, Known, Progress, Rank};
 pub use journal::{JOURNAL_VERSION, JournalError, JournalRecord, JournalStep};
 pub use json_object::ObjectReader;
 pub use records::{EventDecoder, LabelDecoder, TimeCell};

@@ -22,8 +22,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::data::params::{
-    DriftParams, EventParams, FeatureParams, LabelParams, OutputForm, PerformanceParams, PromoteParams, RetrainParams,
-    ScoreParams,
+    ChainParams, DriftParams, EventParams, FeatureParams, Hop, LabelParams, OutputForm, PerformanceParams,
+    PromoteParams, RetrainParams, ScoreParams,
 };
 pub use error::{ConfigError, Place, Problem};
 use formats::{OutputParams, SchemaRegistryParams};
@@ -41,6 +41,8 @@ pub struct Config {
     pub labels: Option<LabelParams>,
     /// What the model sees.
     pub features: FeatureParams,
+    /// The stages that an event goes through.
+    pub chain: ChainParams,
     /// How the score role works.
     pub score: ScoreParams,
     /// When a feature or the score counts as drifted.
@@ -73,6 +75,8 @@ struct Meaning<'a> {
     events: &'a EventParams,
     labels: Option<&'a LabelParams>,
     features: &'a FeatureParams,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<&'a ChainParams>,
     threshold: f64,
     drift: &'a DriftParams,
     performance: &'a PerformanceParams,
@@ -91,6 +95,7 @@ impl Config {
             events: &self.events,
             labels: self.labels.as_ref(),
             features: &self.features,
+            chain: (!self.chain.hops.is_empty()).then_some(&self.chain),
             threshold: self.score.threshold,
             drift: &self.drift,
             performance: &self.performance,
@@ -101,6 +106,11 @@ impl Config {
         #[expect(clippy::expect_used, reason = "plain structs with text keys always serialise")]
         let bytes = serde_json::to_vec(&meaning).expect("plain structs with text keys always serialise");
         Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Name of the stage that a hop is: of its consumer group and its transactional ids.
+    pub fn hop_role(hop: &Hop) -> String {
+        format!("hop.{}", hop.name)
     }
 
     /// The consumer group of a role: `<app>.<role>`.

@@ -160,12 +160,25 @@ pub struct Topics {
     pub state: String,
     /// State of the monitor, one partition, compacted.
     pub monitor_state: String,
+    /// Topics of the hops, in the order in which an event goes through them.
+    pub hops: Vec<HopTopics>,
     /// Partitions of partitioned topics.
     pub partitions: i32,
     /// Replication factor; -1 for the broker's default.
     pub replication: i32,
     /// How long records are kept; `None`: for ever.
     pub retention: Option<Span>,
+}
+
+/// Topics of one hop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HopTopics {
+    /// What the stage before writes for it.
+    pub records: String,
+    /// Its journal, kept for ever.
+    pub journal: String,
+    /// Its state, compacted.
+    pub state: String,
 }
 
 impl Topics {
@@ -187,6 +200,9 @@ impl Topics {
             NamedTopic { key: "kafka.topics.monitor-state", name: &self.monitor_state },
         ]);
         topics.extend(self.late.as_deref().map(|name| NamedTopic { key: "kafka.topics.late", name }));
+        for HopTopics { records, journal, state } in &self.hops {
+            topics.extend([records, journal, state].map(|name| NamedTopic { key: "kafka.topics.hop", name }));
+        }
         topics
     }
 }

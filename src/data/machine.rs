@@ -9,13 +9,17 @@ use super::{BinaryError, ControlItem, Extent, InputIndex, Item, Outbox, Record, 
 ///
 /// Same state and same sequence of items give byte-identical outputs, wherever batches and transactions are cut.
 /// `now` stamps what is published and enters no decision. The runtime calls `handle` any number of times, then either
-/// `commit` or `rollback`.
+/// `seal` and `commit`, or `rollback`.
 pub trait Machine {
     /// What a model version resolves to.
     type Model;
 
     /// Takes `batch` in order and appends what is to be published to `out`.
     fn handle(&mut self, batch: &[Item<Self::Model>], now: Timestamp, out: &mut Outbox);
+
+    /// Appends what is to be said once per transaction, about to be committed. It follows from the state and from where
+    /// the transaction is cut, which the journal records; what `handle` does must not depend on it.
+    fn seal(&mut self, _now: Timestamp, _out: &mut Outbox) {}
 
     /// Makes everything since the last commit final.
     fn commit(&mut self);

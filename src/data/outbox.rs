@@ -30,6 +30,8 @@ pub enum Sink {
     Models = 6,
     /// Late events with their raw bytes, where they go to a topic of their own.
     Late = 7,
+    /// What goes on to the next stage of the chain.
+    Hop = 8,
 }
 
 /// Bytes of a frame: a zero byte and four of a schema id, big end first.
@@ -57,6 +59,8 @@ impl Frames {
 pub struct Output<'a> {
     /// Where it goes.
     pub sink: Sink,
+    /// Partition of its topic; `None`: the one that belongs to the shard.
+    pub partition: Option<i32>,
     /// Record key.
     pub key: Option<&'a [u8]>,
     /// Record value.
@@ -65,8 +69,23 @@ pub struct Output<'a> {
     pub headers: &'a [Header],
 }
 
+/// Where an output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The topic.
+    pub sink: Sink,
+    /// Partition of it; `None`: the one that belongs to the shard.
+    pub partition: Option<i32>,
+}
+
+impl From<Sink> for Route {
+    fn from(sink: Sink) -> Self {
+        Route { sink, partition: None }
+    }
+}
+
 struct Entry {
-    sink: Sink,
+    to: Route,
     key: Option<Range<usize>>,
     value: Option<Range<usize>>,
     /// Bytes at the beginning of the value that are its frame.
@@ -102,14 +121,21 @@ impl Outbox {
     }
 
     /// Appends an output whose value is written by `encode` straight into the arena.
-    pub fn push(&mut self, sink: Sink, key: Option<&[u8]>, headers: Vec<Header>, encode: impl FnOnce(&mut Vec<u8>)) {
+    pub fn push(
+        &mut self,
+        to: impl Into<Route>,
+        key: Option<&[u8]>,
+        headers: Vec<Header>,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let to: Route = to.into();
         let key = key.map(|bytes| {
             let start = self.arena.len();
             self.arena.extend_from_slice(bytes);
             start..self.arena.len()
         });
         let start = self.arena.len();
-        let frame = self.frames.of(sink);
+        let frame = self.frames.of(to.sink);
         if let Some(schema) = frame {
             let [a, b, c, d] = schema.to_be_bytes();
             self.arena.extend_from_slice(&[0, a, b, c, d]);
@@ -117,11 +143,11 @@ impl Outbox {
         encode(&mut self.arena);
         let value = start..self.arena.len();
         let frame = if frame.is_some() { FRAME } else { 0 };
-        self.add(Entry { sink, key, value: Some(value), frame, headers });
+        self.add(Entry { to, key, value: Some(value), frame, headers });
     }
 
     /// Appends an output whose key and value are copied as they are, nulls included.
-    pub fn push_raw(&mut self, sink: Sink, key: Option<&[u8]>, value: Option<&[u8]>, headers: Vec<Header>) {
+    pub fn push_raw(&mut self, to: impl Into<Route>, key: Option<&[u8]>, value: Option<&[u8]>, headers: Vec<Header>) {
         let mut copy = |bytes: &[u8]| {
             let start = self.arena.len();
             self.arena.extend_from_slice(bytes);
@@ -129,11 +155,14 @@ impl Outbox {
         };
         let key = key.map(&mut copy);
         let value = value.map(&mut copy);
-        self.add(Entry { sink, key, value, frame: 0, headers });
+        self.add(Entry { to: to.into(), key, value, frame: 0, headers });
     }
 
     fn add(&mut self, entry: Entry) {
-        self.digest.update(&[entry.sink as u8]);
+        self.digest.update(&[entry.to.sink as u8]);
+        if let Some(partition) = entry.to.partition {
+            self.digest.update(&partition.to_le_bytes());
+        }
         digest_field(&mut self.digest, entry.key.clone().map(|range| &self.arena[range]));
         let value = entry.value.clone().map(|range| &self.arena[range.start + entry.frame..range.end]);
         digest_field(&mut self.digest, value);
@@ -152,7 +181,8 @@ impl Outbox {
     /// The outputs in their order.
     pub fn iter(&self) -> impl Iterator<Item = Output<'_>> {
         self.entries.iter().map(|entry| Output {
-            sink: entry.sink,
+            sink: entry.to.sink,
+            partition: entry.to.partition,
             key: entry.key.clone().map(|range| &self.arena[range]),
             value: entry.value.clone().map(|range| &self.arena[range]),
             headers: &entry.headers,

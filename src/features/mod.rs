@@ -73,20 +73,30 @@ pub struct Features {
 impl Features {
     /// Empty windows.
     pub fn new(params: &FeatureParams) -> Self {
-        let groups = params.groupings.iter().enumerate().map(|(index, grouping)| {
-            Group::new(GroupPlan::new(params, index, grouping.fields.clone()), params.max_keys)
-        });
+        Features::of(params, |_| true, true)
+    }
+
+    /// Empty windows of the groupings that `is_computed` says yes to. One that completes the row derives the features that
+    /// are computed from others, the values of other stages given; else everything that comes before these is the row.
+    pub fn of(params: &FeatureParams, is_computed: impl Fn(usize) -> bool, completes: bool) -> Self {
+        let groups =
+            params.groupings.iter().enumerate().filter(|(index, _)| is_computed(*index)).map(|(index, grouping)| {
+                Group::new(GroupPlan::new(params, index, grouping.fields.clone()), params.max_keys)
+            });
+        let derived = if completes { params.derived.clone() } else { Vec::new() };
+        let row = if completes { params.row.clone() } else { Vec::new() };
+        let n_computed = params.fields.len() + params.windows.len() + derived.len();
         Features {
             fields: params.fields.clone(),
-            derived: params.derived.clone(),
-            row: params.row.clone(),
+            width: if row.is_empty() { n_computed } else { row.len() },
+            derived,
+            row,
             utc_offset: params.utc_offset,
-            width: if params.row.is_empty() { params.n_computed() } else { params.row.len() },
             groups: groups.collect(),
             counts: FeatureCounts::default(),
             committed: FeatureCounts::default(),
             key: Vec::new(),
-            values: vec![f64::NAN; params.n_computed()],
+            values: vec![f64::NAN; n_computed],
             stack: Vec::new(),
         }
     }
@@ -114,6 +124,16 @@ impl Features {
 
     /// Takes an event in and appends its features to `columns` as a row, in layout order; NaN for missing.
     pub fn event(&mut self, event: EventRow<'_>, columns: &mut Columns) -> Handles {
+        self.event_given(event, std::iter::empty(), columns)
+    }
+
+    /// The same with what other stages have computed: positions among everything computed, and values.
+    pub fn event_given(
+        &mut self,
+        event: EventRow<'_>,
+        given: impl Iterator<Item = (usize, f64)>,
+        columns: &mut Columns,
+    ) -> Handles {
         let mut handles = Vec::new();
         let fields = &mut self.values[..self.fields.len()];
         for (value, column) in fields.iter_mut().zip(&self.fields) {
@@ -126,6 +146,11 @@ impl Features {
             self.counts.evicted += group.evicted - before;
             if group.plan.takes_follow_ups {
                 handles.extend(group.handle(at));
+            }
+        }
+        for (position, known) in given {
+            if let Some(value) = self.values.get_mut(position) {
+                *value = known;
             }
         }
         self.derive(&event);

@@ -61,7 +61,12 @@ impl Pipeline {
         let carried = self.features.adopt(old.features, &former);
         self.clocks.whole_from =
             old.clocks.whole_from.max(whole_from(&carried, old.clocks.time, self.params.labels.wait));
-        self.waiting.adopt(&old.waiting, |handles| carried.handles(handles));
+        let is_last = self.params.station.is_last();
+        self.waiting.adopt(&old.waiting, |handles| {
+            let way_on = if is_last { None } else { handles.last().copied() };
+            carried.handles(handles).iter().copied().chain(way_on).collect()
+        });
+        (self.held, self.upstreams) = (old.held, old.upstreams);
         self.early = old.early;
         old.schemas.held().iter().for_each(|fact| self.schema(fact));
         if let (Some(recent), Some(old)) = (&mut self.recent, old.recent) {

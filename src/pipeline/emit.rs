@@ -2,14 +2,15 @@
 
 use super::Pipeline;
 use super::decode::Rows;
+use super::pass::Taken;
 use crate::codec::{FeatureRow, PredictionView, write, write_form};
-use crate::data::{Columns, Outbox, Outcome, Record, Sink, Summary, Timestamp};
+use crate::data::{Columns, Outbox, Outcome, Record, Route, Sink, Summary, Timestamp};
 use crate::labels::EventId;
 use crate::performance::{LabelChange, Scored};
 
 /// A scored event.
 pub(super) struct Predicted<'a> {
-    pub record: &'a Record,
+    pub taken: &'a Taken<'a>,
     pub id: &'a [u8],
     /// Row of its features.
     pub row: usize,
@@ -47,6 +48,8 @@ impl Remarks {
 pub(super) struct Joined<'a> {
     pub id: &'a [u8],
     pub entity: &'a [u8],
+    /// Partition of the labels topic that it came by.
+    pub partition: i32,
     pub revision: u32,
     pub label: LabelChange,
     /// The prediction as it was published.
@@ -57,7 +60,7 @@ pub(super) struct Joined<'a> {
 
 impl Pipeline {
     pub(super) fn predict(&mut self, predicted: &Predicted<'_>, scored: &Scored, now: Timestamp, out: &mut Outbox) {
-        let record = predicted.record;
+        let Taken { record, partition, .. } = *predicted.taken;
         let key = record.key.as_deref().unwrap_or_default();
         let decision = self.class(self.decides(scored.score));
         let (flags, n_flags) = predicted.remarks.flags();
@@ -77,11 +80,11 @@ impl Pipeline {
             feature_layout: &self.params.layout,
             flags: &flags[..n_flags],
             source_topic: &self.params.events.topic,
-            source_partition: self.shard,
+            source_partition: partition,
             source_offset: record.offset,
         };
-        let form = self.params.outputs;
-        out.push(Sink::Predictions, Some(key), record.headers.clone(), |bytes| view.write_form(form, bytes));
+        let (form, to) = (self.params.outputs, self.to(Sink::Predictions, partition));
+        out.push(to, Some(key), record.headers.clone(), |bytes| view.write_form(form, bytes));
         self.clocks.tally.predictions += 1;
     }
 
@@ -99,8 +102,8 @@ impl Pipeline {
             score: scored.score,
             decision: self.class(joined.positive).to_owned(),
         };
-        let form = self.params.outputs;
-        out.push(Sink::Outcomes, Some(joined.entity), Vec::new(), |bytes| write_form(form, &outcome, bytes));
+        let (form, to) = (self.params.outputs, self.to(Sink::Outcomes, joined.partition));
+        out.push(to, Some(joined.entity), Vec::new(), |bytes| write_form(form, &outcome, bytes));
         self.performance.labelled(&scored, joined.label);
     }
 
@@ -120,6 +123,12 @@ impl Pipeline {
         }
     }
 
+    /// Where something that belongs to one record goes: to the partition number that the record came by, whichever
+    /// shard of the last stage writes it.
+    pub(super) fn to(&self, sink: Sink, partition: i32) -> Route {
+        Route { sink, partition: (!self.params.station.is_alone()).then_some(partition) }
+    }
+
     fn class(&self, positive: bool) -> &str {
         let label = &self.params.labels.label;
         if positive { &label.positive } else { &label.negative }
@@ -128,6 +137,9 @@ impl Pipeline {
     /// Publishes what changed in the windows, with the promise that no window up to `watermark` will change through an
     /// event that comes in time.
     pub(super) fn publish(&mut self, watermark: Timestamp, idle: bool, _now: Timestamp, out: &mut Outbox) {
+        if !self.params.station.is_last() {
+            return;
+        }
         let summary = Summary {
             shard: self.shard,
             clock: self.clocks.time,
@@ -141,9 +153,4 @@ impl Pipeline {
         let key = self.shard.to_string();
         out.push(Sink::Summaries, Some(key.as_bytes()), Vec::new(), |bytes| write(&summary, bytes));
     }
-}
-
-/// The key of a record, as outcomes carry it.
-pub(super) fn entity(record: &Record) -> Box<[u8]> {
-    record.key.as_deref().unwrap_or_default().into()
 }

@@ -4,11 +4,10 @@
 //! Only what would not fit a record beside its headers is cut, and then says so.
 
 use super::decode::Decoded;
-use super::pass::Scratch;
+use super::pass::{Scratch, Taken};
 use super::{EVENTS, Pipeline, Tally};
 use crate::data::params::{OnDuplicate, OnLate};
-use crate::data::{Header, InputIndex, Item, Outbox, Record, Reject, RejectCode, Sink};
-use crate::model::Model;
+use crate::data::{Header, InputIndex, Outbox, Record, Reject, RejectCode, Route, Sink};
 use crate::validate::{MAX_HEADER_BYTES, MAX_HEADERS};
 
 /// A key or value longer than this does not fit a broker's default record size beside its headers; the first
@@ -16,6 +15,13 @@ use crate::validate::{MAX_HEADER_BYTES, MAX_HEADERS};
 const MAX_LETTER_BYTES: usize = 900 * 1024;
 const MAX_LETTER_KEY_BYTES: usize = KEPT_OF_OVERSIZED;
 const KEPT_OF_OVERSIZED: usize = 64 * 1024;
+
+/// Where a record that cannot be used came from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub input: InputIndex,
+    pub partition: i32,
+}
 
 /// A record on its way out again.
 struct Letter<'a> {
@@ -61,9 +67,9 @@ impl<'a> Letter<'a> {
         }
     }
 
-    fn send(mut self, sink: Sink, out: &mut Outbox) {
+    fn send(mut self, to: Route, out: &mut Outbox) {
         self.cut();
-        out.push_raw(sink, self.key, self.value, self.headers);
+        out.push_raw(to, self.key, self.value, self.headers);
     }
 }
 
@@ -73,10 +79,12 @@ fn hash(bytes: &[u8]) -> String {
 
 impl Pipeline {
     /// Makes a record a dead letter.
-    pub(super) fn reject(&mut self, input: InputIndex, record: &Record, reject: &Reject, out: &mut Outbox) {
+    pub(super) fn reject(&mut self, of: Origin, record: &Record, reject: &Reject, out: &mut Outbox) {
+        let Origin { input, partition } = of;
         self.clocks.tally.rejected(input, reject.code);
         let topic = if input == EVENTS { &self.params.events.topic } else { &self.params.labels.topic };
-        let partition = self.shard.to_string();
+        let to = self.to(Sink::DeadLetters, partition);
+        let partition = partition.to_string();
         let offset = record.offset.to_string();
         let mut letter = Letter::of(record);
         letter.add("driftless.error.code", reject.code.name());
@@ -90,39 +98,38 @@ impl Pipeline {
         letter.add("__connect.errors.offset", &offset);
         letter.add("__connect.errors.stage", "VALUE_CONVERTER");
         letter.add("__connect.errors.exception.message", &reject.message);
-        letter.send(Sink::DeadLetters, out);
+        letter.send(to, out);
     }
 
     /// Makes a record a dead letter without looking at it: it made the program panic.
     pub(super) fn refuse(&mut self, input: InputIndex, record: &Record, out: &mut Outbox) {
         self.decoders.forget(input, record, &mut self.scratch.rows);
-        let tally = &mut self.clocks.tally;
-        *(if input == EVENTS { &mut tally.events } else { &mut tally.follow_ups }) += 1;
+        self.clocks.tally.consumed(input);
         let message =
             "handling the record made the program panic; it was left out and everything it changed taken back";
-        self.reject(input, record, &Reject::new(RejectCode::Panic, message), out);
+        let of = Origin { input, partition: self.shard };
+        self.reject(of, record, &Reject::new(RejectCode::Panic, message), out);
     }
 
     /// Passes a late event on as it came, with how late it was.
-    pub(super) fn late_output(&mut self, record: &Record, by: i64, out: &mut Outbox) {
+    pub(super) fn late_output(&mut self, taken: &Taken<'_>, by: i64, out: &mut Outbox) {
+        let Taken { record, partition, .. } = *taken;
         self.clocks.tally.late += 1;
         self.clocks.tally.late_output += 1;
         let mut letter = Letter::of(record);
         letter.add("driftless.late.by_ms", &by.to_string());
         letter.add("driftless.late.topic", &self.params.events.topic);
-        letter.add("driftless.late.partition", &self.shard.to_string());
+        letter.add("driftless.late.partition", &partition.to_string());
         letter.add("driftless.late.offset", &record.offset.to_string());
         letter.add("driftless.late.timestamp", &record.timestamp.millis().to_string());
-        letter.send(Sink::Late, out);
+        letter.send(self.to(Sink::Late, partition), out);
     }
 
     /// Turns a decoded event into what it is instead, where late ones go elsewhere or its id has come before. An event
-    /// that is set aside moves no clock, and a late one is not remembered.
-    pub(super) fn set_aside(&mut self, item: Option<&Item<Model>>, position: usize, scratch: &mut Scratch) {
+    /// that is set aside moves no clock, and a late one is not remembered. What has come through a hop is scored.
+    pub(super) fn set_aside(&mut self, taken: &Taken<'_>, position: usize, scratch: &mut Scratch) {
         let events = &self.params.events;
-        let (Some(Item::Record { record, .. }), Some(Decoded::Event { row, at })) =
-            (item, scratch.decoded.get(position))
-        else {
+        let Some(Decoded::Event { row, at }) = scratch.decoded.get(position).filter(|_| taken.relayed.is_none()) else {
             return;
         };
         let (row, at) = (*row, *at);
@@ -132,7 +139,7 @@ impl Pipeline {
             return;
         }
         let Some(on_duplicate) = events.deduplicate.map(|deduplicate| deduplicate.on_duplicate) else { return };
-        let id = self.event_id(record, &scratch.rows, row);
+        let id = self.event_id(taken.record, &scratch.rows, row);
         if !self.recent.as_mut().is_some_and(|recent| recent.is_known(&id, at, clock)) {
             return;
         }
@@ -160,10 +167,11 @@ impl Tally {
         self.last_duplicate = offset;
     }
 
-    /// Events consumed less what became of them: predictions, dead letters, late output, duplicates left out. Zero unless
-    /// something is wrong.
+    /// Events consumed less what became of them: predictions, what was passed on to the next stage or is held back, dead
+    /// letters, late output, duplicates left out. Zero unless something is wrong.
     pub fn unaccounted(&self) -> i64 {
-        let accounted = self.predictions + self.event_dead_letters + self.late_output + self.duplicates;
-        self.events as i64 - accounted as i64
+        let scored = self.predictions + self.passed_on;
+        let accounted = scored + self.event_dead_letters + self.late_output + self.duplicates;
+        self.events as i64 - accounted as i64 - self.held_back
     }
 }

@@ -12,16 +12,21 @@
 mod adopt;
 mod decode;
 mod emit;
+mod follow;
+mod held;
 mod letters;
 mod look;
+mod onward;
 mod pass;
+mod relay;
 mod schemas;
 mod state;
+mod upstreams;
 
 use std::sync::Arc;
 
 use crate::data::params::{
-    DriftParams, EventParams, FeatureParams, LabelParams, OutputForm, PerformanceParams, ScoreParams,
+    DriftParams, EventParams, FeatureParams, HopOrder, LabelParams, OutputForm, PerformanceParams, ScoreParams, Station,
 };
 use crate::data::{
     BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Record, RejectCode, SchemaFact, SchemaNeed,
@@ -40,13 +45,18 @@ pub use look::EventLook;
 pub use pass::BATCH;
 
 use decode::Decoders;
+use held::HeldBack;
 use pass::Scratch;
 use schemas::Schemas;
+use upstreams::Upstreams;
 
 /// The events topic, as an input of the stage.
 pub const EVENTS: InputIndex = InputIndex(0);
 /// The labels topic, as an input of the stage.
 pub const LABELS: InputIndex = InputIndex(1);
+
+/// The hop's topic, as the only input of a stage after the first.
+pub const HOP: InputIndex = InputIndex(0);
 
 /// What a pipeline is built from.
 #[derive(Clone, Debug)]
@@ -67,6 +77,8 @@ pub struct PipelineParams {
     pub performance: PerformanceParams,
     /// The form of predictions and outcomes.
     pub outputs: OutputForm,
+    /// Its place in the chain of stages.
+    pub station: Station,
 }
 
 /// What the runtime counts: all since the pipeline was made, taken back with the transaction like everything else.
@@ -76,6 +88,10 @@ pub struct Tally {
     pub events: u64,
     /// Predictions published.
     pub predictions: u64,
+    /// Events that went on to the next stage.
+    pub passed_on: u64,
+    /// Events held back less those given out again.
+    pub held_back: i64,
     /// Events that became dead letters.
     pub event_dead_letters: u64,
     /// Follow-ups consumed.
@@ -96,6 +112,12 @@ pub struct Tally {
     pub features: FeatureCounts,
     /// Dead letters by input and code, in the order of [`crate::data::RejectCode::ALL`].
     pub rejects: [[u64; RejectCode::ALL.len()]; 2],
+}
+
+impl Tally {
+    fn consumed(&mut self, input: InputIndex) {
+        *(if input == EVENTS { &mut self.events } else { &mut self.follow_ups }) += 1;
+    }
 }
 
 /// The small part of the state that is copied whole when a transaction begins.
@@ -129,8 +151,16 @@ pub struct Pipeline {
     performance: Performance,
     clocks: Clocks,
     champion: Champion,
+    upstreams: Upstreams,
+    held: HeldBack,
+    /// The last thing of the open transaction was that everything has been read.
+    is_idle: bool,
     committed: (Clocks, Champion),
     scratch: Scratch,
+    /// Positions of the features that go on to the next stage.
+    known: Vec<usize>,
+    /// Memory that is used again for every event.
+    entity: Vec<u8>,
 }
 
 impl Pipeline {
@@ -146,16 +176,23 @@ impl Pipeline {
             tally: Tally::default(),
         };
         let decoders = Decoders::new(&params);
-        let features = Features::new(&params.features);
+        let station = &params.station;
+        let features = Features::of(&params.features, |grouping| station.computes(grouping), station.is_last());
+        let deduplicate = params.events.deduplicate.filter(|_| station.is_first());
         Pipeline {
             shard,
+            upstreams: Upstreams::new(if station.is_first() { 0 } else { station.shards }, params.events.lateness),
+            held: HeldBack::default(),
+            is_idle: false,
+            known: if station.is_last() { Vec::new() } else { station.known(&params.features) },
+            entity: Vec::new(),
             scratch: Scratch::new(&decoders, features.width()),
             decoders,
             schemas: Schemas::default(),
             features,
             waiting: Waiting::new(params.labels.wait),
             early: EarlyFollowUps::default(),
-            recent: params.events.deduplicate.map(|deduplicate| Recent::new(deduplicate.window)),
+            recent: deduplicate.map(|deduplicate| Recent::new(deduplicate.window)),
             drift: DriftWindows::new(&params.drift),
             performance: Performance::new(&params.performance),
             clocks,
@@ -190,6 +227,16 @@ impl Pipeline {
         (self.clocks.time != Timestamp::MIN).then_some(self.clocks.time)
     }
 
+    /// Its place in the chain of stages.
+    pub fn station(&self) -> &Station {
+        &self.params.station
+    }
+
+    /// Records that wait for their turn.
+    pub fn held_back(&self) -> usize {
+        self.held.len()
+    }
+
     /// Groups with windows, predictions waiting for labels, follow-ups waiting for events.
     pub fn held(&self) -> [usize; 3] {
         [self.features.groups(), self.waiting.len(), self.early.len()]
@@ -219,7 +266,12 @@ impl Machine for Pipeline {
                 Item::Record { .. } => {
                     let run = rest.iter().take(BATCH).take_while(|item| matches!(item, Item::Record { .. })).count();
                     let (records, after) = rest.split_at(run);
-                    self.records(records, now, out);
+                    self.is_idle = false;
+                    if self.params.station.is_first() {
+                        self.records(records, now, out);
+                    } else {
+                        self.relay(records, now, out);
+                    }
                     rest = after;
                 }
                 Item::Refused { input, record } => {
@@ -235,7 +287,10 @@ impl Machine for Pipeline {
                     rest = after;
                 }
                 Item::Idle => {
-                    self.publish(self.watermark(), true, now, out);
+                    self.is_idle = true;
+                    if self.tells_end() {
+                        self.publish(self.watermark(), true, now, out);
+                    }
                     rest = after;
                 }
             }
@@ -243,8 +298,15 @@ impl Machine for Pipeline {
         self.scratch.rows.clear();
     }
 
+    fn seal(&mut self, now: Timestamp, out: &mut Outbox) {
+        self.tell_progress(now, out);
+        self.is_idle = false;
+    }
+
     fn commit(&mut self) {
         self.schemas.commit();
+        self.upstreams.commit();
+        self.held.commit();
         self.features.commit();
         self.waiting.commit();
         self.early.commit();
@@ -259,6 +321,9 @@ impl Machine for Pipeline {
             back.forgotten.iter().for_each(|fact| self.decoders.forget_schema(fact));
             back.held.iter().for_each(|fact| self.decoders.learn(fact));
         }
+        self.is_idle = false;
+        self.upstreams.rollback();
+        self.held.rollback();
         self.features.rollback();
         self.waiting.rollback();
         self.early.rollback();
@@ -271,11 +336,14 @@ impl Machine for Pipeline {
     /// Event time or known-at time, and the record's own timestamp where it is to be rejected. What was decoded for it
     /// is kept for the next `handle`.
     fn order_time(&mut self, input: InputIndex, record: &Record) -> Timestamp {
+        if !self.params.station.is_first() {
+            return record.timestamp;
+        }
         self.decoders.ahead(input, record, &mut self.scratch.rows)
     }
 
     fn schema_need(&self, input: InputIndex, record: &Record) -> Option<SchemaNeed> {
-        self.decoders.schema_need(input, record)
+        if self.params.station.is_first() { self.decoders.schema_need(input, record) } else { None }
     }
 
     fn begin_checkpoint(&mut self, extent: Extent) -> Vec<u8> {

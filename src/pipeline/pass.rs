@@ -1,15 +1,18 @@
 //! One run of records, pass by pass.
 
 use super::decode::{Decoded, Decoders, Rows};
-use super::emit::{Joined, Predicted, Remarks, entity};
-use super::{EVENTS, LABELS, Pipeline};
-use crate::data::params::KindIndex;
-use crate::data::{Arm, Columns, Item, Outbox, Record, Reject, RejectCode, Span, Timestamp};
+use super::emit::{Joined, Predicted, Remarks};
+use super::follow::{Arrival, FollowUpAt, JoinedTo};
+use super::letters::Origin;
+use super::onward::{Onward, Outward};
+use super::relay::Relayed;
+use super::{LABELS, Pipeline};
+use crate::data::{Arm, Columns, InputIndex, Item, Outbox, Record, Reject, RejectCode, Span, Timestamp};
 use crate::drift::{Batch, Reference};
-use crate::features::{EventRow, FollowUpRow};
-use crate::labels::{Early, EarlyFollowUps, EventId, Join, WaitingPrediction};
+use crate::features::EventRow;
+use crate::labels::{Early, EventId, WaitingPrediction};
 use crate::model::Model;
-use crate::performance::{KnownLabel, LabelChange, Scored};
+use crate::performance::{LabelChange, Scored};
 
 /// Most records handled as one set of columns.
 pub const BATCH: usize = 256;
@@ -21,30 +24,40 @@ pub(super) struct Scratch {
     pub decoded: Vec<Decoded>,
     /// The shard's time once each record is in.
     clocks: Vec<Timestamp>,
-    columns: Columns,
+    pub columns: Columns,
     times: Vec<Timestamp>,
     scores: Vec<f64>,
     /// Whether a row has a value that training did not see the like of.
     outside: Vec<bool>,
-    steps: Vec<Step>,
+    pub steps: Vec<Step>,
+}
+
+/// A record that is taken in: of an input of the application itself, or come through a hop.
+#[derive(Clone, Copy)]
+pub(super) struct Taken<'a> {
+    /// Events or labels.
+    pub input: InputIndex,
+    pub record: &'a Record,
+    /// Partition of the input.
+    pub partition: i32,
+    /// What the stages before know of it.
+    pub relayed: Option<&'a Relayed>,
+}
+
+impl Taken<'_> {
+    pub(super) fn origin(&self) -> Origin {
+        Origin { input: self.input, partition: self.partition }
+    }
 }
 
 /// What a record became, in the order in which outputs are written.
-enum Step {
+pub(super) enum Step {
     Predict { item: usize, id: EventId, row: usize, remarks: Remarks, held: bool },
-    Join { id: EventId, entity: Box<[u8]>, revision: u32, label: LabelChange, to: JoinedTo },
+    Join { id: EventId, entity: Box<[u8]>, partition: i32, revision: u32, label: LabelChange, to: JoinedTo },
+    Onward(Onward),
     Reject { item: usize, reject: Reject },
     Late { item: usize, by: i64 },
     RejectEarly { early: Early, reject: Reject },
-}
-
-/// The prediction that a label joined: noted at once, as its id may come again before outputs are written.
-#[derive(Clone, Copy)]
-struct JoinedTo {
-    scored: Scored,
-    positive: bool,
-    /// Its row, where it is scored in the same run.
-    row: Option<usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -52,22 +65,6 @@ struct EventAt {
     row: usize,
     at: Timestamp,
     clock: Timestamp,
-}
-
-/// A follow-up at its turn.
-#[derive(Clone, Copy)]
-struct Arrival<'a> {
-    position: usize,
-    record: &'a Record,
-    clock: Timestamp,
-}
-
-#[derive(Clone, Copy)]
-struct FollowUpAt {
-    row: usize,
-    at: Timestamp,
-    kind: KindIndex,
-    label: Option<bool>,
 }
 
 impl Scratch {
@@ -86,22 +83,34 @@ impl Scratch {
 }
 
 impl Pipeline {
-    /// Handles a run of at most [`BATCH`] records, publishing summaries between them where the watermark passes a tick.
+    /// Handles a run of at most [`BATCH`] records of the application's inputs.
     pub(super) fn records(&mut self, items: &[Item<Model>], now: Timestamp, out: &mut Outbox) {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.decoded.clear();
-        scratch.clocks.clear();
+        let mut taken = Vec::with_capacity(items.len());
         for item in items {
             if let Item::Record { input, record } = item {
                 scratch.decoded.push(self.decoders.take(*input, record, &mut scratch.rows));
+                taken.push(Taken { input: *input, record, partition: self.shard, relayed: None });
             }
         }
+        self.take_in(&taken, &mut scratch, now, out);
+        self.scratch = scratch;
+    }
+
+    /// Handles records that have been decoded, publishing summaries between them where the watermark passes a tick.
+    pub(super) fn take_in(&mut self, taken: &[Taken<'_>], scratch: &mut Scratch, now: Timestamp, out: &mut Outbox) {
+        scratch.clocks.clear();
         let mut from = 0;
         for at in 0..scratch.decoded.len() {
-            self.set_aside(items.get(at), at, &mut scratch);
-            if let Decoded::Event { at: time, .. } | Decoded::FollowUp { at: time, .. } = scratch.decoded[at] {
+            if let Some(of) = taken.get(at) {
+                self.set_aside(of, at, scratch);
+            }
+            if let Decoded::Event { at: time, .. } | Decoded::FollowUp { at: time, .. } = scratch.decoded[at]
+                && self.is_clock()
+            {
                 if let Some(tick) = self.tick_before(time) {
-                    self.run(&items[from..at], from, &mut scratch, now, out);
+                    self.run(&taken[from..at], from, scratch, now, out);
                     from = at;
                     self.tick(tick, now, out);
                 }
@@ -109,8 +118,7 @@ impl Pipeline {
             }
             scratch.clocks.push(self.clocks.time);
         }
-        self.run(&items[from..], from, &mut scratch, now, out);
-        self.scratch = scratch;
+        self.run(&taken[from..], from, scratch, now, out);
     }
 
     /// The tick that the watermark passes when the shard's time moves to `time`; `None` if it passes none.
@@ -132,7 +140,8 @@ impl Pipeline {
         let wait = self.params.labels.wait;
         for early in self.early.expire(self.clocks.events, wait) {
             let message = format!("no event with this id came within {wait}");
-            self.reject(LABELS, &early.record, &Reject::new(RejectCode::UnknownEvent, message), out);
+            let of = Origin { input: LABELS, partition: self.shard };
+            self.reject(of, &early.record, &Reject::new(RejectCode::UnknownEvent, message), out);
         }
         self.drift.expire(tick);
         self.performance.expire(tick, wait);
@@ -142,136 +151,93 @@ impl Pipeline {
 
     /// The passes over a run without a tick inside. `first` is the position of its first record in the batch.
     #[expect(clippy::too_many_arguments, reason = "what a pass borrows apart from the pipeline")]
-    fn run(&mut self, items: &[Item<Model>], first: usize, scratch: &mut Scratch, now: Timestamp, out: &mut Outbox) {
-        if items.is_empty() {
+    fn run(&mut self, taken: &[Taken<'_>], first: usize, scratch: &mut Scratch, now: Timestamp, out: &mut Outbox) {
+        if taken.is_empty() {
             return;
         }
         scratch.columns.clear();
         scratch.times.clear();
         scratch.scores.clear();
         scratch.steps.clear();
-        self.windows(items, first, scratch);
-        self.score(scratch);
-        self.count_drift(scratch);
-        self.write(items, scratch, now, out);
+        self.windows(taken, first, scratch);
+        if self.params.station.is_last() {
+            self.score(scratch);
+            self.count_drift(scratch);
+        }
+        self.write(taken, scratch, now, out);
     }
 
     /// In order: windows, features, joins; everything that depends on what came before.
-    fn windows(&mut self, items: &[Item<Model>], first: usize, scratch: &mut Scratch) {
+    fn windows(&mut self, taken: &[Taken<'_>], first: usize, scratch: &mut Scratch) {
         let decoded = std::mem::take(&mut scratch.decoded);
-        for (position, item) in items.iter().enumerate() {
-            let Item::Record { input, record } = item else { continue };
-            let tally = &mut self.clocks.tally;
-            *(if *input == EVENTS { &mut tally.events } else { &mut tally.follow_ups }) += 1;
+        for (position, taken) in taken.iter().enumerate() {
+            if taken.relayed.is_none() {
+                self.clocks.tally.consumed(taken.input);
+            }
+            let clock = scratch.clocks[first + position];
             match &decoded[first + position] {
                 Decoded::Rejected(reject) => {
                     scratch.steps.push(Step::Reject { item: position, reject: reject.clone() });
                 }
                 Decoded::Late(by) => scratch.steps.push(Step::Late { item: position, by: *by }),
-                Decoded::Duplicate => self.clocks.tally.duplicate(record.offset),
+                Decoded::Duplicate => self.clocks.tally.duplicate(taken.record.offset),
                 Decoded::Event { row, at } => {
-                    let event = EventAt { row: *row, at: *at, clock: scratch.clocks[first + position] };
-                    self.event(position, record, event, scratch);
+                    let event = EventAt { row: *row, at: *at, clock };
+                    self.event(position, taken, event, scratch);
                 }
                 Decoded::FollowUp { row, at, kind, label } => {
                     let follow_up = FollowUpAt { row: *row, at: *at, kind: *kind, label: *label };
-                    let clock = scratch.clocks[first + position];
-                    self.follow_up(Arrival { position, record, clock }, follow_up, scratch);
+                    self.follow_up(Arrival { position, taken: *taken, clock }, follow_up, scratch);
                 }
             }
         }
         scratch.decoded = decoded;
     }
 
-    fn event(&mut self, position: usize, record: &Record, event: EventAt, scratch: &mut Scratch) {
+    fn event(&mut self, position: usize, taken: &Taken<'_>, event: EventAt, scratch: &mut Scratch) {
         let EventAt { row, at, clock } = event;
         #[cfg(test)]
-        assert!(record.headers.iter().all(|header| header.name != "tripwire"), "a record of a test");
-        let key = record.key.as_deref().unwrap_or_default();
-        let handles = self.features.event(EventRow { key, at, table: &scratch.rows.events, row }, &mut scratch.columns);
-        let late = at < clock.minus(self.params.events.lateness);
-        self.clocks.tally.late += u64::from(late);
+        assert!(taken.record.headers.iter().all(|header| header.name != "tripwire"), "a record of a test");
+        let key = self.entity_of(taken, &scratch.rows.events, row);
+        let event = EventRow { key: &key, at, table: &scratch.rows.events, row };
+        let handles = match taken.relayed {
+            Some(relayed) => self.features.event_given(event, relayed.known(), &mut scratch.columns),
+            None => self.features.event(event, &mut scratch.columns),
+        };
+        self.entity = key;
+        let late = taken.relayed.map_or(at < clock.minus(self.params.events.lateness), |relayed| relayed.late);
+        let warming = at < self.clocks.whole_from || taken.relayed.is_some_and(|relayed| relayed.warming);
+        let remarks = Remarks { late, warming, outside: false };
         self.clocks.events = self.clocks.events.max(at);
         self.clocks.first_event = Some(self.clocks.first_event.map_or(at, |first| first.min(at)));
-        let id = self.event_id(record, &scratch.rows, row);
+        let output_row = scratch.times.len();
+        scratch.times.push(at);
+        scratch.scores.push(self.clocks.base_rate.score());
+        let id = match taken.relayed {
+            Some(relayed) => relayed.id.clone(),
+            None => self.event_id(taken.record, &scratch.rows, row),
+        };
+        let onward = self.onward(&Outward { taken, id: &id, at, row, output_row, remarks }, scratch);
         let waiting = WaitingPrediction {
             event_time: at,
             model_version: self.champion.version(),
             arm: Arm::Champion,
-            score: f64::NAN,
+            score: if onward.is_some() { 0.0 } else { f64::NAN },
             positive: false,
-            handles,
+            handles: onward.as_ref().map_or_else(|| handles.clone(), |onward| onward.handles(&handles)),
         };
         let held = self.waiting.hold(&id, &waiting);
-        let output_row = scratch.times.len();
-        scratch.times.push(at);
-        scratch.scores.push(self.clocks.base_rate.score());
         let early = self.early.take(&id);
-        let remarks = Remarks { late, warming: at < self.clocks.whole_from, outside: false };
-        scratch.steps.push(Step::Predict { item: position, id, row: output_row, remarks, held });
+        match onward {
+            Some(onward) => scratch.steps.push(Step::Onward(onward)),
+            None => {
+                self.clocks.tally.late += u64::from(late);
+                scratch.steps.push(Step::Predict { item: position, id, row: output_row, remarks, held });
+            }
+        }
         for early in early {
             self.early_follow_up(early, scratch);
         }
-    }
-
-    fn early_follow_up(&mut self, early: Early, scratch: &mut Scratch) {
-        match self.decoders.take(LABELS, &early.record, &mut scratch.rows) {
-            Decoded::FollowUp { row, at, kind, label } => {
-                self.join(&early.record, FollowUpAt { row, at, kind, label }, scratch);
-            }
-            Decoded::Rejected(reject) => scratch.steps.push(Step::RejectEarly { early, reject }),
-            Decoded::Event { .. } | Decoded::Late(_) | Decoded::Duplicate => {}
-        }
-    }
-
-    fn follow_up(&mut self, arrival: Arrival<'_>, follow_up: FollowUpAt, scratch: &mut Scratch) {
-        let Arrival { position, record, clock } = arrival;
-        if self.join(record, follow_up, scratch) {
-            return;
-        }
-        let id = scratch.rows.follow_ups.text(self.decoders.follow_up_id_column(), follow_up.row).unwrap_or_default();
-        let early = Early { since: clock, record: record.alone() };
-        if self.early.hold(id, early).is_err() {
-            let message = format!("{} follow-ups wait for their events already", EarlyFollowUps::CAPACITY);
-            scratch.steps.push(Step::Reject { item: position, reject: Reject::new(RejectCode::WaitFull, message) });
-        }
-    }
-
-    /// Gives a follow-up to its event; false if no such event is known.
-    fn join(&mut self, record: &Record, follow_up: FollowUpAt, scratch: &mut Scratch) -> bool {
-        let FollowUpAt { row, at, kind, label } = follow_up;
-        let table = &scratch.rows.follow_ups;
-        let id = table.text(self.decoders.follow_up_id_column(), row).unwrap_or_default();
-        let Some(waiting) = self.waiting.get(id) else { return false };
-        let first_column = self.decoders.first_column(kind);
-        let to = JoinedTo {
-            scored: Scored {
-                event_time: waiting.event_time,
-                model_version: waiting.model_version,
-                arm: waiting.arm,
-                score: waiting.score,
-            },
-            positive: waiting.positive,
-            row: if waiting.score.is_nan() { row_of(id, &scratch.steps) } else { None },
-        };
-        self.features.follow_up(waiting.handles, FollowUpRow { kind, at, table, first_column, row });
-        let Some(positive) = label else { return true };
-        match self.waiting.join(id, positive, at) {
-            Some(Join::First) => {
-                self.clocks.base_rate.first(positive);
-                self.clocks.tally.labels += 1;
-                let label = LabelChange { before: None, now: KnownLabel { positive, known_at: at } };
-                scratch.steps.push(Step::Join { id: id.into(), entity: entity(record), revision: 0, label, to });
-            }
-            Some(Join::Corrected { before, revision }) => {
-                self.clocks.base_rate.corrected(positive);
-                let before = KnownLabel { positive: before.positive, known_at: before.known_at };
-                let label = LabelChange { before: Some(before), now: KnownLabel { positive, known_at: at } };
-                scratch.steps.push(Step::Join { id: id.into(), entity: entity(record), revision, label, to });
-            }
-            Some(Join::Repeated) | None => {}
-        }
-        true
     }
 
     /// Without a model the base rate of each row's moment stays its score.
@@ -300,13 +266,13 @@ impl Pipeline {
     }
 
     /// Outputs in the order of the records.
-    fn write(&mut self, items: &[Item<Model>], scratch: &mut Scratch, now: Timestamp, out: &mut Outbox) {
+    fn write(&mut self, taken: &[Taken<'_>], scratch: &mut Scratch, now: Timestamp, out: &mut Outbox) {
         for step in scratch.steps.drain(..) {
             match step {
                 Step::Predict { item, id, row, remarks, .. } => {
-                    let Some(Item::Record { record, .. }) = items.get(item) else { continue };
+                    let Some(taken) = taken.get(item) else { continue };
                     let remarks = Remarks { outside: scratch.outside.get(row) == Some(&true), ..remarks };
-                    let prediction = Predicted { record, id: &id, row, remarks, columns: &scratch.columns };
+                    let prediction = Predicted { taken, id: &id, row, remarks, columns: &scratch.columns };
                     let scored = Scored {
                         event_time: scratch.times[row],
                         model_version: self.champion.version(),
@@ -316,32 +282,29 @@ impl Pipeline {
                     self.performance.predicted(&scored);
                     self.predict(&prediction, &scored, now, out);
                 }
-                Step::Join { id, entity, revision, label, to } => {
+                Step::Join { id, entity, partition, revision, label, to } => {
                     let JoinedTo { mut scored, mut positive, row } = to;
                     if let Some(row) = row {
                         scored.score = scratch.scores[row];
                         positive = self.decides(scored.score);
                     }
-                    self.outcome(&Joined { id: &id, entity: &entity, revision, label, scored, positive }, out);
+                    let joined = Joined { id: &id, entity: &entity, partition, revision, label, scored, positive };
+                    self.outcome(&joined, out);
                 }
+                Step::Onward(onward) => self.pass_on(onward, out),
                 Step::Reject { item, reject } => {
-                    let Some(Item::Record { input, record }) = items.get(item) else { continue };
-                    self.reject(*input, record, &reject, out);
+                    let Some(taken) = taken.get(item) else { continue };
+                    self.reject(taken.origin(), taken.record, &reject, out);
                 }
                 Step::Late { item, by } => {
-                    let Some(Item::Record { record, .. }) = items.get(item) else { continue };
-                    self.late_output(record, by, out);
+                    let Some(taken) = taken.get(item) else { continue };
+                    self.late_output(taken, by, out);
                 }
-                Step::RejectEarly { early, reject } => self.reject(LABELS, &early.record, &reject, out),
+                Step::RejectEarly { early, reject } => {
+                    let of = Origin { input: LABELS, partition: self.shard };
+                    self.reject(of, &early.record, &reject, out);
+                }
             }
         }
     }
-}
-
-/// The row of the last event with this id in the run.
-fn row_of(id: &[u8], steps: &[Step]) -> Option<usize> {
-    steps.iter().rev().find_map(|step| match step {
-        Step::Predict { id: of, row, .. } if **of == *id => Some(*row),
-        _ => None,
-    })
 }

@@ -18,8 +18,10 @@ const FEATURES: u64 = 1;
 const EARLY: u64 = 2;
 const DRIFT: u64 = 3;
 const PERFORMANCE: u64 = 4;
-const SCHEMAS: u64 = 16;
 const RECENT: u64 = 5;
+const HELD: u64 = 6;
+const UPSTREAMS: u64 = 7;
+const SCHEMAS: u64 = 16;
 
 impl Pipeline {
     pub(super) fn begin(&mut self, extent: Extent) -> Vec<u8> {
@@ -31,6 +33,10 @@ impl Pipeline {
         self.drift.begin_checkpoint(is_whole);
         self.performance.begin_checkpoint(is_whole);
         self.schemas.begin_checkpoint(is_whole);
+        self.held.begin_checkpoint(is_whole);
+        if !self.params.station.is_first() {
+            self.upstreams.begin_checkpoint();
+        }
         self.encode_head()
     }
 
@@ -64,6 +70,8 @@ impl Pipeline {
             .or_else(|| unbound(PERFORMANCE, |out| self.performance.write_chunk(size, out)))
             .or_else(|| unbound(SCHEMAS, |out| self.schemas.write_chunk(out)))
             .or_else(|| unbound(RECENT, |out| self.recent.as_mut().is_some_and(|recent| recent.write_chunk(size, out))))
+            .or_else(|| unbound(HELD, |out| self.held.write_chunk(size, out)))
+            .or_else(|| unbound(UPSTREAMS, |out| self.upstreams.write_chunk(out)))
     }
 
     pub(super) fn read_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {
@@ -111,6 +119,8 @@ impl Pipeline {
                     });
                 }
             },
+            HELD => self.held.read_chunk(&mut reader)?,
+            UPSTREAMS => self.upstreams.read_chunk(&mut reader)?,
             _ => return Err(BinaryError::Invalid { what: "part of the state", at: 0 }),
         }
         reader.finish()

@@ -13,9 +13,9 @@ use super::frames;
 use super::guards::{Guards, check_topics};
 use super::pace::{Pace, Step};
 use super::retrain::{self, RETRAIN, RetrainShop};
-use super::setup::{layout, monitor_params, pipeline_params};
+use super::setup::{chain_params, layout, monitor_params};
 use super::stage::{Plan, Stage};
-use super::stages::{MONITOR, MonitorStage, SCORE, ScoreStage};
+use super::stages::{MONITOR, MonitorStage, SCORE, ScoreStage, Shown, chain_roles};
 use super::worker::{self, Shop, WorkerError};
 use crate::config::Config;
 use crate::data::{Frames, Timestamp};
@@ -144,19 +144,25 @@ impl App {
     }
 
     fn start_score(&mut self, models: &Arc<Models>) -> Result<(), RoleError> {
-        let plan = |config: &Config| {
-            let params = Arc::new(pipeline_params(config).map_err(|error| RoleError::new(SCORE, error))?);
-            Ok(Plan { params, config: config.digest() })
+        let shards = self.shards;
+        let plans = |config: &Config| {
+            let params = chain_params(config, shards).map_err(|error| RoleError::new(SCORE, error))?;
+            let plan = |params| Plan { params: Arc::new(params), config: config.digest() };
+            Ok(params.into_iter().map(plan).collect::<Vec<_>>())
         };
         let config = self.setup.config.clone();
-        let stage = ScoreStage {
-            plan: plan(&config)?,
-            previous: self.setup.previous.as_deref().map(plan).transpose()?,
-            topics: config.topics.clone(),
-            shown: Mutex::default(),
-        };
-        let shop = Arc::new(self.shop(stage, models));
-        (0..config.score.workers.max(1)).try_for_each(|number| self.spawn_worker(&shop, number))
+        if self.setup.stepped && !config.chain.hops.is_empty() {
+            return Err(RoleError::new(SCORE, "events go through hops, which does not work step by step"));
+        }
+        let mut previous = self.setup.previous.as_deref().map(plans).transpose()?.unwrap_or_default().into_iter();
+        let shown = Arc::new(Mutex::new(Shown::default()));
+        for (role, plan) in chain_roles(&config).into_iter().zip(plans(&config)?) {
+            let (previous, topics) = (previous.next(), config.topics.clone());
+            let stage = ScoreStage { role, plan, previous, topics, shown: shown.clone() };
+            let shop = Arc::new(self.shop(stage, models));
+            (0..config.score.workers.max(1)).try_for_each(|number| self.spawn_worker(&shop, number))?;
+        }
+        Ok(())
     }
 
     fn start_monitor(&mut self, models: &Arc<Models>) -> Result<(), RoleError> {

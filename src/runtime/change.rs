@@ -23,6 +23,15 @@ pub fn check_change(old: &Config, new: &Config) -> Result<(), String> {
             ));
         }
     }
+    let has_hops = [old, new].iter().any(|config| !config.chain.hops.is_empty());
+    let is_same = old.chain == new.chain && old.features == new.features && old.events == new.events;
+    let kinds = |config: &Config| config.labels.as_ref().map(|labels| labels.kinds.clone());
+    if has_hops && !(is_same && kinds(old) == kinds(new)) {
+        return Err("events go through hops, and what is on its way between two stages was written for the fields and \
+                    features of the previous configuration: with hops `[events]`, `[features]` and `labels.kinds` stay as \
+                    they are; put them back, or choose another `app` and run it without `--previous`"
+            .to_owned());
+    }
     Ok(())
 }
 

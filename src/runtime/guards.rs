@@ -26,7 +26,8 @@ pub(super) fn check_topics(transport: &dyn Transport, config: &Config) -> Result
     let shards = count(transport, &topics.events)?;
     let together = [topics.labels.as_deref(), Some(&topics.predictions), Some(&topics.outcomes)];
     let written = [Some(topics.dead_letters.as_str()), Some(&topics.journal), Some(&topics.state)];
-    for topic in together.into_iter().chain(written).flatten() {
+    let hops = topics.hops.iter().flat_map(|hop| [&hop.records, &hop.journal, &hop.state]);
+    for topic in together.into_iter().chain(written).flatten().chain(hops.map(String::as_str)) {
         let found = count(transport, topic)?;
         if found != shards {
             return Err(refused(format!(
@@ -62,7 +63,8 @@ fn count(transport: &dyn Transport, topic: &str) -> Result<usize, TransportError
 
 /// Inputs are read again by every restore, so none of their records may vanish under another of the same key.
 fn check_policies(transport: &dyn Transport, topics: &Topics) -> Result<(), TransportError> {
-    for topic in [Some(topics.events.as_str()), topics.labels.as_deref()].into_iter().flatten() {
+    let hops = topics.hops.iter().map(|hop| hop.records.as_str());
+    for topic in [Some(topics.events.as_str()), topics.labels.as_deref()].into_iter().flatten().chain(hops) {
         match transport.cleanup_policy(topic) {
             Ok(Some(policy)) if policy.split(',').any(|part| part.trim() == "compact") => {
                 return Err(refused(format!(

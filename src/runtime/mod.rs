@@ -48,6 +48,6 @@ pub use replay::{
     replay,
 };
 pub use reset::{Beginning, ResetError, ResetParams, ResetPlan, plan_reset};
-pub use setup::{SetupError, pipeline_params};
+pub use setup::{SetupError, chain_params, pipeline_params};
 pub use topics::topic_specs;
 pub use why::{Sought, Why, WhyParams, why};

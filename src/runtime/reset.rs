@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::stages::{MONITOR, SCORE};
+use super::stages::{MONITOR, SCORE, chain_roles};
 use super::topics::topic_specs;
 use crate::codec::{JournalError, JournalRecord};
 use crate::config::Config;
@@ -95,7 +95,7 @@ pub struct ResetPlan {
 /// What a reset does to one role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RoleReset {
-    /// `score` or `monitor`.
+    /// `score`, a hop of it, or `monitor`.
     pub role: &'static str,
     /// The consumer group that loses its offsets.
     pub group: String,
@@ -133,7 +133,12 @@ pub fn plan_reset(cluster: &dyn Upkeep, config: &Config, params: ResetParams) ->
         // A monitor that goes on keeps the last count of each shard and window: it needs no other summaries.
         let both = params.monitor.then_some((&topics.summaries, 1));
         let own: Vec<_> = own.into_iter().chain(both).collect();
-        roles.push(role(cluster, config, SCORE, inputs, &own)?);
+        let mut names = chain_roles(config).into_iter();
+        roles.push(role(cluster, config, names.next().unwrap_or(SCORE), inputs, &own)?);
+        for (name, hop) in names.zip(&topics.hops) {
+            let own = [(&hop.journal, shards), (&hop.state, shards), (&hop.records, shards)];
+            roles.push(role(cluster, config, name, vec![hop.records.clone()], &own)?);
+        }
     }
     if params.monitor {
         let own = [(&topics.monitor_journal, 1), (&topics.monitor_state, 1)];

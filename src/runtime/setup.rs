@@ -3,7 +3,7 @@
 use crate::codec::{EventDecoder, LabelDecoder};
 use crate::config::Config;
 use crate::data::Span;
-use crate::data::params::{InputFormat, KindIndex, KindSpec, LabelParams, LabelSpec, NumberIndex, TimeSource};
+use crate::data::params::{InputFormat, KindIndex, KindSpec, LabelParams, LabelSpec, NumberIndex, Station, TimeSource};
 use crate::model::{Layout, LayoutError};
 use crate::monitor::MonitorParams;
 use crate::pipeline::PipelineParams;
@@ -24,11 +24,24 @@ pub enum SetupError {
     },
 }
 
-/// The parameters of the score stage.
+/// The parameters of the score stage, where it is the only one.
 ///
 /// # Errors
 /// A layout without features, or with too many; a schema file that does not fit the declared fields.
 pub fn pipeline_params(config: &Config) -> Result<PipelineParams, SetupError> {
+    stage_params(config, Station::default())
+}
+
+/// The parameters of each stage of the chain over `shards` shards.
+///
+/// # Errors
+/// As [`pipeline_params`].
+pub fn chain_params(config: &Config, shards: i32) -> Result<Vec<PipelineParams>, SetupError> {
+    let station = |stage| Station { chain: config.chain.clone(), stage, shards };
+    (0..=config.chain.hops.len()).map(|stage| stage_params(config, station(stage))).collect()
+}
+
+fn stage_params(config: &Config, station: Station) -> Result<PipelineParams, SetupError> {
     let refused = |topic: &str, why: &str| SetupError::Schema { topic: format!("`{topic}`"), why: why.to_owned() };
     if let Some(why) = EventDecoder::new(&config.events).misfit() {
         return Err(refused(&config.events.topic, why));
@@ -39,6 +52,7 @@ pub fn pipeline_params(config: &Config) -> Result<PipelineParams, SetupError> {
         return Err(refused(&labels.topic, why));
     }
     Ok(PipelineParams {
+        station,
         events: config.events.clone(),
         labels: config.labels.clone().unwrap_or_else(no_labels),
         features: config.features.clone(),

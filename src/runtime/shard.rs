@@ -49,6 +49,8 @@ pub(super) struct Shard<M> {
     pub number: i32,
     pub machine: M,
     pub outbox: Outbox,
+    /// The open transaction holds a note of this shard.
+    pub is_noted: bool,
     inputs: Vec<Input>,
     steps: Vec<JournalStep>,
     control: Control,
@@ -145,6 +147,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
             number,
             machine,
             outbox: Outbox::framed(start.frames),
+            is_noted: false,
             inputs: inputs.collect(),
             steps: Vec::new(),
             control: Control { next: start.control, committed: start.control },
@@ -352,6 +355,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
     pub(super) fn commit(&mut self) {
         self.machine.commit();
         self.outbox.clear();
+        self.is_noted = false;
         self.steps.clear();
         self.schemas.taken = 0;
         self.sequence += 1;
@@ -367,6 +371,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
             self.machine.rollback();
         }
         self.outbox.clear();
+        self.is_noted = false;
         self.steps.clear();
         self.schemas.taken = 0;
         self.schemas.next = None;

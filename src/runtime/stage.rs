@@ -34,6 +34,13 @@ pub(super) trait Stage: Send + Sync + 'static {
     /// Topics to whose partition of a shard only the shard's owner writes.
     fn own(&self) -> Vec<&str>;
 
+    /// Topic of the next stage of the chain, which every shard writes to every partition of; `None` at the last.
+    fn next(&self) -> Option<&str>;
+
+    /// Whether other shards write to the same partitions of its outputs. A shard then notes in its state topic that it
+    /// has opened a transaction, so that whoever takes it over sees what a dead owner has left.
+    fn shares_outputs(&self) -> bool;
+
     /// Hash of the configuration that the machine is built from.
     fn config(&self) -> &str;
 
@@ -85,5 +92,7 @@ pub(super) fn target(topics: &Topics, sink: Sink, shard: i32) -> Target<'_> {
         // Written only where the configuration has the topic.
         Sink::Late => Target { topic: topics.late.as_deref().unwrap_or_default(), partition: shard },
         Sink::Models => Target { topic: &topics.models, partition: 0 },
+        // A stage that writes to one names it, and the partition comes with the output.
+        Sink::Hop => Target { topic: "", partition: shard },
     }
 }

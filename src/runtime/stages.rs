@@ -1,32 +1,35 @@
-//! The two stages that run on workers: score and monitor.
+//! The stages that run on workers: score, with one more for each hop, and monitor.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::breaker::Counted;
 use super::letters::{DeadLetters, Duplicates};
 use super::stage::{Plan, Stage};
 use super::watch;
-use crate::config::params::Topics;
+use crate::config::Config;
+use crate::config::params::{HopTopics, Topics};
 use crate::data::RejectCode;
 use crate::monitor::{self, Monitor, MonitorParams};
 use crate::pipeline::{self, Pipeline, PipelineParams};
 
-/// The data plane.
+/// The data plane, or one stage of it where events go through hops.
 pub(super) struct ScoreStage {
+    /// `score`, or the name of the hop.
+    pub role: &'static str,
     pub plan: Plan<PipelineParams>,
     /// The configuration before, whose shards are taken over.
     pub previous: Option<Plan<PipelineParams>>,
     pub topics: Topics,
-    /// What has been shown so far.
-    pub shown: Mutex<Shown>,
+    /// What has been shown so far, of all stages of the chain.
+    pub shown: Arc<Mutex<Shown>>,
 }
 
 /// What has been shown of the shards of this process.
 #[derive(Default)]
 pub(super) struct Shown {
-    shards: BTreeMap<i32, ShownShard>,
+    shards: BTreeMap<(&'static str, i32), ShownShard>,
     dead_letters: DeadLetters,
     duplicates: Duplicates,
     /// The last version that was told not to answer.
@@ -59,30 +62,66 @@ pub(super) const SCORE: &str = "score";
 /// The name of the monitor role.
 pub(super) const MONITOR: &str = "monitor";
 
+/// The names of the stages of the chain. Those of hops are made once and live as long as the process.
+pub(super) fn chain_roles(config: &Config) -> Vec<&'static str> {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let hops = config.chain.hops.iter().map(Config::hop_role).map(|role| {
+        let known = names.get(role.as_str()).copied();
+        known.unwrap_or_else(|| {
+            let role: &'static str = role.leak();
+            names.insert(role);
+            role
+        })
+    });
+    std::iter::once(SCORE).chain(hops).collect()
+}
+
+impl ScoreStage {
+    /// The topics of the hop that it is; `None` for the stage that reads the events.
+    fn hop(&self) -> Option<&HopTopics> {
+        self.topics.hops.get(self.plan.params.station.stage.checked_sub(1)?)
+    }
+}
+
 impl Stage for ScoreStage {
     type Machine = Pipeline;
 
     fn role(&self) -> &'static str {
-        SCORE
+        self.role
     }
 
     fn inputs(&self) -> Vec<String> {
-        [Some(self.topics.events.clone()), self.topics.labels.clone()].into_iter().flatten().collect()
+        match self.hop() {
+            Some(hop) => vec![hop.records.clone()],
+            None => [Some(self.topics.events.clone()), self.topics.labels.clone()].into_iter().flatten().collect(),
+        }
     }
 
     fn journal(&self) -> &str {
-        &self.topics.journal
+        self.hop().map_or(&self.topics.journal, |hop| &hop.journal)
     }
 
     fn own(&self) -> Vec<&str> {
         let topics = &self.topics;
+        if self.shares_outputs() {
+            return vec![self.journal(), self.state()];
+        }
         let late = topics.late.as_deref();
         let own = [&topics.predictions, &topics.outcomes, &topics.dead_letters, &topics.journal, &topics.state];
         own.into_iter().map(String::as_str).chain(late).collect()
     }
 
     fn state(&self) -> &str {
-        &self.topics.state
+        self.hop().map_or(&self.topics.state, |hop| &hop.state)
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.topics.hops.get(self.plan.params.station.stage).map(|hop| hop.records.as_str())
+    }
+
+    fn shares_outputs(&self) -> bool {
+        !self.topics.hops.is_empty()
     }
 
     fn config(&self) -> &str {
@@ -111,8 +150,10 @@ impl Stage for ScoreStage {
 
     fn restored(&self, shard: i32, machine: &Pipeline) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        shown.tell_unanswered(machine);
-        shown.shards.insert(shard, ShownShard::of(machine));
+        if machine.station().is_last() {
+            shown.tell_unanswered(machine);
+        }
+        shown.shards.insert((self.role, shard), ShownShard::of(machine));
     }
 
     fn counted(&self, machine: &Pipeline) -> Option<Counted> {
@@ -126,13 +167,16 @@ impl Stage for ScoreStage {
     fn observe(&self, shard: i32, machine: &Pipeline) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let now = ShownShard::of(machine);
-        let before = shown.shards.insert(shard, now).unwrap_or_default();
-        shown.tell_unanswered(machine);
-        watch::scored(SCORE, machine, &before.tally);
+        let before = shown.shards.insert((self.role, shard), now).unwrap_or_default();
+        watch::scored(self.role, machine, &before.tally);
         watch::identity(shown.shards.values().map(|shard| shard.tally));
         let at = Instant::now();
         shown.dead_letters.add(&now.tally, &before.tally, at);
         shown.duplicates.add(shard, &now.tally, &before.tally, at);
+        if !machine.station().is_last() {
+            return;
+        }
+        shown.tell_unanswered(machine);
         if now.version != before.version {
             tracing::info!(shard, version = now.version, replaced = before.version, "model_switched");
         }
@@ -173,6 +217,14 @@ impl Stage for MonitorStage {
     #[expect(clippy::misnamed_getters, reason = "each stage has a state of its own")]
     fn state(&self) -> &str {
         &self.topics.monitor_state
+    }
+
+    fn next(&self) -> Option<&str> {
+        None
+    }
+
+    fn shares_outputs(&self) -> bool {
+        false
     }
 
     fn config(&self) -> &str {

@@ -22,12 +22,16 @@ pub fn topic_specs(config: &Config) -> Vec<TopicSpec> {
         &topics.monitor_journal,
         &topics.monitor_state,
     ];
+    let hops = || topics.hops.iter();
     let forever = [&topics.models, &topics.journal, &topics.monitor_journal];
+    let forever: Vec<&String> = forever.into_iter().chain(hops().map(|hop| &hop.journal)).collect();
+    let states = [&topics.state, &topics.monitor_state].into_iter().chain(hops().map(|hop| &hop.state));
+    let states: Vec<&String> = states.collect();
     let retention = topics.retention.map_or_else(|| "-1".to_owned(), |span| span.millis().to_string());
     let spec = |name: &str| {
         let partitions = if one.iter().any(|topic| *topic == name) { 1 } else { topics.partitions };
         let replication = topics.replication;
-        if [&topics.state, &topics.monitor_state].iter().any(|topic| *topic == name) {
+        if states.iter().any(|topic| *topic == name) {
             let config = COMPACTED.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
             return TopicSpec { name: name.to_owned(), partitions, replication, config };
         }

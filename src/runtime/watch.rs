@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::checkpoint::Written;
-use super::stages::SCORE;
+use super::stages::{MONITOR, SCORE};
 use crate::data::{ModelCommand, RejectCode};
 use crate::monitor::{self, Monitor};
 use crate::pipeline::{self, Pipeline};
@@ -27,8 +27,8 @@ pub(super) fn checkpointed(role: &'static str, shard: i32, written: &Written) {
     let Written { checkpoint, is_compact, bytes, held } = *written;
     tracing::debug!(role, shard, checkpoint, is_compact, bytes, held, "checkpoint_written");
     count(Metric::CheckpointBytes, &[Label::Role(role)], bytes);
-    if role == SCORE {
-        gauge(Metric::StateBytes, &[Label::Shard(shard)], held as f64);
+    if role != MONITOR {
+        gauge(Metric::StateBytes, &[of_shard(role, shard)], held as f64);
     }
 }
 
@@ -50,8 +50,24 @@ pub(super) fn aborted(role: &'static str) {
     count(Metric::Transactions, &[Label::Role(role), Label::Outcome("aborted")], 1);
 }
 
-pub(super) fn lag(partition: i32, records: i64) {
-    gauge(Metric::Lag, &[Label::Partition(partition)], records.max(0) as f64);
+pub(super) fn lag(role: &'static str, partition: i32, records: i64) {
+    let of = if role == SCORE { Label::Partition(partition) } else { Label::HopPartition(role, partition) };
+    gauge(Metric::Lag, &[of], records.max(0) as f64);
+}
+
+fn of_shard(role: &'static str, shard: i32) -> Label {
+    if role == SCORE { Label::Shard(shard) } else { Label::HopShard(role, shard) }
+}
+
+/// Another instance measures the shard from now on.
+pub(super) fn released(role: &'static str, shard: i32) {
+    lag(role, shard, 0);
+    for metric in [Metric::StateGroups, Metric::WaitingPredictions, Metric::EarlyFollowUps] {
+        gauge(metric, &[of_shard(role, shard)], 0.0);
+    }
+    if role != SCORE {
+        gauge(Metric::HeldBack, &[of_shard(role, shard)], 0.0);
+    }
 }
 
 /// A shard after a commit; `before` is what its machine had counted when it was last shown.
@@ -60,9 +76,12 @@ pub(super) fn scored(role: &'static str, machine: &Pipeline, before: &pipeline::
     let shard = machine.shard();
     let version = machine.model_version();
     let (events, labels) = (Label::Input("events"), Label::Input("labels"));
-    count(Metric::Consumed, &[events], now.events - before.events);
-    count(Metric::Consumed, &[labels], now.follow_ups - before.follow_ups);
-    count(Metric::Predictions, &[Label::ModelVersion(version)], now.predictions - before.predictions);
+    let [events_of, labels_of] = if role == SCORE { [events, labels] } else { [Label::Input(role); 2] };
+    count(Metric::Consumed, &[events_of], now.events - before.events);
+    count(Metric::Consumed, &[labels_of], now.follow_ups - before.follow_ups);
+    if machine.station().is_last() {
+        count(Metric::Predictions, &[Label::ModelVersion(version)], now.predictions - before.predictions);
+    }
     count(Metric::Late, &[], now.late - before.late);
     count(Metric::LateOutput, &[], now.late_output - before.late_output);
     count(Metric::Duplicates, &[], now.duplicates - before.duplicates);
@@ -77,13 +96,17 @@ pub(super) fn scored(role: &'static str, machine: &Pipeline, before: &pipeline::
         }
     }
     let [groups, waiting, early] = machine.held();
-    gauge(Metric::StateGroups, &[Label::Shard(shard)], groups as f64);
-    gauge(Metric::WaitingPredictions, &[Label::Shard(shard)], waiting as f64);
-    gauge(Metric::EarlyFollowUps, &[Label::Shard(shard)], early as f64);
+    gauge(Metric::StateGroups, &[of_shard(role, shard)], groups as f64);
+    gauge(Metric::WaitingPredictions, &[of_shard(role, shard)], waiting as f64);
+    gauge(Metric::EarlyFollowUps, &[of_shard(role, shard)], early as f64);
+    if role != SCORE {
+        gauge(Metric::HeldBack, &[of_shard(role, shard)], machine.held_back() as f64);
+    }
     gauge(Metric::ModelVersion, &[Label::Role(role)], f64::from(version));
 }
 
-/// Events consumed less what became of them, over all shards of the process: zero unless something is wrong.
+/// Events consumed less what became of them, over all shards of the process: zero unless something is wrong. What a
+/// stage passes on counts there, and is consumed by the next.
 pub(super) fn identity(tallies: impl Iterator<Item = pipeline::Tally>) {
     let difference: i64 = tallies.map(|tally| tally.unaccounted()).sum();
     gauge(Metric::CountIdentityDifference, &[], difference as f64);

@@ -8,11 +8,11 @@ use metrics::SharedString;
 /// One label of a metric with its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Label {
-    /// An input of a stage: `events`, `labels`, `summaries`.
+    /// An input of a stage: `events`, `labels`, `summaries`, or a hop.
     Input(&'static str),
     /// Why, from a closed list such as [`crate::data::RejectCode`].
     Reason(&'static str),
-    /// Which role: `score`, `monitor`, `retrain`.
+    /// Which role: `score`, `monitor`, `retrain`, or a hop.
     Role(&'static str),
     /// How it ended: `committed`, `aborted`, `registered`, ...
     Outcome(&'static str),
@@ -26,6 +26,10 @@ pub enum Label {
     Partition(i32),
     /// A shard of a stage.
     Shard(i32),
+    /// A partition of the topic of a hop.
+    HopPartition(&'static str, i32),
+    /// A shard of a hop.
+    HopShard(&'static str, i32),
     /// Version of this program.
     Version(&'static str),
 }
@@ -41,8 +45,8 @@ impl Label {
             Label::Kind(_) => "kind",
             Label::Command(_) => "command",
             Label::ModelVersion(_) => "model_version",
-            Label::Partition(_) => "partition",
-            Label::Shard(_) => "shard",
+            Label::Partition(_) | Label::HopPartition(..) => "partition",
+            Label::Shard(_) | Label::HopShard(..) => "shard",
             Label::Version(_) => "version",
         }
     }
@@ -58,6 +62,7 @@ impl Label {
             | Label::Version(text) => SharedString::const_str(text),
             Label::ModelVersion(number) => number.to_string().into(),
             Label::Partition(number) | Label::Shard(number) => number.to_string().into(),
+            Label::HopPartition(hop, number) | Label::HopShard(hop, number) => format!("{hop}/{number}").into(),
         }
     }
 }

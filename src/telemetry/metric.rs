@@ -81,6 +81,8 @@ pub enum Metric {
     WaitingPredictions,
     /// Follow-ups waiting for events.
     EarlyFollowUps,
+    /// Records waiting for their turn.
+    HeldBack,
     /// The version in charge.
     ModelVersion,
     /// Alerts open.
@@ -104,7 +106,7 @@ const TRAINING_SECONDS: &[f64] = &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Metric; 29] = [
+    pub const ALL: [Metric; 30] = [
         Metric::BuildInfo,
         Metric::Consumed,
         Metric::Predictions,
@@ -129,6 +131,7 @@ impl Metric {
         Metric::Unlisted,
         Metric::WaitingPredictions,
         Metric::EarlyFollowUps,
+        Metric::HeldBack,
         Metric::ModelVersion,
         Metric::AlertsOpen,
         Metric::Trainings,
@@ -209,7 +212,7 @@ impl Metric {
                 kind: Gauge,
                 unit: Unit::Count,
                 labels: &[],
-                help: "Events less predictions, dead letters, late output and duplicates; anything but 0 is a defect.",
+                help: "Events consumed less what became of them, over the stages of a process; anything but 0 is a defect.",
             },
             Metric::Transactions => Declaration {
                 name: "driftless_transactions_total",
@@ -308,6 +311,13 @@ impl Metric {
                 unit: Unit::Count,
                 labels: &["shard"],
                 help: "Follow-ups waiting for their events, by shard.",
+            },
+            Metric::HeldBack => Declaration {
+                name: "driftless_held_back_records",
+                kind: Gauge,
+                unit: Unit::Count,
+                labels: &["shard"],
+                help: "Records that wait in a hop until every shard before it has passed their time, by shard.",
             },
             Metric::ModelVersion => Declaration {
                 name: "driftless_model_version",

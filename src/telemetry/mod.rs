@@ -17,5 +17,5 @@ mod throttle;
 pub use label::Label;
 pub use logs::{ENVIRONMENT, LogError, init_logs};
 pub use metric::{Declaration, Kind, Metric};
-pub use recorder::{TelemetryError, count, gauge, install_metrics, observe, release_shard, render};
+pub use recorder::{TelemetryError, count, gauge, install_metrics, observe, render};
 pub use throttle::Throttle;

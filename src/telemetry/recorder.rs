@@ -84,14 +84,6 @@ pub fn observe(metric: Metric, labels: &[Label], value: f64) {
     with_recorder(|recorder| recorder.register_histogram(&key, &METADATA).record(value));
 }
 
-/// Sets what was measured of a shard to zero: another instance owns and measures it from now on.
-pub fn release_shard(shard: i32) {
-    gauge(Metric::Lag, &[Label::Partition(shard)], 0.0);
-    for metric in [Metric::StateGroups, Metric::WaitingPredictions, Metric::EarlyFollowUps] {
-        gauge(metric, &[Label::Shard(shard)], 0.0);
-    }
-}
-
 fn key(metric: Metric, labels: &[Label]) -> Key {
     let declared = metric.declaration();
     debug_assert!(
@@ -232,12 +224,13 @@ mod tests {
             count(Metric::DeadLetters, &[Label::Input("labels"), Label::Reason("type")], 3);
             observe(Metric::TransactionSeconds, &[Label::Role("score")], 0.1);
             gauge(Metric::StateGroups, &[Label::Shard(2)], 9.0);
-            release_shard(2);
+            gauge(Metric::StateGroups, &[Label::HopShard("hop.card", 2)], 3.0);
         });
         assert!(page.contains("driftless_dead_letters_total{input=\"labels\",reason=\"type\"} 5\n"), "{page}");
         assert!(page.contains("driftless_transaction_seconds_bucket{role=\"score\",le=\"0.1\"} 1\n"), "{page}");
         assert!(page.contains("driftless_transaction_seconds_bucket{role=\"score\",le=\"0.05\"} 0\n"), "{page}");
-        assert!(page.contains("driftless_state_groups{shard=\"2\"} 0\n"), "{page}");
+        assert!(page.contains("driftless_state_groups{shard=\"2\"} 9\n"), "{page}");
+        assert!(page.contains("driftless_state_groups{shard=\"hop.card/2\"} 3\n"), "{page}");
     }
 
     #[test]

@@ -9,14 +9,13 @@
 use std::time::Duration;
 
 use crate::data::{Header, Record, Timestamp};
+pub use crate::data::{murmur2, partition_for};
 
 pub(crate) mod failpoint;
 pub mod kafka;
 pub mod memory;
-mod partitioner;
 mod upkeep;
 
-pub use partitioner::{murmur2, partition_for};
 pub use upkeep::Upkeep;
 
 /// What went wrong, by what the caller does about it.

@@ -42,7 +42,12 @@ pub(crate) struct Published {
 
 impl Bench {
     /// Creates the topics of `config` with a store of their own.
-    pub(crate) fn new(transport: Arc<dyn Transport>, mut config: Config) -> Self {
+    pub(crate) fn new(transport: Arc<dyn Transport>, config: Config) -> Self {
+        Bench::with_partitions(transport, config, PARTITIONS)
+    }
+
+    /// The same with so many partitions.
+    pub(crate) fn with_partitions(transport: Arc<dyn Transport>, mut config: Config, partitions: i32) -> Self {
         let store = tempfile::tempdir().unwrap();
         config.store.path = store.path().to_owned();
         let specs: Vec<TopicSpec> = config
@@ -55,7 +60,7 @@ impl Bench {
                     Some(
                         "drift-alerts" | "performance" | "summaries" | "models" | "monitor-journal" | "monitor-state",
                     ) => 1,
-                    _ => PARTITIONS,
+                    _ => partitions,
                 },
                 replication: -1,
                 config: Vec::new(),

@@ -4,7 +4,8 @@ use super::understood::Feature;
 use crate::config::Config;
 use crate::data::Span;
 use crate::data::params::{
-    Aggregate, FieldColumn, FieldKind, FieldSpec, NumberIndex, Source, WindowKind, WindowSpec, number_names, text_names,
+    Aggregate, FieldColumn, FieldKind, FieldSpec, NumberIndex, Source, TextIndex, WindowKind, WindowSpec, number_names,
+    text_names,
 };
 
 /// The features of the row, in its order.
@@ -52,8 +53,13 @@ fn window_in_words(window: &WindowSpec, config: &Config) -> String {
         }
     };
     let by = config.features.groupings.get(window.grouping).map(|grouping| {
-        let members = grouping.fields.iter().filter_map(|column| texts.get(column.0).copied());
-        std::iter::once(config.events.key.as_str()).chain(members).collect::<Vec<_>>().join(", ")
+        let name = |column: &TextIndex| texts.get(column.0).copied();
+        let stage = config.chain.stages.get(window.grouping).and_then(|stage| stage.checked_sub(1));
+        let first: Vec<&str> = match stage.and_then(|hop| config.chain.hops.get(hop)) {
+            Some(hop) => hop.fields.iter().filter_map(name).collect(),
+            None => vec![config.events.key.as_str()],
+        };
+        first.into_iter().chain(grouping.fields.iter().filter_map(name)).collect::<Vec<_>>().join(", ")
     });
     let by = by.unwrap_or_default();
     let which = which(window);

@@ -10,8 +10,8 @@ use crate::config::formats::Framing;
 use crate::config::params::{NamedTopic, OnGap, PropertyValue};
 use crate::data::Span;
 use crate::data::params::{
-    Deduplicate, EventParams, FieldSpec, InputFormat, LabelParams, OnDuplicate, OnLate, OneOf, OutputForm, TimeSource,
-    number_names,
+    ChainParams, Deduplicate, EventParams, FieldSpec, HopOrder, InputFormat, LabelParams, OnDuplicate, OnLate, OneOf,
+    OutputForm, TimeSource, number_names,
 };
 use crate::features::Features;
 
@@ -161,6 +161,9 @@ fn settings(config: &Config) -> Vec<Setting> {
     for (name, value) in config.labels.iter().flat_map(label_settings) {
         add("labels", name, value);
     }
+    for (name, value) in chain_settings(&config.chain, config) {
+        add("features", name, value);
+    }
     let score = &config.score;
     add("score", "workers", score.workers.to_string());
     add("score", "transaction", format!("{}, batches of up to {} records", score.transaction, score.max_batch));
@@ -262,6 +265,38 @@ fn event_settings(events: &EventParams) -> Vec<(&'static str, String)> {
         settings.push(("duplicates", format!("an id that came within {window}: {what}")));
     }
     settings
+}
+
+/// The way of an event through the stages, where there is more than one.
+fn chain_settings(chain: &ChainParams, config: &Config) -> Vec<(&'static str, String)> {
+    if chain.hops.is_empty() {
+        return Vec::new();
+    }
+    let key = config.events.key.as_str();
+    let stages: Vec<&str> = std::iter::once(key).chain(chain.hops.iter().map(|hop| hop.name.as_str())).collect();
+    let (last, lateness) = (stages.last().copied().unwrap_or_default(), config.events.lateness);
+    let topics: Vec<&str> = config.topics.hops.iter().map(|hop| hop.records.as_str()).collect();
+    vec![
+        (
+            "stages",
+            format!(
+                "{}: an event goes through one for each, and the one of `{last}` scores it",
+                stages.join(", then ")
+            ),
+        ),
+        ("hops", format!("through {}; each costs about one transaction", topics.join(", then "))),
+        (
+            "order",
+            match chain.order {
+                HopOrder::EventTime => format!(
+                    "by event time: a hop takes an event in once every shard has passed it by {lateness}, and goes on without \
+                 one that has had nothing to read for {}",
+                    chain.idle_after
+                ),
+                HopOrder::Arrival => "as events arrive, so windows depend on which shard was faster".to_owned(),
+            },
+        ),
+    ]
 }
 
 fn label_settings(labels: &LabelParams) -> Vec<(&'static str, String)> {

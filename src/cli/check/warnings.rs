@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::config::params::KafkaParams;
 use crate::data::Span;
-use crate::data::params::{Derived, FieldColumn, FieldSpec, KindIndex, Source, TextIndex, TimeSource};
+use crate::data::params::{Derived, FieldColumn, FieldSpec, HopOrder, KindIndex, Source, TextIndex, TimeSource};
 
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -24,6 +24,13 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             warnings.push(format!("`http.listen` is `{address}`: whoever reaches it sees the metrics"));
         }
         Some(_) => {}
+    }
+    let lateness = config.events.lateness;
+    if !config.chain.hops.is_empty() && config.chain.order == HopOrder::EventTime && lateness > Span::default() {
+        warnings.push(format!(
+            "events go through hops by event time: a prediction waits until everything has passed its event by {lateness} \
+             (`events.lateness`); lower it, or set `features.order` to `arrival`, where that is too long"
+        ));
     }
     kafka(&config.kafka, &mut warnings);
     if let Some(registry) = &config.schema_registry
@@ -74,8 +81,9 @@ fn is_loopback(broker: &str) -> bool {
 /// Declared fields that are checked in every record and feed nothing.
 fn unused(config: &Config, warnings: &mut Vec<String>) {
     let features = &config.features;
-    let texts: Vec<TextIndex> =
-        features.groupings.iter().flat_map(|grouping| grouping.fields.iter().copied()).collect();
+    let entities = config.chain.hops.iter().flat_map(|hop| hop.fields.iter().copied());
+    let groups = features.groupings.iter().flat_map(|grouping| grouping.fields.iter().copied());
+    let texts: Vec<TextIndex> = groups.chain(entities).collect();
     let read = |of: Source, column: FieldColumn| {
         features.windows.iter().any(|window| window.of == of && window.aggregate.column() == Some(column))
     };

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::Span;
+use crate::data::params::HopOrder;
 
 /// `[features]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -10,6 +11,11 @@ use crate::data::Span;
 pub(crate) struct RawFeatures {
     /// Number and boolean fields of the event that are features as they are; default none.
     pub fields: Vec<String>,
+    /// `event-time` or `arrival`; default `event-time`. In which order a hop takes in what comes from all shards: by
+    /// time, once all have passed it by `events.lateness`, or at once.
+    pub order: HopOrder,
+    /// Length of time; default `1s`. How long a shard has to have had nothing to read before a hop goes on without it.
+    pub idle_after: Span,
     /// Windows.
     pub windows: Vec<RawWindow>,
     /// Numbers made of string fields.
@@ -28,6 +34,8 @@ impl Default for RawFeatures {
     fn default() -> Self {
         RawFeatures {
             fields: Vec::new(),
+            order: HopOrder::default(),
+            idle_after: Span::from_millis(1_000),
             windows: Vec::new(),
             encoded: Vec::new(),
             derived: Vec::new(),
@@ -46,7 +54,8 @@ pub(crate) struct RawWindow {
     pub kind: RawWindowKind,
     /// `events` or a kind of follow-up; default `events`.
     pub of: String,
-    /// `events.key` and string fields of the event; default: the key alone.
+    /// `events.key` and string fields of the event; default: the key alone. Without the key the strings are an entity of
+    /// their own, and its events go through a hop.
     pub by: Option<Vec<String>>,
     /// Lengths of time; required for sliding and tumbling windows. Each aggregate is computed over each.
     pub spans: Vec<Span>,

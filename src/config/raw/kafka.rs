@@ -113,6 +113,8 @@ pub(crate) struct RawTopics {
     pub state: Option<String>,
     /// Default `<app>.monitor-state`.
     pub monitor_state: Option<String>,
+    /// What the topics of hops begin with, `HOP.ENTITY`, `HOP.ENTITY.journal` and `HOP.ENTITY.state`; default `<app>.hop`.
+    pub hop: Option<String>,
     /// Partitions of partitioned topics when `topics create` makes them; default 4.
     pub partitions: i32,
     /// Replication factor when `topics create` makes them; default -1: the broker's own default.
@@ -137,6 +139,7 @@ impl Default for RawTopics {
             monitor_journal: None,
             state: None,
             monitor_state: None,
+            hop: None,
             partitions: 4,
             replication: -1,
             retention: "forever".to_owned(),

@@ -10,8 +10,8 @@ use crate::config::locate::join;
 use crate::config::raw::{RawEnds, RawFeatures, RawWindow};
 use crate::config::suggest;
 use crate::data::params::{
-    Aggregate, EventParams, FeatureParams, FieldColumn, Grouping, KindIndex, LabelParams, Source, TextIndex,
-    WindowKind, WindowSpec,
+    Aggregate, ChainParams, EventParams, FeatureParams, FieldColumn, Grouping, Hop, KindIndex, LabelParams, Source,
+    TextIndex, WindowKind, WindowSpec,
 };
 
 /// Most features of a layout, and most bytes of a feature's name: what a model artifact can hold.
@@ -21,11 +21,13 @@ const MAX_NAME_BYTES: usize = 256;
 /// Names of signals that are no features, which a feature must not take.
 const OTHER_SIGNALS: [&str; 4] = ["score", "performance", "schedule", "labels"];
 
-pub(super) fn features(
-    raw: &RawFeatures,
-    events: &EventParams,
-    labels: Option<&LabelParams>,
-) -> Result<FeatureParams, Problem> {
+/// What a model sees, and where it is computed.
+pub(super) struct Seen {
+    pub features: FeatureParams,
+    pub chain: ChainParams,
+}
+
+pub(super) fn features(raw: &RawFeatures, events: &EventParams, labels: Option<&LabelParams>) -> Result<Seen, Problem> {
     if raw.fields.is_empty() && raw.windows.is_empty() && raw.encoded.is_empty() && raw.derived.is_empty() {
         let message =
             "is empty; write `fields = [...]` or add a `[[features.windows]]`: a model needs something to see";
@@ -34,7 +36,8 @@ pub(super) fn features(
     let max_keys = whole("features.max_keys", raw.max_keys, 1..=100_000_000)?;
     let utc_offset = utc_offset("features.utc_offset", &raw.utc_offset)?;
     let params = FeatureParams { max_keys, utc_offset, ..FeatureParams::default() };
-    let mut layout = Layout { events, labels, params };
+    let chain = ChainParams { order: raw.order, idle_after: raw.idle_after, ..ChainParams::default() };
+    let mut layout = Layout { events, labels, params, chain };
     for (position, field) in raw.fields.iter().enumerate() {
         layout.add_field(&format!("features.fields[{position}]"), field)?;
     }
@@ -53,7 +56,7 @@ pub(super) fn features(
         layout.add_derived(&key, named)?;
     }
     layout.choose(&raw.row)?;
-    Ok(layout.params)
+    Ok(Seen { features: layout.params, chain: layout.chain })
 }
 
 /// Minutes that local time is ahead of UTC, in milliseconds: `+05:30`, `-08:00`.
@@ -77,6 +80,7 @@ struct Layout<'a> {
     events: &'a EventParams,
     labels: Option<&'a LabelParams>,
     params: FeatureParams,
+    chain: ChainParams,
 }
 
 impl<'a> Layout<'a> {
@@ -205,15 +209,8 @@ impl<'a> Layout<'a> {
     fn grouping(&mut self, key: &str, by: Option<&[String]>) -> Result<usize, Problem> {
         let key = format!("{key}.by");
         let by = by.unwrap_or(std::slice::from_ref(&self.events.key));
-        if !by.contains(&self.events.key) {
-            let names: Vec<&str> = by.iter().map(String::as_str).collect();
-            let message = format!(
-                "[{}] lacks `{}`, which is `events.key`: such a window would count one shard's events only; add `{}`",
-                suggest::list(names),
-                self.events.key,
-                self.events.key
-            );
-            return Err(Problem::new(key, message));
+        if by.is_empty() {
+            return Err(Problem::new(key, format!("is empty; write `[\"{}\"]` or leave it out", self.events.key)));
         }
         let mut members: Vec<(TextIndex, &str)> = Vec::new();
         for (position, name) in by.iter().enumerate() {
@@ -226,14 +223,32 @@ impl<'a> Layout<'a> {
             }
         }
         members.sort_unstable();
-        let fields: Vec<TextIndex> = members.iter().map(|(column, _)| *column).collect();
-        if let Some(position) = self.params.groupings.iter().position(|grouping| grouping.fields == fields) {
+        let stage = if by.contains(&self.events.key) { 0 } else { self.stage(&members) };
+        let of_stage = stage.checked_sub(1).and_then(|hop| self.chain.hops.get(hop));
+        let own: &[TextIndex] = of_stage.map_or(&[], |hop| &hop.fields);
+        let (first, further): (Vec<_>, Vec<_>) = members.into_iter().partition(|(column, _)| own.contains(column));
+        let fields: Vec<TextIndex> = further.iter().map(|(column, _)| *column).collect();
+        let mut known = self.params.groupings.iter().zip(&self.chain.stages);
+        if let Some(position) = known.position(|(grouping, of)| *of == stage && grouping.fields == fields) {
             return Ok(position);
         }
-        let names = std::iter::once(self.events.key.as_str()).chain(members.iter().map(|(_, name)| *name));
+        let key_name = (stage == 0).then_some(self.events.key.as_str());
+        let names = key_name.into_iter().chain(first.iter().chain(&further).map(|(_, name)| *name));
         let name = names.collect::<Vec<_>>().join("_");
         self.params.groupings.push(Grouping { name, fields });
+        self.chain.stages.push(stage);
         Ok(self.params.groupings.len() - 1)
+    }
+
+    /// The stage whose entity these fields contain: the first there is, else another hop.
+    fn stage(&mut self, members: &[(TextIndex, &str)]) -> usize {
+        let contains = |field: &TextIndex| members.iter().any(|(column, _)| column == field);
+        if let Some(hop) = self.chain.hops.iter().position(|hop| hop.fields.iter().all(contains)) {
+            return hop + 1;
+        }
+        let name = members.iter().map(|(_, name)| *name).collect::<Vec<_>>().join("_");
+        self.chain.hops.push(Hop { name, fields: members.iter().map(|(column, _)| *column).collect() });
+        self.chain.hops.len()
     }
 
     fn text(&self, key: &str, name: &str) -> Result<TextIndex, Problem> {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::range::{positive, whole};
 use crate::config::error::Problem;
 use crate::config::locate::join;
-use crate::config::params::{KafkaParams, Property, PropertyValue, Topics};
+use crate::config::params::{HopTopics, KafkaParams, Property, PropertyValue, Topics};
 use crate::config::raw::{RawEvents, RawKafka, RawLabels, RawPropertyValue, RawTopics};
 use crate::config::secret::SecretSource;
 use crate::data::Span;
-use crate::data::params::OnLate;
+use crate::data::params::{Hop, OnLate};
 
 /// Properties that exactly-once delivery or the membership of a shard depends on, with what to do instead.
 const OWNED: [(&str, &str); 31] = [
@@ -174,6 +174,7 @@ pub(super) fn topics(
         monitor_journal: or_default(raw.monitor_journal.as_deref(), "monitor-journal"),
         state: or_default(raw.state.as_deref(), "state"),
         monitor_state: or_default(raw.monitor_state.as_deref(), "monitor-state"),
+        hops: Vec::new(),
         partitions: whole("kafka.topics.partitions", raw.partitions, 1..=10_000)?,
         replication: replication(raw.replication)?,
         retention: retention(&raw.retention)?,
@@ -194,6 +195,17 @@ fn late(name: String, on_late: OnLate, raw: &RawTopics) -> Result<Option<String>
             Err(Problem::new("kafka.topics.late", message))
         }
     }
+}
+
+/// Names the topics of the hops.
+pub(super) fn hops(topics: &mut Topics, app: &str, raw: &RawTopics, hops: &[Hop]) -> Result<(), Problem> {
+    let prefix = raw.hop.clone().unwrap_or_else(|| format!("{app}.hop"));
+    let of = |hop: &Hop| {
+        let records = format!("{prefix}.{}", hop.name);
+        HopTopics { journal: format!("{records}.journal"), state: format!("{records}.state"), records }
+    };
+    topics.hops = hops.iter().map(of).collect();
+    check_names(topics)
 }
 
 fn check_names(topics: &Topics) -> Result<(), Problem> {

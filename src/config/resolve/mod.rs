@@ -19,6 +19,7 @@ mod time;
 mod watch;
 mod windows;
 
+use features::Seen;
 pub(super) use kafka::check_brokers;
 
 use std::path::Path;
@@ -33,7 +34,7 @@ use super::raw::{RawConfig, RawHttp, RawStore};
 /// Resolves a file; files that it names are relative to `base`.
 pub(super) fn resolve(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
     let app = app(raw.app)?;
-    let topics = kafka::topics(&app, &raw.events, raw.labels.as_ref(), &raw.kafka.topics)?;
+    let mut topics = kafka::topics(&app, &raw.events, raw.labels.as_ref(), &raw.kafka.topics)?;
     let schema_registry = formats::schema_registry(&raw.schema_registry)?;
     let sources = Sources { base, has_registry: schema_registry.is_some() };
     let events = fields::events(&raw.events, topics.events.clone(), sources)?;
@@ -41,7 +42,8 @@ pub(super) fn resolve(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
         (Some(labels), Some(topic)) => Some(labels::labels(labels, topic.clone(), sources)?),
         _ => None,
     };
-    let features = features::features(&raw.features, &events, labels.as_ref())?;
+    let Seen { features, chain } = features::features(&raw.features, &events, labels.as_ref())?;
+    kafka::hops(&mut topics, &app, &raw.kafka.topics, &chain.hops)?;
     let score = watch::score(&raw.score, &raw.events)?;
     let drift = watch::drift(&raw.drift)?;
     let performance = watch::performance(&raw.performance)?;
@@ -53,6 +55,7 @@ pub(super) fn resolve(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
         events,
         labels,
         features,
+        chain,
         score,
         drift,
         performance,

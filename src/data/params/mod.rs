@@ -7,6 +7,7 @@
 //! Values of a record are addressed by column: numbers and booleans (as 0 and 1) by [`NumberIndex`], strings by
 //! [`TextIndex`], each counted on its own per record kind, in the order of the field names.
 
+mod chain;
 mod events;
 mod features;
 mod format;
@@ -16,6 +17,7 @@ mod retrain;
 mod time_format;
 mod watch;
 
+pub use chain::{ChainParams, Hop, HopOrder, Station};
 pub use events::{
     Deduplicate, EventParams, FieldColumn, FieldKind, FieldSpec, MAX_VALUE_BYTES, NumberIndex, OnDuplicate, OnLate,
     OneOf, TextIndex, TimeSource, TimeUnit, number_names, text_names,

@@ -115,6 +115,7 @@ fn every_broken_event_is_refused_and_nothing_else_is() {
         drift: config.drift,
         performance: config.performance,
         outputs: config.outputs.form,
+        station: crate::data::params::Station::default(),
     };
     let mut pipeline = Pipeline::new(Arc::new(params), 0);
     let flights = Flights::load(FlightsParams { shuffle: None, broken: true }).unwrap();

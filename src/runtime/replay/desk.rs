@@ -55,6 +55,14 @@ pub(in crate::runtime) enum Configured {
 
 impl<'a> Desk<'a> {
     pub(in crate::runtime) fn new(config: &'a Config, transport: &'a dyn Transport) -> Result<Self, HistoryError> {
+        if let Some(hop) = config.chain.hops.first() {
+            let why = format!(
+                "windows are grouped by `{}`, so events go through a hop, and only an application of one stage can be \
+                 computed again from its journals",
+                hop.name
+            );
+            return Err(HistoryError::Impossible(why));
+        }
         let path = &config.store.path;
         if !path.is_dir() {
             let why = format!("the artifacts are not at `{}` (`store.path`); a replay needs them", path.display());

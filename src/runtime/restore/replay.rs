@@ -59,6 +59,7 @@ impl<M: Machine<Model = Model>> Replay<M> {
         let batch = self.feed.items(&record, context.models).map_err(|error| RestoreError::of(self.shard, error))?;
         let mut out = Outbox::muted();
         self.machine.handle(&batch, record.now, &mut out);
+        self.machine.seal(record.now, &mut out);
         self.machine.commit();
         if out.digest() != record.digest {
             let why = format!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::log::Log;
 use super::{Context, RestoreError};
-use crate::codec::{ChunkKey, ChunkSum, MARKER_KEY, Marker, StoredChunk};
+use crate::codec::{ChunkKey, ChunkSum, MARKER_KEY, Marker, OPEN_KEY, StoredChunk};
 use crate::data::Record;
 use crate::runtime::checkpoint::{Found, Live};
 use crate::runtime::stage::Stage;
@@ -50,6 +50,9 @@ impl StateLog {
                 Some(value) => self.chunks.insert(key, value.into()),
                 None => self.chunks.remove(&key),
             };
+            return Ok(());
+        }
+        if key == OPEN_KEY {
             return Ok(());
         }
         if key != MARKER_KEY {

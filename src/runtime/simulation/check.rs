@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::crew::Role;
 use super::reference;
 use super::stock::stock;
 use super::world::World;
@@ -45,20 +46,15 @@ fn every_event_has_one_result(world: &World, shard: i32) -> Result<(), String> {
             return Err(format!("shard {shard} offset {at} is {event:?}, but the prediction says otherwise"));
         }
         predicted[at as usize] += 1;
-        if last.insert(prediction.entity.clone(), at).is_some_and(|before| before >= at) {
+        let is_behind = last.insert(prediction.entity.clone(), at).is_some_and(|before| before >= at);
+        // Shards of a hop score the events of one key side by side.
+        if is_behind && topics.hops.is_empty() {
             return Err(format!("shard {shard} predicts {} out of order at offset {at}", prediction.entity));
         }
     }
-    for record in records(world, &topics.dead_letters, shard) {
-        let header = |name: &str| {
-            let header = record.headers.iter().find(|header| header.name == name)?;
-            String::from_utf8(header.value.clone()?).ok()
-        };
-        if header("driftless.error.topic").as_ref() == Some(&topics.events) {
-            let at = header("driftless.error.offset").and_then(|offset| offset.parse::<usize>().ok());
-            let count = at.and_then(|at| rejected.get_mut(at)).ok_or("a dead letter names no event")?;
-            *count += 1;
-        }
+    for at in rejected_events(world, shard) {
+        let count = at.and_then(|at| rejected.get_mut(at)).ok_or("a dead letter names no event")?;
+        *count += 1;
     }
     for (at, event) in sent.iter().enumerate() {
         let expected = if event.id.is_some() { (1, 0) } else { (0, 1) };
@@ -72,6 +68,22 @@ fn every_event_has_one_result(world: &World, shard: i32) -> Result<(), String> {
     Ok(())
 }
 
+/// The offsets of the events of a partition that went to the dead letters; `None` where one names no offset.
+pub(super) fn rejected_events(world: &World, shard: i32) -> Vec<Option<usize>> {
+    let topics = &stock().config.topics;
+    let mut rejected = Vec::new();
+    for record in records(world, &topics.dead_letters, shard) {
+        let header = |name: &str| {
+            let header = record.headers.iter().find(|header| header.name == name)?;
+            String::from_utf8(header.value.clone()?).ok()
+        };
+        if header("driftless.error.topic").as_ref() == Some(&topics.events) {
+            rejected.push(header("driftless.error.offset").and_then(|offset| offset.parse().ok()));
+        }
+    }
+    rejected
+}
+
 pub(super) fn journal(world: &World, topic: &str, shard: i32) -> Result<Vec<JournalRecord>, String> {
     let values = records(world, topic, shard).into_iter();
     let decoded = values.map(|record| JournalRecord::decode(record.value.as_deref().unwrap_or_default()));
@@ -82,11 +94,18 @@ pub(super) fn journal(world: &World, topic: &str, shard: i32) -> Result<Vec<Jour
 fn journals_are_whole(world: &World) -> Result<(), String> {
     let config = &stock().config;
     let labels = config.topics.labels.clone().unwrap_or_default();
-    let score = (0..world.scenario.shards).map(|shard| (&config.topics.journal, shard, "score"));
-    let monitor = (world.scenario.monitors > 0).then_some((&config.topics.monitor_journal, 0, "monitor"));
-    for (topic, shard, role) in score.chain(monitor) {
-        let inputs: &[&String] =
-            if role == "score" { &[&config.events.topic, &labels] } else { &[&config.topics.summaries] };
+    let shards = || 0..world.scenario.shards;
+    let score = [&config.events.topic, &labels];
+    let mut all: Vec<_> = shards().map(|shard| (&config.topics.journal, shard, "score", &score[..])).collect();
+    let hops: Vec<_> = config.topics.hops.iter().map(|hop| (hop, [&hop.records])).collect();
+    for (hop, inputs) in &hops {
+        all.extend(shards().map(|shard| (&hop.journal, shard, Role::Hop.name(), &inputs[..])));
+    }
+    let summaries = [&config.topics.summaries];
+    if world.scenario.monitors > 0 {
+        all.push((&config.topics.monitor_journal, 0, "monitor", &summaries[..]));
+    }
+    for (topic, shard, role, inputs) in all {
         let journal = journal(world, topic, shard)?;
         if let Some(at) = (0..journal.len()).find(|at| journal[*at].sequence != *at as u64) {
             return Err(format!("`{topic}` of shard {shard} has record {} at place {at}", journal[at].sequence));
@@ -120,11 +139,12 @@ fn one_training_per_incident(world: &World) -> Result<(), String> {
 
 /// Prints the journals of the score stage, for whoever looks for the cause of a breach.
 pub(super) fn tell_journals(world: &World) {
-    let topic = &stock().config.topics.journal;
-    for shard in 0..world.scenario.shards {
+    let topics = &stock().config.topics;
+    let journals = std::iter::once(&topics.journal).chain(topics.hops.iter().map(|hop| &hop.journal));
+    for (topic, shard) in journals.flat_map(|topic| (0..world.scenario.shards).map(move |shard| (topic, shard))) {
         for record in journal(world, topic, shard).unwrap_or_default() {
             let JournalRecord { sequence, now, transactional_id, steps, positions, .. } = record;
-            println!("shard {shard} {sequence} at {now} by {transactional_id}: {steps:?} to {positions:?}");
+            println!("{topic} {shard} {sequence} at {now} by {transactional_id}: {steps:?} to {positions:?}");
         }
     }
 }

@@ -11,19 +11,22 @@ use super::world::Process;
 use crate::config::params::OnGap;
 use crate::data::params::BreakerParams;
 use crate::monitor::MonitorParams;
+use crate::pipeline::PipelineParams;
 use crate::runtime::board::Board;
 use crate::runtime::clock::Clock;
 use crate::runtime::guards::Guards;
 use crate::runtime::pace::Pace;
-use crate::runtime::setup::monitor_params;
+use crate::runtime::setup::{chain_params, monitor_params};
 use crate::runtime::stage::{Plan, Stage};
-use crate::runtime::stages::{MONITOR, MonitorStage, SCORE, ScoreStage};
+use crate::runtime::stages::{MONITOR, MonitorStage, SCORE, ScoreStage, chain_roles};
 use crate::runtime::worker::{Post, Shop, WorkerError};
 use crate::transport::memory::Memory;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Score,
+    /// The stage after it, where there is one.
+    Hop,
     Monitor,
 }
 
@@ -31,6 +34,7 @@ impl Role {
     pub(super) fn name(self) -> &'static str {
         match self {
             Role::Score => SCORE,
+            Role::Hop => chain_roles(&stock().config).last().copied().unwrap_or(SCORE),
             Role::Monitor => MONITOR,
         }
     }
@@ -64,6 +68,7 @@ pub(super) struct Workplace {
     mutation: Option<Mutation>,
     config: String,
     monitor: Arc<MonitorParams>,
+    chain: Vec<Arc<PipelineParams>>,
     transaction: std::time::Duration,
     checkpoint: std::time::Duration,
     max_batch: usize,
@@ -77,20 +82,24 @@ impl Workplace {
             mutation,
             config: "the configuration of the simulation".to_owned(),
             monitor: Arc::new(monitor_params(&stock().config, scenario.shards)),
+            chain: chain_params(&stock().config, scenario.shards).unwrap().into_iter().map(Arc::new).collect(),
             transaction: scenario.transaction,
             checkpoint: scenario.checkpoint,
             max_batch: scenario.max_batch,
         }
     }
 
-    pub(super) fn score(&self) -> ScoreStage {
-        let stock = stock();
-        ScoreStage {
-            plan: Plan { params: stock.params.clone(), config: self.config.clone() },
+    /// The stages of the chain, in order.
+    pub(super) fn chain(&self) -> Vec<ScoreStage> {
+        let config = &stock().config;
+        let stages = chain_roles(config).into_iter().zip(&self.chain).map(|(role, params)| ScoreStage {
+            role,
+            plan: Plan { params: params.clone(), config: self.config.clone() },
             previous: None,
-            topics: stock.config.topics.clone(),
-            shown: Mutex::default(),
-        }
+            topics: config.topics.clone(),
+            shown: Arc::default(),
+        });
+        stages.collect()
     }
 
     pub(super) fn monitor(&self) -> MonitorStage {
@@ -101,16 +110,20 @@ impl Workplace {
 
     pub(super) fn post(&self, role: Role, id: &str, process: Process) -> Box<dyn Turns> {
         let leaks = self.mutation == Some(Mutation::StateLeaked);
-        match role {
-            Role::Score if leaks => self.of(Leaky(self.score()), id, process),
-            Role::Score => self.of(self.score(), id, process),
-            Role::Monitor => self.of(self.monitor(), id, process),
-        }
+        let mut chain = self.chain();
+        let stage = match role {
+            Role::Monitor => return self.of(self.monitor(), id, process),
+            Role::Score => chain.swap_remove(0),
+            Role::Hop => chain.swap_remove(1),
+        };
+        if leaks { self.of(Leaky(stage), id, process) } else { self.of(stage, id, process) }
     }
 
     fn of<S: Stage>(&self, stage: S, id: &str, process: Process) -> Box<dyn Turns> {
         let config = &stock().config;
-        let journals = [config.topics.journal.clone(), config.topics.monitor_journal.clone()];
+        let hops = config.topics.hops.iter().map(|hop| &hop.journal);
+        let journals = [&config.topics.journal, &config.topics.monitor_journal].into_iter().chain(hops);
+        let journals = journals.cloned().collect();
         let wire = Wire { memory: self.memory.clone(), process, mutation: self.mutation, journals };
         let shop = Arc::new(Shop {
             frames: crate::data::Frames::default(),

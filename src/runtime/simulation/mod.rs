@@ -10,6 +10,7 @@
 //! `DRIFTLESS_SIMULATION_SEEDS=10000 cargo test --lib simulation` runs that many; `DRIFTLESS_SIMULATION_SEED=N` runs one and
 //! tells its story.
 
+mod chain;
 mod check;
 mod crew;
 mod drain;
@@ -27,13 +28,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mutation::Mutation;
-use world::{Event, World};
+use world::{Event, WITH_HOP, World};
 
 /// Seeds that failed once: a label between two events of one id; records fetched before a rollback and handled after it;
 /// a restore by a worker that had lost its shard.
 const REGRESSIONS: [u64; 3] = [51, 30, 864];
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 1_000;
+/// Those of them whose events go through a hop; they are numbered from [`WITH_HOP`].
+const SEEDS_WITH_HOP: u64 = 300;
 /// Within so many seeds a mutation is found.
 const SEEDS_FOR_A_MUTATION: u64 = 2_000;
 
@@ -102,8 +105,9 @@ fn no_seed_loses_doubles_or_changes_anything() {
         assert!(breach.is_none(), "seed {seed}: {}", breach.unwrap().what);
         return;
     }
-    let seeds: Vec<u64> =
-        REGRESSIONS.into_iter().chain(0..number("DRIFTLESS_SIMULATION_SEEDS").unwrap_or(SEEDS)).collect();
+    let n = number("DRIFTLESS_SIMULATION_SEEDS");
+    let with_hop = (0..n.unwrap_or(SEEDS_WITH_HOP)).map(|seed| WITH_HOP + seed);
+    let seeds: Vec<u64> = REGRESSIONS.into_iter().chain(0..n.unwrap_or(SEEDS)).chain(with_hop).collect();
     let begun = std::time::Instant::now();
     let breach = first_breach(&seeds, None);
     println!("{} seeds in {:.1} s", seeds.len(), begun.elapsed().as_secs_f64());

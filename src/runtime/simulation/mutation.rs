@@ -60,6 +60,14 @@ impl<S: Stage> Stage for Leaky<S> {
         self.0.own()
     }
 
+    fn next(&self) -> Option<&str> {
+        self.0.next()
+    }
+
+    fn shares_outputs(&self) -> bool {
+        self.0.shares_outputs()
+    }
+
     fn config(&self) -> &str {
         self.0.config()
     }
@@ -98,6 +106,10 @@ impl<M: Machine<Model = Model>> Machine for LeakyMachine<M> {
 
     fn handle(&mut self, batch: &[Item<Model>], now: Timestamp, out: &mut Outbox) {
         self.0.handle(batch, now, out);
+    }
+
+    fn seal(&mut self, now: Timestamp, out: &mut Outbox) {
+        self.0.seal(now, out);
     }
 
     fn commit(&mut self) {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::chain;
 use super::check::{journal, records};
 use super::scenario::CLOSING;
 use super::stock::stock;
@@ -19,20 +20,20 @@ use crate::runtime::history::refuse;
 use crate::runtime::stage::Stage;
 
 /// Key, value and headers of an output.
-type Written = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>);
+pub(super) type Written = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<(String, Option<Vec<u8>>)>);
 
-/// Outputs by topic.
-type Outputs = BTreeMap<Sink, Vec<Written>>;
+/// Outputs by topic and partition; `None` for that of their shard.
+pub(super) type Outputs = BTreeMap<(Sink, Option<i32>), Vec<Written>>;
 
-fn collect(out: &Outbox, into: &mut Outputs) {
+pub(super) fn collect(out: &Outbox, into: &mut Outputs) {
     for output in out.iter() {
         let headers = output.headers.iter().map(|header| (header.name.clone(), header.value.clone()));
         let written = (output.key.map(<[u8]>::to_vec), output.value.map(<[u8]>::to_vec), headers.collect());
-        into.entry(output.sink).or_default().push(written);
+        into.entry((output.sink, output.partition)).or_default().push(written);
     }
 }
 
-fn written(record: Record) -> Written {
+pub(super) fn written(record: Record) -> Written {
     let headers = record.headers.into_iter().map(|header| (header.name, header.value));
     (record.key.map(Into::into), record.value.map(Into::into), headers.collect())
 }
@@ -51,7 +52,7 @@ impl Commands {
 }
 
 /// A journal handled again, outputs and all.
-fn replayed<S: Stage>(world: &World, stage: &S, shard: i32) -> Result<Outputs, String> {
+pub(super) fn replayed<S: Stage>(world: &World, stage: &S, shard: i32) -> Result<Outputs, String> {
     let mut machine = stage.machine(shard);
     let inputs: Vec<Vec<Record>> = stage.inputs().iter().map(|topic| records(world, topic, shard)).collect();
     let mut commands = Commands::default();
@@ -77,6 +78,7 @@ fn replayed<S: Stage>(world: &World, stage: &S, shard: i32) -> Result<Outputs, S
             }
         }
         machine.handle(&batch, record.now, &mut out);
+        machine.seal(record.now, &mut out);
         machine.commit();
         if out.digest() != record.digest {
             return Err(format!(
@@ -96,32 +98,40 @@ fn replayed<S: Stage>(world: &World, stage: &S, shard: i32) -> Result<Outputs, S
 pub(super) fn published_is_what_the_journals_say(world: &World) -> Result<(), String> {
     let topics = &stock().config.topics;
     let place = &world.workplace;
-    for shard in 0..world.scenario.shards {
-        let mut outputs = replayed(world, &place.score(), shard)?;
+    if !topics.hops.is_empty() {
+        chain::published_by_the_chain(world)?;
+    }
+    for shard in (0..world.scenario.shards).filter(|_| topics.hops.is_empty()) {
+        let mut outputs = replayed(world, &place.chain()[0], shard)?;
         for (sink, topic) in [
             (Sink::Predictions, &topics.predictions),
             (Sink::Outcomes, &topics.outcomes),
             (Sink::DeadLetters, &topics.dead_letters),
         ] {
             let found: Vec<_> = records(world, topic, shard).into_iter().map(written).collect();
-            same(topic, shard, &outputs.remove(&sink).unwrap_or_default(), &found)?;
+            same(topic, shard, &outputs.remove(&(sink, None)).unwrap_or_default(), &found)?;
         }
         let key = shard.to_string().into_bytes();
         let found = records(world, &topics.summaries, 0).into_iter().map(written);
         let found: Vec<_> = found.filter(|written| written.0.as_ref() == Some(&key)).collect();
-        same(&topics.summaries, shard, &outputs.remove(&Sink::Summaries).unwrap_or_default(), &found)?;
+        same(&topics.summaries, shard, &outputs.remove(&(Sink::Summaries, None)).unwrap_or_default(), &found)?;
     }
     if world.scenario.monitors > 0 {
         let mut outputs = replayed(world, &place.monitor(), 0)?;
         for (sink, topic) in [(Sink::DriftAlerts, &topics.drift_alerts), (Sink::Performance, &topics.performance)] {
             let found: Vec<_> = records(world, topic, 0).into_iter().map(written).collect();
-            same(topic, 0, &outputs.remove(&sink).unwrap_or_default(), &found)?;
+            same(topic, 0, &outputs.remove(&(sink, None)).unwrap_or_default(), &found)?;
         }
     }
     Ok(())
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, shard: i32, expected: &[T], found: &[T]) -> Result<(), String> {
+pub(super) fn same<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    shard: i32,
+    expected: &[T],
+    found: &[T],
+) -> Result<(), String> {
     let longest = expected.len().max(found.len());
     match (0..longest).find(|at| expected.get(*at) != found.get(*at)) {
         None => Ok(()),
@@ -137,17 +147,20 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, shard: i32, expected: &[T], 
 pub(super) fn published_is_that_of_an_undisturbed_run(world: &World) -> Result<(), String> {
     let topics = &stock().config.topics;
     let place = &world.workplace;
+    if !topics.hops.is_empty() {
+        return chain::undisturbed_chain(world);
+    }
     let mut summaries = Vec::new();
     for shard in 0..world.scenario.shards {
-        let mut outputs = undisturbed(world, &place.score(), shard);
-        let expected = timeless(outputs.remove(&Sink::Predictions).unwrap_or_default())?;
+        let mut outputs = undisturbed(world, &place.chain()[0], shard);
+        let expected = timeless(outputs.remove(&(Sink::Predictions, None)).unwrap_or_default())?;
         let found = timeless(records(world, &topics.predictions, shard).into_iter().map(written).collect())?;
         same(&topics.predictions, shard, &expected, &found)?;
         for (sink, topic) in [(Sink::Outcomes, &topics.outcomes), (Sink::DeadLetters, &topics.dead_letters)] {
             let found: Vec<_> = records(world, topic, shard).into_iter().map(written).collect();
-            same(topic, shard, &outputs.remove(&sink).unwrap_or_default(), &found)?;
+            same(topic, shard, &outputs.remove(&(sink, None)).unwrap_or_default(), &found)?;
         }
-        summaries.push(VecDeque::from(outputs.remove(&Sink::Summaries).unwrap_or_default()));
+        summaries.push(VecDeque::from(outputs.remove(&(Sink::Summaries, None)).unwrap_or_default()));
     }
     if world.scenario.monitors == 0 {
         return Ok(());
@@ -167,7 +180,7 @@ pub(super) fn published_is_that_of_an_undisturbed_run(world: &World) -> Result<(
         Ok(last.into_values().collect())
     };
     let shards = world.scenario.shards;
-    let of = |sink: Sink| outputs.get(&sink).cloned().unwrap_or_default();
+    let of = |sink: Sink| outputs.get(&(sink, None)).cloned().unwrap_or_default();
     let found = |topic: &str| records(world, topic, 0).into_iter().map(written).collect::<Vec<_>>();
     same(&topics.performance, 0, &last(of(Sink::Performance))?, &last(found(&topics.performance))?)?;
     same(
@@ -178,7 +191,7 @@ pub(super) fn published_is_that_of_an_undisturbed_run(world: &World) -> Result<(
     )
 }
 
-fn timeless(written: Vec<Written>) -> Result<Vec<Prediction>, String> {
+pub(super) fn timeless(written: Vec<Written>) -> Result<Vec<Prediction>, String> {
     let read = written.into_iter().map(|(_, value, _)| {
         let prediction: Prediction = read("prediction", value.as_deref())?;
         Ok(Prediction { scored_at: Timestamp::from_millis(0), ..prediction })
@@ -205,7 +218,19 @@ fn alerts(written: Vec<Written>, shards: i32) -> Result<Vec<DriftAlert>, String>
 
 /// The inputs in their canonical order, straight into a machine.
 fn undisturbed<S: Stage>(world: &World, stage: &S, shard: i32) -> Outputs {
-    let (mut clock, mut machine) = (stage.machine(shard), stage.machine(shard));
+    let mut machine = stage.machine(shard);
+    let mut batch = canonical(world, stage, shard);
+    batch.push(Item::Idle);
+    let mut out = Outbox::default();
+    machine.handle(&batch, Timestamp::from_millis(0), &mut out);
+    let mut outputs = Outputs::new();
+    collect(&out, &mut outputs);
+    outputs
+}
+
+/// The control log, then the inputs by time.
+pub(super) fn canonical<S: Stage>(world: &World, stage: &S, shard: i32) -> Vec<Item<Model>> {
+    let mut clock = stage.machine(shard);
     let mut queues = Vec::new();
     for (index, topic) in stage.inputs().iter().enumerate() {
         let input = InputIndex(index as u8);
@@ -220,15 +245,10 @@ fn undisturbed<S: Stage>(world: &World, stage: &S, shard: i32) -> Outputs {
             batch.push(Item::Record { input: InputIndex(index as u8), record });
         }
     }
-    batch.push(Item::Idle);
-    let mut out = Outbox::default();
-    machine.handle(&batch, Timestamp::from_millis(0), &mut out);
-    let mut outputs = Outputs::new();
-    collect(&out, &mut outputs);
-    outputs
+    batch
 }
 
-fn control_log(world: &World) -> Vec<Item<Model>> {
+pub(super) fn control_log(world: &World) -> Vec<Item<Model>> {
     let mut commands = Commands::default();
     let log = records(world, &stock().config.topics.models, 0);
     let read = log.iter().filter_map(|record| {

@@ -114,7 +114,10 @@ fn arrivals(random: &mut SplitMix64, shards: i32, live: bool) -> Vec<Arrival> {
         let value = match random.below(12) {
             0 => format!("{{\"id\":\"{id}\",\"at\":{at}}}"),
             1 => "{\"broken".to_owned(),
-            _ => format!("{{\"id\":\"{id}\",\"at\":{at},\"amount\":{}}}", random.below(10_000) as f64 / 100.0),
+            _ => {
+                let (amount, terminal) = (random.below(10_000) as f64 / 100.0, number % 4);
+                format!("{{\"id\":\"{id}\",\"at\":{at},\"amount\":{amount},\"terminal\":\"t{terminal}\"}}")
+            }
         };
         timed.push(Arrival { topic: topics.events.clone(), partition, key, value: value.into_bytes(), at });
         for revision in 0..=u64::from(random.below(8) == 0) {

@@ -135,8 +135,10 @@ impl World {
 
     pub(super) fn stall(&self) {
         let topics = &stock().config.topics;
-        let names = [Some(&topics.events), topics.labels.as_ref(), Some(&topics.journal)];
-        let name = self.below(3) as usize;
+        let hops = topics.hops.iter().flat_map(|hop| [&hop.records, &hop.journal]);
+        let names = [Some(&topics.events), topics.labels.as_ref(), Some(&topics.journal)].into_iter();
+        let names: Vec<_> = names.chain(hops.map(Some)).collect();
+        let name = self.below(names.len() as u64) as usize;
         let Some(topic) = names[name] else { return };
         let partition = self.below(self.scenario.shards as u64) as i32;
         // Whoever loses sight of the journal restores, and gives up after a while.

@@ -1,15 +1,14 @@
-//! What all seeds share: a tiny application and two models for it.
+//! What seeds share: a tiny application and two models for it, and another with windows by a second entity.
 
+use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 
 use crate::config::Config;
 use crate::data::{ArtifactRef, Columns, Evidence, Gain, HoldoutScore, Span, Timestamp};
 use crate::drift::{Profile, ProfileInputs, Sample};
 use crate::model::{Estimator, Layout, Lineage, Linear, LinearParts, Model, ModelParts};
-use crate::pipeline::PipelineParams;
 use crate::registry::Store;
 use crate::runtime::control::Models;
-use crate::runtime::setup::pipeline_params;
 use crate::stats::SplitMix64;
 
 const CONFIG: &str = r#"
@@ -77,23 +76,57 @@ history = "4h"
 holdout = "6m"
 "#;
 
-/// What all seeds share: it does not change.
+/// Windows by something else than the key: events go through a hop.
+const HOP: &str = r#"
+[events.fields.terminal]
+type = "string"
+
+[[features.windows]]
+by = ["terminal"]
+spans = ["5m"]
+aggregates = ["count", "sum:amount"]
+panes = 5
+
+[[features.windows]]
+of = "checked"
+by = ["terminal"]
+spans = ["10m"]
+aggregates = ["count"]
+panes = 5
+"#;
+
+thread_local! {
+    static HAS_HOP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Which application the world of this thread runs.
+pub(super) fn choose_stock(has_hop: bool) {
+    HAS_HOP.with(|of| of.set(has_hop));
+}
+
+/// What seeds share: it does not change.
 pub(super) struct Stock {
     pub config: Config,
-    pub params: Arc<PipelineParams>,
     pub models: Arc<Models>,
     pub artifacts: Vec<ArtifactRef>,
 }
 
 pub(super) fn stock() -> &'static Stock {
-    static STOCK: OnceLock<Stock> = OnceLock::new();
-    STOCK.get_or_init(|| {
-        let config = Config::parse(CONFIG).unwrap();
+    static STOCKS: [OnceLock<Stock>; 2] = [const { OnceLock::new() }; 2];
+    let has_hop = HAS_HOP.with(Cell::get);
+    STOCKS[usize::from(has_hop)].get_or_init(|| {
+        let text = if has_hop {
+            CONFIG
+                .replace("[features]", "[features]\nidle_after = \"100ms\"")
+                .replace("[drift]", &format!("{HOP}\n[drift]"))
+        } else {
+            CONFIG.to_owned()
+        };
+        let config = Config::parse(&text).unwrap();
         let store = Store::in_memory().unwrap();
         let artifacts = [1, 2].map(|version| store.put_model(&model(&config, version)).unwrap());
         let models = Arc::new(Models::new(Arc::new(store)));
-        let params = Arc::new(pipeline_params(&config).unwrap());
-        Stock { params, models, artifacts: artifacts.to_vec(), config }
+        Stock { models, artifacts: artifacts.to_vec(), config }
     })
 }
 

@@ -40,7 +40,7 @@ pub(super) struct Wire {
     pub process: Process,
     pub mutation: Option<Mutation>,
     /// Topics of the journals.
-    pub journals: [String; 2],
+    pub journals: Vec<String>,
 }
 
 impl Wire {

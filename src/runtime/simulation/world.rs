@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::crew::{Role, Turns, Workplace};
 use super::mutation::Mutation;
 use super::scenario::{Arrival, Scenario, Sent};
-use super::stock::stock;
+use super::stock::{choose_stock, stock};
 use super::wire::Call;
 use crate::data::{Span, Timestamp};
 use crate::runtime::clock::{Clock, SimulatedTime};
@@ -28,6 +28,9 @@ pub(super) const SESSION: Duration = Duration::from_secs(6);
 pub(super) const TRANSACTION: Span = Span::from_millis(10_000);
 /// Nothing is held up for longer: a restore takes more for a fault that needs a person.
 pub(super) const HOLD_UP: Duration = Duration::from_secs(20);
+
+/// Seeds from here on are worlds whose events go through a hop.
+pub(super) const WITH_HOP: u64 = 1 << 32;
 
 thread_local! {
     static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
@@ -119,6 +122,7 @@ pub(super) struct World {
 impl World {
     /// Makes the world of a seed and makes it that of this thread.
     pub(super) fn new(seed: u64, mutation: Option<Mutation>) -> Rc<World> {
+        choose_stock(seed >= WITH_HOP);
         let mut random = SplitMix64::new(seed);
         let mut scenario = Scenario::new(&mut random);
         let time = Arc::new(SimulatedTime::new());
@@ -142,11 +146,13 @@ impl World {
             old: RefCell::new(None),
         };
         let score = (0..scenario.instances).map(|number| instance(Role::Score, number));
+        let n_hop = if seed >= WITH_HOP { scenario.instances } else { 0 };
+        let hop = (0..n_hop).map(|number| instance(Role::Hop, number));
         let monitor = (0..scenario.monitors).map(|number| instance(Role::Monitor, number));
         let clock = Clock::Simulated(time.clone());
         let world = Rc::new(World {
             sent: RefCell::new(vec![Vec::new(); scenario.shards as usize]),
-            instances: score.chain(monitor).collect(),
+            instances: score.chain(hop).chain(monitor).collect(),
             workplace: Workplace::new(&scenario, &memory, &clock, mutation),
             arrivals: RefCell::new(std::mem::take(&mut scenario.arrivals).into()),
             random: RefCell::new(random),

@@ -62,10 +62,11 @@ impl<S: Stage> Worker<S> {
     }
 
     fn show_lag(&mut self, bounds: &[Bounds]) {
+        let role = self.shop.stage.role();
         for (number, state) in &mut self.shards {
             let State::Running(shard) = state else { continue };
             if let (Some(bounds), Some(input)) = (bounds.get(*number as usize), shard.inputs().first()) {
-                watch::lag(*number, bounds.end - input.settled());
+                watch::lag(role, *number, bounds.end - input.settled());
             }
         }
     }

@@ -33,7 +33,6 @@ use crate::config::params::Topics;
 use crate::data::Frames;
 use crate::data::params::{BreakerParams, Delivery};
 use crate::schema_registry::Lookups;
-use crate::telemetry::release_shard;
 use crate::transport::{Member, MemberSpec, News, Transport, TransportError, failpoint};
 
 use panics::Suspects;
@@ -275,7 +274,7 @@ impl<S: Stage> Worker<S> {
                 watch::held(self.shop.board.hold(*partition, None));
             }
             if self.shop.stage.is_paced() {
-                release_shard(*partition);
+                watch::released(self.shop.stage.role(), *partition);
             }
         }
         self.show();

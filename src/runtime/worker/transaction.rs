@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::panics::guarded;
 use super::{BACKOFF, State, Worker, WorkerError};
+use crate::codec::OPEN_KEY;
 use crate::config::params::Topics;
 use crate::data::params::Delivery;
 use crate::data::{Machine, Output, Sink, Timestamp};
@@ -101,14 +102,42 @@ impl<S: Stage> Worker<S> {
             return Ok(false);
         }
         let open = self.open()?;
+        self.note_open(number)?;
         let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(false) };
         if let Err(panic) = guarded(|| shard.machine.handle(&batch, open.now, &mut shard.outbox)) {
             return self.panicked(number, &batch, panic);
         }
         failpoint::at("after_handle");
+        self.send_outputs(number)?;
+        failpoint::at("after_send");
+        watch::batch(batch.len());
+        Ok(true)
+    }
+
+    /// Where others write to the same partitions of the outputs, nobody could tell from these that a dead owner of this
+    /// shard has left a transaction open: the first thing of a transaction is a note where the shard alone writes.
+    fn note_open(&mut self, number: i32) -> Result<(), WorkerError> {
+        let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(()) };
+        if !self.shop.stage.shares_outputs() || std::mem::replace(&mut shard.is_noted, true) {
+            return Ok(());
+        }
+        self.member.send(&Outgoing {
+            topic: self.shop.stage.state(),
+            partition: Some(number),
+            key: Some(OPEN_KEY),
+            value: Some(&[]),
+            headers: &[],
+            timestamp: None,
+        })?;
+        Ok(())
+    }
+
+    /// Hands the outputs of a shard to the producer.
+    fn send_outputs(&mut self, number: i32) -> Result<(), WorkerError> {
+        let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(()) };
         shard.outbox.iter().for_each(|output| self.decisions.output(&output));
-        let topics = &self.shop.topics;
-        let outputs = || shard.outbox.iter().map(|output| (output.sink, addressed(&output, topics, number)));
+        let (topics, next) = (&self.shop.topics, self.shop.stage.next());
+        let outputs = || shard.outbox.iter().map(|output| (output.sink, addressed(&output, topics, next, number)));
         match self.shop.delivery {
             Delivery::ExactlyOnce => self.member.send_all(&mut outputs().map(|(_, outgoing)| outgoing))?,
             Delivery::AtLeastOnce => {
@@ -117,10 +146,8 @@ impl<S: Stage> Worker<S> {
                 self.member.send_all(&mut outputs().filter(|(sink, _)| !ahead(*sink)).map(|(_, out)| out))?;
             }
         }
-        failpoint::at("after_send");
         shard.outbox.drain();
-        watch::batch(batch.len());
-        Ok(true)
+        Ok(())
     }
 
     /// The open transaction, opened if there is none.
@@ -158,6 +185,9 @@ impl<S: Stage> Worker<S> {
                 self.send_slice(number)?;
                 continue;
             }
+            shard.machine.seal(open.now, &mut shard.outbox);
+            self.send_outputs(number)?;
+            let Some(State::Running(shard)) = self.shards.get_mut(&number) else { continue };
             let stamp = Stamp { now: open.now, config: shop.stage.config(), transactional_id: &self.id };
             let record = shard.record(stamp).encode()?;
             self.member.send(&Outgoing {
@@ -225,12 +255,12 @@ impl<S: Stage> Worker<S> {
     }
 }
 
-/// An output of a shard with its topic and partition.
-fn addressed<'a>(output: &Output<'a>, topics: &'a Topics, shard: i32) -> Outgoing<'a> {
+/// An output of a shard with its topic and partition; `next` is the topic of the hop behind this stage.
+fn addressed<'a>(output: &Output<'a>, topics: &'a Topics, next: Option<&'a str>, shard: i32) -> Outgoing<'a> {
     let to = target(topics, output.sink, shard);
     Outgoing {
-        topic: to.topic,
-        partition: Some(to.partition),
+        topic: if output.sink == Sink::Hop { next.unwrap_or_default() } else { to.topic },
+        partition: Some(output.partition.unwrap_or(to.partition)),
         key: output.key,
         value: output.value,
         headers: output.headers,

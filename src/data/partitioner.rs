@@ -2,8 +2,8 @@
 //!
 //! Events, labels and what `produce` writes meet by partition number, so every writer has to agree on it. Kafka's Java
 //! clients (and Streams, Flink, Connect) use murmur2; librdkafka's default is CRC32, so our producers set
-//! `partitioner=murmur2_random`. This is the same function, for the memory transport and for telling a user in
-//! advance where a key goes. It does not choose partitions for records without a key.
+//! `partitioner=murmur2_random`. This is the same function, for the memory transport, for the way of an event through a
+//! hop, and for telling a user in advance where a key goes. It does not choose partitions for records without a key.
 
 /// The partition of `key` among `partitions`, as `BuiltInPartitioner.partitionForKey` of the Java client has it; 0 when
 /// `partitions` is not positive.
