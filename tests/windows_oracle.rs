@@ -244,7 +244,8 @@ fn check(seed: u64, n: usize, late: u64) -> usize {
     let mut handles: Vec<Handles> = Vec::new();
     let (mut compared, mut committed, mut at) = (0, 0, 0);
     let mut chunks = Vec::new();
-    let mut is_repeated = false;
+    // Each rollback happens once.
+    let mut rolled_back = 0;
     while at < sent.len() {
         match &sent[at] {
             Sent::Event(raw) => {
@@ -267,15 +268,15 @@ fn check(seed: u64, n: usize, late: u64) -> usize {
                 committed = at + 1;
             }
             // Everything since the last commit comes again.
-            Sent::Rollback if !is_repeated => {
-                is_repeated = true;
+            Sent::Rollback if at >= rolled_back => {
+                rolled_back = at + 1;
                 fed.features.rollback();
                 oracle.rollback();
                 handles.truncate(oracle.events());
                 at = committed;
                 continue;
             }
-            Sent::Rollback => is_repeated = false,
+            Sent::Rollback => {}
             Sent::Restore => {
                 fed.restore(&config, at % 3 == 0 || chunks.is_empty(), &mut chunks);
                 oracle.commit();

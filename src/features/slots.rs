@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(log.pop(&mut slots), Some(Undo::Saved { at: 1, words: 9..10 }));
         assert_eq!(slots.get(1)[9], 6);
         log.pop(&mut slots);
-        assert_eq!((slots.get(1)[9], slots.get(1)[10], log.pop(&mut slots)), (5, 7, None));
+        assert_eq!((slots.get(1)[9], slots.get(1)[10], log.pop(&mut slots)), (5, 0, None));
     }
 
     #[test]

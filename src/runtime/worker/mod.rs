@@ -12,7 +12,7 @@ mod post;
 mod restoring;
 mod transaction;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -140,7 +140,7 @@ pub(super) struct Worker<S: Stage> {
     /// Why shards could not be restored, as far as tried once.
     doubts: BTreeMap<i32, String>,
     /// Shards that wait for something that is no record, as shown.
-    waiting: BTreeSet<i32>,
+    waiting: BTreeMap<i32, String>,
     /// Which shards are held back.
     breakers: BTreeMap<i32, Breaker>,
     /// What is known of records that made the program panic.
@@ -182,7 +182,7 @@ impl<S: Stage> Worker<S> {
             busy: false,
             stale: false,
             doubts: BTreeMap::new(),
-            waiting: BTreeSet::new(),
+            waiting: BTreeMap::new(),
             breakers: BTreeMap::new(),
             suspects: BTreeMap::new(),
             due: now,
@@ -267,7 +267,7 @@ impl<S: Stage> Worker<S> {
             self.shards.remove(partition);
             self.left_open.remove(partition);
             self.doubts.remove(partition);
-            if self.waiting.remove(partition) {
+            if self.waiting.remove(partition).is_some() {
                 self.shop.board.waits(*partition, None);
             }
             if self.breakers.remove(partition).is_some_and(|breaker| breaker.is_open()) {

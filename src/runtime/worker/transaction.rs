@@ -87,11 +87,12 @@ impl<S: Stage> Worker<S> {
         if let Err(panic) = guarded(|| shard.take(max, step, &mut batch)) {
             return self.panicked(number, &[], panic);
         }
-        if shard.waits().is_some() != self.waiting.contains(&number) {
+        if shard.waits() != self.waiting.get(&number).map(String::as_str) {
             self.shop.board.waits(number, shard.waits());
-            if !self.waiting.remove(&number) {
-                self.waiting.insert(number);
-            }
+            match shard.waits() {
+                Some(what) => self.waiting.insert(number, what.to_owned()),
+                None => self.waiting.remove(&number),
+            };
         }
         // Also where nothing could be taken: one input waits for the other, and its queue must not grow meanwhile.
         hold_back(&mut *self.member, shard, self.shop.max_batch)?;

@@ -4,45 +4,29 @@
 //! Next comes the record that is earlier in time, ties by input and offset, among the inputs not read to their end; an
 //! input whose next record is still on its way is waited for.
 
-use std::collections::{BTreeSet, VecDeque};
+mod input;
+mod schemas;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use input::Queued;
+use schemas::Schemas;
 
 use super::checkpoint::{Checkpoints, Origin};
 use super::pace::Step;
 use crate::codec::{JournalRecord, JournalStep};
-use crate::data::{
-    ControlItem, Frames, InputIndex, Item, Machine, Outbox, Record, SchemaFact, SchemaNeed, SchemaVerdict, Timestamp,
-};
+use crate::data::{ControlItem, Frames, InputIndex, Item, Machine, Outbox, Record, Timestamp};
 use crate::model::Model;
-use crate::schema_registry::{Lookup, Lookups};
+use crate::schema_registry::Lookups;
+use crate::transport::Position;
 use crate::transport::failpoint::{self, Mutation};
-use crate::transport::{Position, TopicPartition};
+
+pub(super) use input::Input;
 
 /// An idle shard says so again after this time, so that nobody downstream waits for it.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// Bytes of schemas in one transaction.
-const SCHEMA_BYTES: usize = 512 * 1024;
-
-/// One input of a shard.
-pub(super) struct Input {
-    pub at: TopicPartition,
-    queue: VecDeque<Queued>,
-    /// Next offset to fetch.
-    fetched: i64,
-    /// Next offset to take.
-    next: i64,
-    committed: i64,
-    /// The broker said so after the last record fetched.
-    at_end: bool,
-    pub paused: bool,
-}
-
-struct Queued {
-    record: Record,
-    /// Filled in when the record becomes the first of its queue.
-    time: Option<Timestamp>,
-}
 
 /// A shard whose machine is up to date.
 pub(super) struct Shard<M> {
@@ -62,19 +46,6 @@ pub(super) struct Shard<M> {
     refused: BTreeSet<(u8, i64)>,
     /// The record that the machine looks at ahead of its turn.
     pub looking: Option<(u8, i64)>,
-}
-
-/// Writer schemas that a shard needs, and has taken in.
-#[derive(Default)]
-struct Schemas {
-    /// Asks for the one that the next record names; without it there is none to ask.
-    lookups: Option<Lookups>,
-    /// Bytes taken into the open transaction.
-    taken: usize,
-    /// To be taken next.
-    next: Option<Arc<SchemaFact>>,
-    /// What the shard waits for, in words.
-    waits: Option<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -101,48 +72,9 @@ pub(super) struct Start {
     pub lookups: Option<Lookups>,
 }
 
-impl Input {
-    /// In stepped mode, where this input ends for now.
-    fn end(&self, step: Option<&Step>) -> i64 {
-        step.map_or(i64::MAX, |step| step.ends.get(&self.at).copied().unwrap_or(0))
-    }
-
-    fn is_read_out(&self, step: Option<&Step>) -> bool {
-        if step.is_some() { self.fetched >= self.end(step) } else { self.at_end }
-    }
-
-    /// Whether a record may be taken now.
-    fn has_record(&self, step: Option<&Step>) -> bool {
-        self.queue.front().is_some_and(|head| head.record.offset < self.end(step))
-    }
-
-    /// Everything before this has been taken and committed; past control records of the log where it is read out.
-    pub(super) fn settled(&self) -> i64 {
-        if self.queue.is_empty() && self.at_end && self.committed == self.next { self.fetched } else { self.committed }
-    }
-
-    /// Next offset to fetch, past control records of the log where it is read out.
-    pub(super) fn fetched(&self) -> i64 {
-        self.fetched
-    }
-
-    /// Records waiting to be taken.
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.len()
-    }
-}
-
 impl<M: Machine<Model = Model>> Shard<M> {
     pub(super) fn new(number: i32, machine: M, start: Start, checkpoints: Checkpoints) -> Self {
-        let inputs = start.inputs.into_iter().map(|Position { at, next }| Input {
-            at,
-            queue: VecDeque::new(),
-            fetched: next,
-            next,
-            committed: next,
-            at_end: false,
-            paused: false,
-        });
+        let inputs = start.inputs.into_iter().map(Input::new);
         Shard {
             number,
             machine,
@@ -385,30 +317,6 @@ impl<M: Machine<Model = Model>> Shard<M> {
             input.paused = false;
         }
         self.positions().collect()
-    }
-}
-
-impl Schemas {
-    /// Whether a record may be taken although its schema was to be looked up: nobody knows it, as before. Otherwise what is
-    /// known by now is taken in first, or waited for.
-    fn is_met(&mut self, input: InputIndex, need: SchemaNeed, topic: &str) -> bool {
-        let SchemaNeed { id, is_known_missing } = need;
-        let Some(lookups) = &self.lookups else { return true };
-        let verdict = match lookups.ask(id) {
-            Lookup::Answered(SchemaVerdict::Unknown) if is_known_missing => return true,
-            Lookup::Answered(verdict) => verdict,
-            Lookup::Open(why) => {
-                let why = why.map_or_else(String::new, |why| format!(": {why}"));
-                self.waits = Some(format!("schema {id} of `{topic}` is being looked up{why}"));
-                return false;
-            }
-        };
-        let fact = SchemaFact { input, id, verdict };
-        // A journal record has to fit a broker's; the next transaction takes it.
-        if self.taken == 0 || self.taken + fact.size() <= SCHEMA_BYTES {
-            self.next = Some(Arc::new(fact));
-        }
-        false
     }
 }
 
