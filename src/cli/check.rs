@@ -5,6 +5,7 @@
 
 mod changes;
 mod in_words;
+mod settings;
 mod text;
 mod understood;
 mod warnings;

@@ -5,7 +5,7 @@
 
 use super::decode::Decoded;
 use super::pass::{Scratch, Taken};
-use super::{EVENTS, Pipeline, Tally};
+use super::{EVENTS, Pipeline};
 use crate::data::params::{OnDuplicate, OnLate};
 use crate::data::{Header, InputIndex, Outbox, Record, Reject, RejectCode, Route, Sink};
 use crate::validate::{MAX_HEADER_BYTES, MAX_HEADERS};
@@ -150,28 +150,5 @@ impl Pipeline {
                 Decoded::Rejected(Reject::new(RejectCode::Duplicate, message))
             }
         };
-    }
-}
-
-impl Tally {
-    fn rejected(&mut self, input: InputIndex, code: RejectCode) {
-        *(if input == EVENTS { &mut self.event_dead_letters } else { &mut self.follow_up_dead_letters }) += 1;
-        let counts = &mut self.rejects[usize::from(input != EVENTS)];
-        if let Some(at) = RejectCode::ALL.iter().position(|known| *known == code) {
-            counts[at] += 1;
-        }
-    }
-
-    pub(super) fn duplicate(&mut self, offset: i64) {
-        self.duplicates += 1;
-        self.last_duplicate = offset;
-    }
-
-    /// Events consumed less what became of them: predictions, what was passed on to the next stage or is held back, dead
-    /// letters, late output, duplicates left out. Zero unless something is wrong.
-    pub fn unaccounted(&self) -> i64 {
-        let scored = self.predictions + self.passed_on;
-        let accounted = scored + self.event_dead_letters + self.late_output + self.duplicates;
-        self.events as i64 - accounted as i64 - self.held_back
     }
 }

@@ -21,6 +21,7 @@ mod pass;
 mod relay;
 mod schemas;
 mod state;
+mod tally;
 mod upstreams;
 
 use std::sync::Arc;
@@ -29,11 +30,11 @@ use crate::data::params::{
     DriftParams, EventParams, FeatureParams, HopOrder, LabelParams, OutputForm, PerformanceParams, ScoreParams, Station,
 };
 use crate::data::{
-    BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Record, RejectCode, SchemaFact, SchemaNeed,
-    StateChunk, Timestamp,
+    BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Record, SchemaFact, SchemaNeed, StateChunk,
+    Timestamp,
 };
 use crate::drift::DriftWindows;
-use crate::features::{FeatureCounts, Features};
+use crate::features::Features;
 use crate::labels::{EarlyFollowUps, Waiting};
 use crate::model::Model;
 use crate::performance::Performance;
@@ -43,6 +44,7 @@ use crate::validate::Recent;
 pub use adopt::{FeatureChange, FeatureChanges};
 pub use look::EventLook;
 pub use pass::BATCH;
+pub use tally::Tally;
 
 use decode::Decoders;
 use held::HeldBack;
@@ -79,45 +81,6 @@ pub struct PipelineParams {
     pub outputs: OutputForm,
     /// Its place in the chain of stages.
     pub station: Station,
-}
-
-/// What the runtime counts: all since the pipeline was made, taken back with the transaction like everything else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Events consumed.
-    pub events: u64,
-    /// Predictions published.
-    pub predictions: u64,
-    /// Events that went on to the next stage.
-    pub passed_on: u64,
-    /// Events held back less those given out again.
-    pub held_back: i64,
-    /// Events that became dead letters.
-    pub event_dead_letters: u64,
-    /// Follow-ups consumed.
-    pub follow_ups: u64,
-    /// Follow-ups that became dead letters.
-    pub follow_up_dead_letters: u64,
-    /// Late events, flagged or in their own topic.
-    pub late: u64,
-    /// Those that went to their own topic.
-    pub late_output: u64,
-    /// Events left out because their id had come before.
-    pub duplicates: u64,
-    /// Offset of the last of them.
-    pub last_duplicate: i64,
-    /// First labels joined.
-    pub labels: u64,
-    /// Groups forgotten and values that were in no list.
-    pub features: FeatureCounts,
-    /// Dead letters by input and code, in the order of [`crate::data::RejectCode::ALL`].
-    pub rejects: [[u64; RejectCode::ALL.len()]; 2],
-}
-
-impl Tally {
-    fn consumed(&mut self, input: InputIndex) {
-        *(if input == EVENTS { &mut self.events } else { &mut self.follow_ups }) += 1;
-    }
 }
 
 /// The small part of the state that is copied whole when a transaction begins.

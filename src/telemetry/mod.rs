@@ -8,14 +8,16 @@
 //! Nothing is counted per event here: callers report once per transaction, alert or training. Until
 //! [`install_metrics`] has been called the functions do nothing. How the numbers leave the process is `http`.
 
+mod declaration;
 mod label;
 mod logs;
 mod metric;
 mod recorder;
 mod throttle;
 
+pub use declaration::{Declaration, Kind};
 pub use label::Label;
 pub use logs::{ENVIRONMENT, LogError, init_logs};
-pub use metric::{Declaration, Kind, Metric};
+pub use metric::Metric;
 pub use recorder::{TelemetryError, count, gauge, install_metrics, observe, render};
 pub use throttle::Throttle;

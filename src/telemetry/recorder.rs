@@ -10,8 +10,9 @@ use std::time::Duration;
 use metrics::{Key, KeyName, Level, Metadata, Recorder, with_recorder};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use super::declaration::Kind;
 use super::label::Label;
-use super::metric::{Kind, Metric};
+use super::metric::Metric;
 
 /// Observations are folded into their buckets this often, so that memory stays bounded when nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -134,7 +135,7 @@ fn page(handle: &PrometheusHandle) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::metric::Declaration;
+    use super::super::declaration::Declaration;
     use super::*;
     use crate::data::RejectCode;
 

@@ -1,0 +1,65 @@
+//! What the runtime shows of a shard's work, and the identity that it has to satisfy.
+
+use super::EVENTS;
+use crate::data::{InputIndex, RejectCode};
+use crate::features::FeatureCounts;
+
+/// What the runtime counts: all since the pipeline was made, taken back with the transaction like everything else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Events consumed.
+    pub events: u64,
+    /// Predictions published.
+    pub predictions: u64,
+    /// Events that went on to the next stage.
+    pub passed_on: u64,
+    /// Events held back less those given out again.
+    pub held_back: i64,
+    /// Events that became dead letters.
+    pub event_dead_letters: u64,
+    /// Follow-ups consumed.
+    pub follow_ups: u64,
+    /// Follow-ups that became dead letters.
+    pub follow_up_dead_letters: u64,
+    /// Late events, flagged or in their own topic.
+    pub late: u64,
+    /// Those that went to their own topic.
+    pub late_output: u64,
+    /// Events left out because their id had come before.
+    pub duplicates: u64,
+    /// Offset of the last of them.
+    pub last_duplicate: i64,
+    /// First labels joined.
+    pub labels: u64,
+    /// Groups forgotten and values that were in no list.
+    pub features: FeatureCounts,
+    /// Dead letters by input and code, in the order of [`crate::data::RejectCode::ALL`].
+    pub rejects: [[u64; RejectCode::ALL.len()]; 2],
+}
+
+impl Tally {
+    pub(super) fn consumed(&mut self, input: InputIndex) {
+        *(if input == EVENTS { &mut self.events } else { &mut self.follow_ups }) += 1;
+    }
+
+    pub(super) fn rejected(&mut self, input: InputIndex, code: RejectCode) {
+        *(if input == EVENTS { &mut self.event_dead_letters } else { &mut self.follow_up_dead_letters }) += 1;
+        let counts = &mut self.rejects[usize::from(input != EVENTS)];
+        if let Some(at) = RejectCode::ALL.iter().position(|known| *known == code) {
+            counts[at] += 1;
+        }
+    }
+
+    pub(super) fn duplicate(&mut self, offset: i64) {
+        self.duplicates += 1;
+        self.last_duplicate = offset;
+    }
+
+    /// Events consumed less what became of them: predictions, what was passed on to the next stage or is held back, dead
+    /// letters, late output, duplicates left out. Zero unless something is wrong.
+    pub fn unaccounted(&self) -> i64 {
+        let scored = self.predictions + self.passed_on;
+        let accounted = scored + self.event_dead_letters + self.late_output + self.duplicates;
+        self.events as i64 - accounted as i64 - self.held_back
+    }
+}
