@@ -112,9 +112,11 @@ fn expected(payments: &[Payment], position: usize) -> BTreeMap<String, Option<f6
 #[test]
 fn every_feature_of_every_payment_is_what_going_over_all_earlier_ones_gives() {
     let start = Timestamp::from_rfc3339("2018-04-01T00:00:00Z").unwrap();
-    let sizes = PaymentsParams { customers: 30, terminals: 20, radius: 40.0, days: 50, seed: 5, start };
-    let payments: Vec<Payment> = Payments::new(sizes).unwrap().collect();
-    for partitions in [1, 6] {
+    let crowded = PaymentsParams { customers: 30, terminals: 20, radius: 40.0, days: 50, seed: 5, start };
+    // Weeks go by between two payments at a terminal: labels of a group may be known when its last event is long past.
+    let sparse = PaymentsParams { customers: 12, terminals: 150, days: 100, ..crowded };
+    for (sizes, partitions) in [(crowded, 1), (crowded, 6), (sparse, 2)] {
+        let payments: Vec<Payment> = Payments::new(sizes).unwrap().collect();
         let store = tempfile::tempdir().unwrap();
         let config = config(EXAMPLE, partitions, store.path());
         let names = config.features.names.clone();
