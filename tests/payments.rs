@@ -90,6 +90,10 @@ fn begin(at: Timestamp, days: i64) -> i64 {
 fn expected(payments: &[Payment], position: usize) -> BTreeMap<String, Option<f64>> {
     let payment = &payments[position];
     let mut row = BTreeMap::from([("amount".to_owned(), Some(payment.amount))]);
+    let (days, hours) = (payment.at.millis().div_euclid(DAY), payment.at.millis().rem_euclid(DAY) / 3_600_000);
+    // 1970-01-01 was a Thursday.
+    row.insert("weekend".to_owned(), Some(f64::from((days + 3).rem_euclid(7) >= 5)));
+    row.insert("night".to_owned(), Some(f64::from(hours < 6)));
     for days in [1, 7, 30] {
         let from = begin(payment.at, days);
         let own = payments[..=position].iter().filter(|own| own.customer == payment.customer);
