@@ -90,6 +90,10 @@ fn begin(at: Timestamp, days: i64) -> i64 {
 fn expected(payments: &[Payment], position: usize) -> BTreeMap<String, Option<f64>> {
     let payment = &payments[position];
     let mut row = BTreeMap::from([("amount".to_owned(), Some(payment.amount))]);
+    let (days, hours) = (payment.at.millis().div_euclid(DAY), payment.at.millis().rem_euclid(DAY) / 3_600_000);
+    // 1970-01-01 was a Thursday.
+    row.insert("weekend".to_owned(), Some(f64::from((days + 3).rem_euclid(7) >= 5)));
+    row.insert("night".to_owned(), Some(f64::from(hours < 6)));
     for days in [1, 7, 30] {
         let from = begin(payment.at, days);
         let own = payments[..=position].iter().filter(|own| own.customer == payment.customer);
@@ -112,9 +116,11 @@ fn expected(payments: &[Payment], position: usize) -> BTreeMap<String, Option<f6
 #[test]
 fn every_feature_of_every_payment_is_what_going_over_all_earlier_ones_gives() {
     let start = Timestamp::from_rfc3339("2018-04-01T00:00:00Z").unwrap();
-    let sizes = PaymentsParams { customers: 30, terminals: 20, radius: 40.0, days: 50, seed: 5, start };
-    let payments: Vec<Payment> = Payments::new(sizes).unwrap().collect();
-    for partitions in [1, 6] {
+    let crowded = PaymentsParams { customers: 30, terminals: 20, radius: 40.0, days: 50, seed: 5, start };
+    // Weeks go by between two payments at a terminal: labels of a group may be known when its last event is long past.
+    let sparse = PaymentsParams { customers: 12, terminals: 150, days: 100, ..crowded };
+    for (sizes, partitions) in [(crowded, 1), (crowded, 6), (sparse, 2)] {
+        let payments: Vec<Payment> = Payments::new(sizes).unwrap().collect();
         let store = tempfile::tempdir().unwrap();
         let config = config(EXAMPLE, partitions, store.path());
         let names = config.features.names.clone();
