@@ -94,8 +94,8 @@ fn no_labels() -> LabelParams {
         label: LabelSpec {
             kind: KindIndex(0),
             field: NumberIndex(0),
-            positive: "positive".to_owned(),
-            negative: "negative".to_owned(),
+            positive: "true".to_owned(),
+            negative: "false".to_owned(),
             prior: 0.5,
         },
     }

@@ -301,8 +301,11 @@ impl Settings {
     pub(super) fn transactional(&self, transactional_id: &str) -> ClientConfig {
         let mut config = self.publishing();
         config.set("transactional.id", transactional_id);
-        // A commit does not wait for it. While a request of a partition is under way the idempotent client sends no other,
-        // and with records that have lingered long enough it looks for its end without pause: so they linger longer.
+        // While a request of a partition is under way the idempotent client sends no other, and with records that have
+        // lingered long enough, or are being flushed, it looks for the end of that request without pause. It rests where
+        // a finished request waits for the connection: so that has one under way at a time.
+        config.set("max.in.flight.requests.per.connection", "1");
+        // A commit does not wait for it.
         if !self.params.properties.contains_key("linger.ms")
             && !self.params.properties.contains_key("queue.buffering.max.ms")
         {
