@@ -2,8 +2,8 @@
 //!
 //! Every metric is one variant of [`Metric`], so that what dashboards and alerts are built on can be read in one place
 //! and cannot be misspelt; the log lines to build on are listed in `docs/logs.md`. Labels are bounded by their type: fixed
-//! names, numbers of shards or versions, signals of the configuration, never a key, an id or any other text of a record. No payload reaches a log
-//! line.
+//! names, numbers of shards or versions, signals of the configuration, never a key, an id or any other text of a record.
+//! No payload reaches a log line.
 //!
 //! Nothing is counted per event here: callers report once per transaction, alert or training. Until
 //! [`install_metrics`] has been called the functions do nothing. How the numbers leave the process is `http`.
