@@ -43,11 +43,25 @@ pub(crate) fn assert_all_served(mut pages: impl FnMut() -> Vec<String>) {
         };
         let missing: Vec<&String> = names.iter().filter(|name| !is_there(name)).collect();
         if missing.is_empty() {
+            pages.iter().for_each(|page| assert_bounded(page));
             pages.iter().for_each(|page| assert_accepted(page));
             return;
         }
         assert!(begun.elapsed() < LIMIT, "no role serves {missing:?}");
         std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Series of one process at most: histograms, and what there is by shard, reason and signal. A key or an id in a label would be more.
+const MOST_SERIES: usize = 500;
+/// Keys and values of the flights.
+const PAYLOAD: [&str; 4] = ["EWR", "JFK", "LGA", "-2013"];
+
+fn assert_bounded(page: &str) {
+    let series = page.lines().filter(|line| !line.starts_with('#')).count();
+    assert!(series <= MOST_SERIES, "{series} series:\n{page}");
+    for text in PAYLOAD {
+        assert!(!page.contains(text), "`{text}` is on the page of metrics:\n{page}");
     }
 }
 
