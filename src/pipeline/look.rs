@@ -27,10 +27,11 @@ impl Pipeline {
                     self.tick(tick, now, out);
                 }
                 let key = record.key.as_deref().unwrap_or_default();
+                self.enrichment.fill(key, at, &mut scratch.rows.events, row);
                 let groups = self.features.inspect(EventRow { key, at, table: &scratch.rows.events, row });
                 Some(EventLook { at, groups })
             }
-            Decoded::FollowUp { .. } | Decoded::Rejected(_) | Decoded::Late(_) | Decoded::Duplicate => None,
+            Decoded::FollowUp { .. } | Decoded::Fact(_) | Decoded::Rejected(_) | Decoded::Late(_) | Decoded::Duplicate => None,
         };
         scratch.rows.clear();
         self.scratch = scratch;

@@ -1,8 +1,8 @@
 //! The topics of an application, as they are created.
 //!
 //! What is partitioned has the partitions of the events topic; what needs one order has one. The control log and the
-//! journals are kept for ever and never compacted: they are the audit. State topics are compacted: of each key the last
-//! value is kept, and a restore reads them.
+//! journals are kept for ever and never compacted: they are the audit. State topics and topics of facts are compacted: of
+//! each key the last value is kept.
 
 use crate::config::Config;
 use crate::transport::TopicSpec;
@@ -31,7 +31,8 @@ pub fn topic_specs(config: &Config) -> Vec<TopicSpec> {
     let spec = |name: &str| {
         let partitions = if one.iter().any(|topic| *topic == name) { 1 } else { topics.partitions };
         let replication = topics.replication;
-        if states.iter().any(|topic| *topic == name) {
+        let is_fact = topics.facts.iter().any(|topic| topic.name == name);
+        if is_fact || states.iter().any(|topic| *topic == name) {
             let config = COMPACTED.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
             return TopicSpec { name: name.to_owned(), partitions, replication, config };
         }

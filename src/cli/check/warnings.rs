@@ -100,7 +100,7 @@ fn unused(config: &Config, warnings: &mut Vec<String>) {
         config.events.id.as_ref() == Some(&field.name) || is_time
     };
     let names: Vec<String> =
-        config.events.fields.iter().filter(|field| idle(field) && !named(field)).map(quoted).collect();
+        config.events.columns().filter(|field| idle(field) && !named(field)).map(quoted).collect();
     if !names.is_empty() {
         warnings.push(format!("checked in every event, used by no feature: {}", names.join(", ")));
     }

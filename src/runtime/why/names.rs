@@ -21,7 +21,7 @@ impl Names<'_> {
     }
 
     fn group(&self, look: &GroupLook, grouping: &str) -> GroupFacts {
-        let names = text_names(&self.params.events.fields);
+        let names = text_names(self.params.events.columns());
         let field = |column: usize| {
             let name = names.get(column)?;
             self.event.get(name)?.as_str().map(str::to_owned)
@@ -75,11 +75,12 @@ impl Names<'_> {
     }
 
     fn number(&self, of: Source, column: NumberIndex) -> String {
-        let fields = match of {
-            Source::Events => Some(&self.params.events.fields),
-            Source::Kind(kind) => self.params.labels.kinds.get(kind.0).map(|kind| &kind.fields),
+        let names = match of {
+            Source::Events => number_names(self.params.events.columns()),
+            Source::Kind(kind) => {
+                self.params.labels.kinds.get(kind.0).map(|kind| number_names(&kind.fields)).unwrap_or_default()
+            }
         };
-        let names = fields.map(|fields| number_names(fields)).unwrap_or_default();
         names.get(column.0).map(|name| (*name).to_owned()).unwrap_or_default()
     }
 }
