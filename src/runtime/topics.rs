@@ -11,6 +11,9 @@ use crate::transport::TopicSpec;
 const COMPACTED: [(&str, &str); 3] =
     [("cleanup.policy", "compact"), ("segment.bytes", "67108864"), ("min.cleanable.dirty.ratio", "0.2")];
 
+/// How long it can be seen that facts were taken back, in milliseconds: whoever was away for longer does not learn it.
+const TAKEN_BACK: &str = "604800000";
+
 /// Every topic of the configuration, the user's own first.
 pub fn topic_specs(config: &Config) -> Vec<TopicSpec> {
     let topics = &config.topics;
@@ -33,7 +36,9 @@ pub fn topic_specs(config: &Config) -> Vec<TopicSpec> {
         let replication = topics.replication;
         let is_fact = topics.facts.iter().any(|topic| topic.name == name);
         if is_fact || states.iter().any(|topic| *topic == name) {
-            let config = COMPACTED.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            let taken_back = is_fact.then_some(("delete.retention.ms", TAKEN_BACK));
+            let config = COMPACTED.into_iter().chain(taken_back);
+            let config = config.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
             return TopicSpec { name: name.to_owned(), partitions, replication, config };
         }
         let kept = forever.iter().any(|topic| *topic == name);
@@ -72,6 +77,10 @@ mod tests {
         assert_eq!(policy("flights.monitor-state").as_deref(), Some("compact"));
         assert_eq!(seen("flights.models"), (1, "-1".to_owned()));
         assert_eq!(seen("flights.drift-alerts"), (1, "2592000000".to_owned()));
+        let specs = topic_specs(&Config::parse(include_str!("../../examples/facts.toml"))?);
+        let facts = specs.iter().find(|spec| spec.name == "cards.facts.customer").map(|spec| spec.config.clone());
+        let facts = facts.unwrap_or_default();
+        assert!(facts.contains(&("cleanup.policy".to_owned(), "compact".to_owned())), "{facts:?}");
         Ok(())
     }
 }
