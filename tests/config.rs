@@ -292,45 +292,45 @@ fn facts_that_cannot_be_looked_up_are_refused() {
     for (tables, expected) in [
         (
             "[facts.shop]\nby = \"shop\"\n[facts.shop.fields.kind]\ntype = \"string\"",
-            "line 9: `facts.shop.by`: is `shop`, but facts are known of the record key only, `card`: those of another \
+            "line 11: `facts.shop.by`: is `shop`, but facts are known of the record key only, `card`: those of another \
              entity would be in other shards than the events; key the topic by `card`, or put what is known into the event",
         ),
         ("[facts.who]\nby = \"card\"\n[facts.who.fields.country]\ntype = \"string\"", "accepted"),
         (
             "[facts.who]",
-            "line 8: `facts.who.fields`: missing; declare what is known, such as `[facts.who.fields.country]` with `type = \
+            "line 10: `facts.who.fields`: missing; declare what is known, such as `[facts.who.fields.country]` with `type = \
              \"string\"`",
         ),
         (
             "[facts.who.fields.since]\ntype = \"string\"",
-            "line 8: `facts.who.fields`: features would know it as `who.since`, which is a field of the event already; \
+            "line 10: `facts.who.fields`: features would know it as `who.since`, which is a field of the event already; \
              give one another name",
         ),
         (
             "[facts.\"a.b\".fields.c]\ntype = \"string\"",
-            "line 8: `facts.\"a.b\"`: `a.b` cannot be the first part of a feature's name; write 1 to 100 of `a-z`, \
+            "line 10: `facts.\"a.b\"`: `a.b` cannot be the first part of a feature's name; write 1 to 100 of `a-z`, \
              `0-9`, `_`, `-`, a letter first",
         ),
         (
             "[facts.who]\nmax_keys = 0\n[facts.who.fields.country]\ntype = \"string\"",
-            "line 9: `facts.who.max_keys`: 0 is out of range; write 1 to 100000000",
+            "line 11: `facts.who.max_keys`: 0 is out of range; write a whole number from 1 to 100000000",
         ),
         (
             "[facts.who]\ntopic = \"a.events\"\n[facts.who.fields.country]\ntype = \"string\"",
-            "line 9: `facts.who.topic`: `a.events` is also the topic of `events.topic`; each needs a topic of its own",
+            "line 11: `facts.who.topic`: `a.events` is also the topic of `events.topic`; each needs a topic of its own",
         ),
         (
             "[facts.who]\ntime = \"at\"\ntime_unit = \"ns\"\n[facts.who.fields.at]\ntype = \"number\"",
-            "line 11: `facts.who.fields.at`: is declared, but no number holds nanoseconds exactly, and `facts.who.time` \
+            "line 13: `facts.who.fields.at`: is declared, but no number holds nanoseconds exactly, and `facts.who.time` \
              reads the field as it is; leave the declaration out",
         ),
         (
             "[facts.who]\ntime_unit = \"s\"\n[facts.who.fields.at]\ntype = \"number\"",
-            "line 9: `facts.who.time_unit`: is `s`, but there is no `facts.who.time` to be read with it; name the field",
+            "line 11: `facts.who.time_unit`: is `s`, but there is no `facts.who.time` to be read with it; name the field",
         ),
         (
             "[facts.who]\ntme = \"at\"",
-            "line 9: `facts.who.tme`: unknown key; did you mean `time`?",
+            "line 11: `facts.who.tme`: unknown key; did you mean `time`?",
         ),
     ] {
         assert_eq!(fact_refusal(tables), expected, "{tables}");

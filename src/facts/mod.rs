@@ -5,7 +5,7 @@
 //! version that was let go of leaves a value missing, never another in its place.
 //!
 //! Of each key the version that counted at the watermark is kept, and every later one. A key whose facts were taken back
-//! is forgotten once the watermark has passed that. How many keys there are is bounded; facts are small, but nothing
+//! is forgotten once the watermark has passed that by a day. How many keys there are is bounded; facts are small, but nothing
 //! makes them old. Every change can be taken back until [`Facts::commit`].
 
 mod version;
@@ -69,13 +69,8 @@ impl Facts {
     /// It would be of one key too many.
     pub fn take(&mut self, fact: Fact<'_>) -> Result<(), FactsFull> {
         let Fact { key, at, row, passed } = fact;
-        if self.known.get(key).is_none() {
-            if row.is_none() {
-                return Ok(());
-            }
-            if self.known.len() >= self.max_keys {
-                return Err(FactsFull);
-            }
+        if self.known.len() >= self.max_keys && self.known.get(key).is_none() {
+            return if row.is_none() { Ok(()) } else { Err(FactsFull) };
         }
         let versions = self.known.entry(key.into(), Vec::new);
         match versions.binary_search_by_key(&at, |version| version.at) {

@@ -1,6 +1,6 @@
 //! The versions of one key: what was known from when on.
 
-use crate::data::{BinaryError, Reader, Table, Timestamp, Writer};
+use crate::data::{BinaryError, Reader, Span, Table, Timestamp, Writer};
 
 /// The fields of one fact.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,12 +29,15 @@ impl FactRow {
     }
 }
 
+/// How long it is remembered that nothing is known: an older fact that comes within it is not taken for the last word.
+const TAKEN_BACK: Span = Span::from_days(1);
+
 /// How many versions no event from `passed` on can be shown: all before the one that counted then, and that one too
-/// where it says that nothing is known.
+/// where it has said for long enough that nothing is known.
 fn outdated(versions: &[Version], passed: Timestamp) -> usize {
     let before = versions.partition_point(|version| version.at < passed);
     match before.checked_sub(1).and_then(|last| versions.get(last)) {
-        Some(Version { row: None, .. }) => before,
+        Some(Version { row: None, at }) if *at < passed.minus(TAKEN_BACK) => before,
         Some(_) => before - 1,
         None => 0,
     }
