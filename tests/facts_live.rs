@@ -12,7 +12,7 @@ use driftless::data::{Prediction, Timestamp};
 use driftless::runtime::{App, Roles};
 use driftless::stats::SplitMix64;
 use driftless::transport::memory::{Cue, Fault, Memory};
-use driftless::transport::{Outgoing, TopicPartition, TopicSpec, Upkeep};
+use driftless::transport::{Outgoing, TopicPartition, TopicSpec, Transport};
 use support::bench::{Bench, Published, assert_whole, differences};
 
 const STEP_MS: i64 = 600_000;
