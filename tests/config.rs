@@ -283,7 +283,10 @@ fn facts_group_windows_and_may_come_without_labels() -> Result<(), ConfigError> 
     let text = "app = \"a\"\n[events]\nkey = \"card\"\n[facts.who.fields.country]\ntype = \"string\"\n\
                 [[features.windows]]\nby = [\"card\", \"who.country\"]\nspans = [\"1h\"]\naggregates = [\"count\"]";
     let config = Config::parse(text)?;
-    assert_eq!((config.facts[0].input.0, config.features.names.as_slice()), (1, &["card_who.country.events.count.1h".to_owned()][..]));
+    assert_eq!(
+        (config.facts[0].input.0, config.features.names.as_slice()),
+        (1, &["card_who.country.events.count.1h".to_owned()][..])
+    );
     Ok(())
 }
 
@@ -328,10 +331,7 @@ fn facts_that_cannot_be_looked_up_are_refused() {
             "[facts.who]\ntime_unit = \"s\"\n[facts.who.fields.at]\ntype = \"number\"",
             "line 11: `facts.who.time_unit`: is `s`, but there is no `facts.who.time` to be read with it; name the field",
         ),
-        (
-            "[facts.who]\ntme = \"at\"",
-            "line 11: `facts.who.tme`: unknown key; did you mean `time`?",
-        ),
+        ("[facts.who]\ntme = \"at\"", "line 11: `facts.who.tme`: unknown key; did you mean `time`?"),
     ] {
         assert_eq!(fact_refusal(tables), expected, "{tables}");
     }

@@ -135,7 +135,8 @@ fn stream(seed: u64, of: Stream) -> Vec<(Made, Item<Model>)> {
             continue;
         }
         let late = if of.has_late && random.below(20) == 0 { 10 * LATENESS } else { 0 };
-        let at = clock - random.below(LATENESS as u64 / 2) as i64 - late;
+        // Often the very moment from which a fact counts.
+        let at = clock - 500 * random.below(LATENESS as u64 / 1_000) as i64 - late;
         let (id, amount) = (format!("e{number}"), random.below(900) as f64);
         let terminal = random.below(3);
         let value = format!("{{\"id\":\"{id}\",\"at\":{at},\"amount\":{amount},\"terminal\":\"t{terminal}\"}}");
@@ -167,7 +168,7 @@ fn fact(random: &mut SplitMix64, card: &str, clock: i64) -> (Made, Record) {
             (Made::Fact(known), plain(&format!("{{\"level\":{level}}}")))
         }
         _ => {
-            let at = clock - LATENESS + random.below(4 * LATENESS as u64) as i64;
+            let at = clock - LATENESS + 500 * random.below(LATENESS as u64 / 125) as i64;
             let country = ["DE", "FR", "IT"].get(random.below(4) as usize).copied();
             let limit = (random.below(5) > 0).then(|| 1.0 + random.below(50) as f64);
             let text = country.map_or("null".to_owned(), |country| format!("\"{country}\""));
@@ -189,10 +190,18 @@ fn as_of(facts: &[Known], of: InputIndex, card: &str, at: i64) -> (Option<&'stat
     found.and_then(|fact| fact.row).unwrap_or_default()
 }
 
+/// The events of a group so far.
+#[derive(Default)]
+struct Counted {
+    count: f64,
+    /// The limits known then, with the times of the events.
+    limits: Vec<(i64, f64)>,
+}
+
 /// The rows that the stream has to give, event by event: what facts make of it in the order of the layout.
 fn expected(made: &[Made]) -> BTreeMap<String, Vec<Option<f64>>> {
     let mut facts = Vec::new();
-    let mut counts: BTreeMap<(String, Option<&str>), (f64, Vec<(i64, f64)>)> = BTreeMap::new();
+    let mut counts: BTreeMap<(String, Option<&str>), Counted> = BTreeMap::new();
     let mut rows = BTreeMap::new();
     for made in made {
         match made {
@@ -201,7 +210,7 @@ fn expected(made: &[Made]) -> BTreeMap<String, Vec<Option<f64>>> {
             Made::Event { id, card, at, amount } => {
                 let (country, limit) = as_of(&facts, CUSTOMER, card, *at);
                 let (_, level) = as_of(&facts, ACCOUNT, card, *at);
-                let (count, limits) = counts.entry((card.clone(), country)).or_default();
+                let Counted { count, limits } = counts.entry((card.clone(), country)).or_default();
                 *count += 1.0;
                 limits.extend(limit.map(|limit| (*at, limit)));
                 let last = limits.iter().copied().reduce(|a, b| if b.0 >= a.0 { b } else { a });
@@ -357,7 +366,10 @@ fn a_late_event_sees_what_counted_at_its_time_or_nothing() {
             for position in [1, 2] {
                 let (found, right) = (prediction.features[position], expected[id][position]);
                 let is_late = prediction.flags.iter().any(|flag| flag == "late");
-                assert!(found == right || (is_late && found.is_none()), "seed {seed}, event {id}: {found:?}, {right:?}");
+                assert!(
+                    found == right || (is_late && found.is_none()),
+                    "seed {seed}, event {id}: {found:?}, {right:?}"
+                );
                 missing += u32::from(found != right);
             }
         }
@@ -403,7 +415,8 @@ fn facts_of_one_key_too_many_are_dead_letters_and_those_known_go_on() {
     let mut out = Outbox::default();
     let fact = |offset: i64, card: &str| item(CUSTOMER, record(offset, 0, card, "{\"since\":1,\"limit\":3}"));
     machine.handle(&[fact(0, "a"), fact(1, "b"), fact(2, "c"), fact(3, "a")], NOW, &mut out);
-    let codes: Vec<_> = out.iter().flat_map(|output| output.headers).filter(|h| h.name == "driftless.error.code").collect();
+    let codes: Vec<_> =
+        out.iter().flat_map(|output| output.headers).filter(|h| h.name == "driftless.error.code").collect();
     assert_eq!(codes.len(), 1);
     assert_eq!(codes[0].value.as_deref(), Some(b"facts_full".as_slice()));
     assert_eq!((machine.known_keys(), machine.tally().facts), (2, 4));
@@ -413,10 +426,8 @@ fn facts_of_one_key_too_many_are_dead_letters_and_those_known_go_on() {
 #[test]
 fn facts_travel_through_a_hop() {
     let window = "[[features.windows]]\nby = [\"terminal\"]\nspans = [\"1m\"]\naggregates = [\"max:customer.limit\"]\npanes = 6\n\n[[features.encoded]]";
-    let text = CONFIG
-        .replace("[[features.encoded]]", window)
-        .replace("[features]\n", "[features]\norder = \"arrival\"\n")
-        .replace("at\"\nlateness", "at\"\nlateness");
+    let text =
+        CONFIG.replace("[[features.encoded]]", window).replace("[features]\n", "[features]\norder = \"arrival\"\n");
     let config = Config::parse(&text).unwrap();
     let mut stages: Vec<Pipeline> =
         chain_params(&config, 1).unwrap().into_iter().map(|params| Pipeline::new(Arc::new(params), 0)).collect();
@@ -439,7 +450,8 @@ fn facts_travel_through_a_hop() {
     assert_eq!(found.len(), expected.len());
     let names = &config.features.names;
     let of = |name: &str| names.iter().position(|known| known == name).unwrap();
-    let (limit, derived, at_terminal) = (of("customer.limit"), of("of_limit"), of("terminal.events.max_customer.limit.1m"));
+    let (limit, derived, at_terminal) =
+        (of("customer.limit"), of("of_limit"), of("terminal.events.max_customer.limit.1m"));
     for prediction in &found {
         let row = &expected[&prediction.event_id];
         assert_eq!([prediction.features[limit], prediction.features[derived]], [row[2], row[8]]);

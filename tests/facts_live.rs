@@ -9,7 +9,7 @@ use std::sync::Arc;
 use driftless::codec::{JournalRecord, JournalStep, read};
 use driftless::config::Config;
 use driftless::data::{Prediction, Timestamp};
-use driftless::runtime::{App, Roles};
+use driftless::runtime::{App, ReplayParams, Roles, replay};
 use driftless::stats::SplitMix64;
 use driftless::transport::memory::{Cue, Fault, Memory};
 use driftless::transport::{Outgoing, TopicPartition, TopicSpec, Transport};
@@ -215,6 +215,15 @@ fn a_process_that_dies_goes_on_though_facts_it_had_read_have_been_compacted_away
     }
 }
 
+#[test]
+fn the_past_is_computed_again_from_the_journal_though_facts_have_been_compacted_away() {
+    let (memory, bench) = bench(CONFIG);
+    run(&bench, 4, |_, app| app);
+    compact(&memory, &bench);
+    let report = replay(&bench.config, &*bench.transport, &ReplayParams::default(), &mut |_| {}).unwrap();
+    assert!(report.identical, "{report}");
+}
+
 /// Without labels as well: facts are then the second input. Long ones, so that they take more than one transaction.
 #[test]
 fn a_first_start_reads_the_facts_as_they_stand_before_the_first_event() {
@@ -254,7 +263,9 @@ fn a_first_start_reads_the_facts_as_they_stand_before_the_first_event() {
 
 #[test]
 fn a_topic_of_facts_is_compacted_and_has_the_partitions_of_the_events() {
-    for (partitions, expected) in [(2, None), (3, Some("`cards.facts.account` has 3 partitions and `cards.events` has 2"))] {
+    for (partitions, expected) in
+        [(2, None), (3, Some("`cards.facts.account` has 3 partitions and `cards.events` has 2"))]
+    {
         let memory = Memory::new();
         let config = vec![("cleanup.policy".to_owned(), "compact".to_owned())];
         let spec = TopicSpec { name: "cards.facts.account".to_owned(), partitions, replication: -1, config };

@@ -361,6 +361,11 @@ mod tests {
                 headers: vec![header("trace", None), header("by", Some(b"bank"))],
             }),
         };
+        let mut out = Writer::default();
+        if let JournalStep::Kept { record, .. } = kept(7, Some(b"{}")) {
+            write_record(&record, &mut out);
+        }
+        assert_eq!(out.finish(), b"\x0e\x09\x01\x04card\x01\x02{}\x02\x05trace\x00\x02by\x01\x04bank");
         let mut record = example();
         record.steps.splice(1..1, [kept(7, Some(b"{}")), JournalStep::Refuse, kept(9, None)]);
         let bytes = record.encode().unwrap_or_default();

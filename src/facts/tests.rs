@@ -101,7 +101,11 @@ fn what_is_shown_is_what_a_list_of_all_facts_says_through_rollbacks_and_restores
                         last = Some((*from, *value));
                     }
                 }
-                assert_eq!(seen(&facts, name, asked), last.and_then(|(_, value)| value), "seed {seed}, {name} at {asked}");
+                assert_eq!(
+                    seen(&facts, name, asked),
+                    last.and_then(|(_, value)| value),
+                    "seed {seed}, {name} at {asked}"
+                );
             }
             match random.below(12) {
                 0 | 1 => {
@@ -129,6 +133,22 @@ fn what_is_shown_is_what_a_list_of_all_facts_says_through_rollbacks_and_restores
             }
         }
     }
+}
+
+#[test]
+fn what_is_known_is_written_as_it_was_published_and_read_back() {
+    let mut facts = Facts::new(10);
+    facts.take(fact("a", 10, row(1.5), 0)).unwrap();
+    facts.take(fact("a", 20, None, 0)).unwrap();
+    facts.commit();
+    facts.begin_checkpoint(true);
+    let mut out = Writer::default();
+    facts.write_chunk(1_000, &mut out);
+    let bytes = out.finish();
+    assert_eq!(bytes, b"\x01\x01a\x02\x14\x01\x01\xb2\x09\x02\x01\x031.5\x00\x28\x00");
+    let mut read = Facts::new(10);
+    read.read_chunk(&mut Reader::new(&bytes)).unwrap();
+    assert_eq!(read.known.sorted(), facts.known.sorted());
 }
 
 #[test]

@@ -4,8 +4,11 @@
 //! stand, and an event waits for those that have been written. What an event is shown depends on its own time alone, so
 //! taking facts early shows nothing early. They move no clock: one that counts from next month on makes nothing late.
 
-use super::Pipeline;
+use std::sync::Arc;
+
 use super::decode::Decoded;
+use super::tally::Stream;
+use super::{EVENTS, Pipeline};
 use crate::codec::FactDecoder;
 use crate::data::params::{FactParams, MAX_FACT_BYTES};
 use crate::data::{
@@ -97,6 +100,7 @@ impl Enrichment {
     }
 
     /// Writes what was known of a key just before `at` into a row of the events.
+    #[inline]
     pub(super) fn fill(&self, key: &[u8], at: Timestamp, events: &mut Table, row: usize) {
         for table in &self.tables {
             let Some(known) = table.known.as_of(key, at) else { continue };
@@ -191,9 +195,35 @@ impl FactTable {
 }
 
 impl Pipeline {
-    /// Whether anything is known of keys here: what needs it is left alone otherwise.
-    #[inline]
-    pub(super) fn is_enriched(&self) -> bool {
-        !self.enrichment.tables.is_empty()
+    /// Keys of which facts are known, over all their topics.
+    pub fn known_keys(&self) -> usize {
+        self.enrichment.keys()
+    }
+
+    /// What the records of an input are.
+    pub(super) fn stream(&self, input: InputIndex) -> Stream {
+        match input {
+            EVENTS => Stream::Events,
+            facts if self.enrichment.has(facts) => Stream::Facts,
+            _ => Stream::FollowUps,
+        }
+    }
+
+    /// Takes in what was looked up of a writer schema.
+    pub(super) fn schema(&mut self, fact: &Arc<SchemaFact>) {
+        self.schemas.take(fact).iter().for_each(|gone| self.forget_schema(gone));
+        self.learn_schema(fact);
+    }
+
+    pub(super) fn learn_schema(&mut self, fact: &SchemaFact) {
+        if !self.enrichment.learn(fact) {
+            self.decoders.learn(fact);
+        }
+    }
+
+    pub(super) fn forget_schema(&mut self, fact: &SchemaFact) {
+        if !self.enrichment.forget_schema(fact) {
+            self.decoders.forget_schema(fact);
+        }
     }
 }

@@ -3,9 +3,9 @@
 //! What is published of them is the record as it came: raw bytes untouched, with reason and source position in headers.
 //! Only what would not fit a record beside its headers is cut, and then says so.
 
+use super::Pipeline;
 use super::decode::Decoded;
 use super::pass::{Scratch, Taken};
-use super::Pipeline;
 use super::tally::Stream;
 use crate::data::params::{OnDuplicate, OnLate};
 use crate::data::{Header, InputIndex, Outbox, Record, Reject, RejectCode, Route, Sink};

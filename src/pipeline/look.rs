@@ -31,7 +31,11 @@ impl Pipeline {
                 let groups = self.features.inspect(EventRow { key, at, table: &scratch.rows.events, row });
                 Some(EventLook { at, groups })
             }
-            Decoded::FollowUp { .. } | Decoded::Fact(_) | Decoded::Rejected(_) | Decoded::Late(_) | Decoded::Duplicate => None,
+            Decoded::FollowUp { .. }
+            | Decoded::Fact(_)
+            | Decoded::Rejected(_)
+            | Decoded::Late(_)
+            | Decoded::Duplicate => None,
         };
         scratch.rows.clear();
         self.scratch = scratch;

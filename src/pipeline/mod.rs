@@ -28,11 +28,11 @@ mod upstreams;
 use std::sync::Arc;
 
 use crate::data::params::{
-    DriftParams, EventParams, FactParams, FeatureParams, HopOrder, LabelParams, OutputForm, PerformanceParams, ScoreParams, Station,
+    DriftParams, EventParams, FactParams, FeatureParams, HopOrder, LabelParams, OutputForm, PerformanceParams,
+    ScoreParams, Station,
 };
 use crate::data::{
-    BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Record, SchemaFact, SchemaNeed, StateChunk,
-    Timestamp,
+    BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Record, SchemaNeed, StateChunk, Timestamp,
 };
 use crate::drift::DriftWindows;
 use crate::features::Features;
@@ -52,7 +52,6 @@ use enrich::Enrichment;
 use held::HeldBack;
 use pass::Scratch;
 use schemas::Schemas;
-use tally::Stream;
 use upstreams::Upstreams;
 
 /// The events topic, as an input of the stage.
@@ -212,38 +211,8 @@ impl Pipeline {
         [self.features.groups(), self.waiting.len(), self.early.len()]
     }
 
-    /// Keys of which facts are known, over all their topics.
-    pub fn known_keys(&self) -> usize {
-        self.enrichment.keys()
-    }
-
-    fn stream(&self, input: InputIndex) -> Stream {
-        match input {
-            EVENTS => Stream::Events,
-            facts if self.enrichment.has(facts) => Stream::Facts,
-            _ => Stream::FollowUps,
-        }
-    }
-
     fn watermark(&self) -> Timestamp {
         self.clocks.time.minus(self.params.events.lateness)
-    }
-
-    fn schema(&mut self, fact: &Arc<SchemaFact>) {
-        self.schemas.take(fact).iter().for_each(|gone| self.forget_schema(gone));
-        self.learn_schema(fact);
-    }
-
-    fn learn_schema(&mut self, fact: &SchemaFact) {
-        if !self.enrichment.learn(fact) {
-            self.decoders.learn(fact);
-        }
-    }
-
-    fn forget_schema(&mut self, fact: &SchemaFact) {
-        if !self.enrichment.forget_schema(fact) {
-            self.decoders.forget_schema(fact);
-        }
     }
 
     fn command(&mut self, item: &ControlItem<Model>) {

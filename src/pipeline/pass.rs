@@ -207,9 +207,7 @@ impl Pipeline {
         let EventAt { row, at, clock } = event;
         #[cfg(test)]
         assert!(taken.record.headers.iter().all(|header| header.name != "tripwire"), "a record of a test");
-        if self.is_enriched() {
-            self.enrichment.fill(taken.record.key.as_deref().unwrap_or_default(), at, &mut scratch.rows.events, row);
-        }
+        self.enrichment.fill(taken.record.key.as_deref().unwrap_or_default(), at, &mut scratch.rows.events, row);
         let key = self.entity_of(taken, &scratch.rows.events, row);
         let event = EventRow { key: &key, at, table: &scratch.rows.events, row };
         let handles = match taken.relayed {

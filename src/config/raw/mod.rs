@@ -106,7 +106,8 @@ mod tests {
     /// The first two cells of every row whose first cell is a key.
     fn documented() -> BTreeMap<String, String> {
         let rows = DOCUMENT.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-        let tables = ["app", "events", "labels", "facts", "features", "score", "drift", "performance", "retrain", "promote"];
+        let tables =
+            ["app", "events", "labels", "facts", "features", "score", "drift", "performance", "retrain", "promote"];
         let tables = [tables.as_slice(), &["outputs", "schema_registry", "kafka", "store", "http", "log"]].concat();
         let keys = rows.filter(|(key, _)| tables.contains(&key.split('.').next().unwrap()));
         keys.map(|(key, rest)| (key.to_owned(), rest.split(" | ").next().unwrap().to_owned())).collect()

@@ -150,6 +150,7 @@ pub(super) fn secret(key: &str, table: &BTreeMap<String, RawPropertyValue>) -> R
 }
 
 /// What the user writes.
+#[derive(Clone, Copy)]
 pub(super) struct Inputs<'a> {
     events: &'a RawEvents,
     labels: Option<&'a RawLabels>,

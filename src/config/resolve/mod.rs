@@ -33,9 +33,9 @@ use super::params::{HttpParams, LogParams, StoreParams};
 use super::raw::{RawConfig, RawHttp, RawStore};
 
 /// Resolves a file; files that it names are relative to `base`.
-pub(super) fn resolve(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
+pub(super) fn resolve(raw: &RawConfig, base: &Path) -> Result<Config, Problem> {
     let app = app(raw.app.clone())?;
-    let mut topics = kafka::topics(&app, kafka::Inputs::of(&raw), &raw.kafka.topics)?;
+    let mut topics = kafka::topics(&app, kafka::Inputs::of(raw), &raw.kafka.topics)?;
     let schema_registry = formats::schema_registry(&raw.schema_registry)?;
     let sources = Sources { base, has_registry: schema_registry.is_some() };
     let mut events = fields::events(&raw.events, topics.events.clone(), sources)?;
