@@ -5,12 +5,14 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use driftless::codec::{JournalRecord, JournalStep, read};
 use driftless::config::Config;
 use driftless::data::{Prediction, Timestamp};
-use driftless::runtime::{App, ReplayParams, Roles, replay};
+use driftless::runtime::{App, ReplayParams, Roles, Sought, WhyParams, replay, why};
 use driftless::stats::SplitMix64;
+use driftless::transport::kafka::{Kafka, KafkaParams};
 use driftless::transport::memory::{Cue, Fault, Memory};
 use driftless::transport::{Outgoing, TopicPartition, TopicSpec, Transport};
 use support::bench::{Bench, Published, assert_whole, differences};
@@ -222,6 +224,14 @@ fn the_past_is_computed_again_from_the_journal_though_facts_have_been_compacted_
     compact(&memory, &bench);
     let report = replay(&bench.config, &*bench.transport, &ReplayParams::default(), &mut |_| {}).unwrap();
     assert!(report.identical, "{report}");
+    let predictions = bench.predicted();
+    let prediction = predictions.iter().rfind(|prediction| prediction.features[2].is_some()).unwrap();
+    let sought = Sought::Event { id: prediction.event_id.clone(), partition: None };
+    let why = why(&bench.config, &*bench.transport, &WhyParams { sought }, &mut |_| {}).unwrap();
+    assert!(why.is_reproduced(), "{why}");
+    let limit = why.known.iter().find(|known| known.name == "customer.limit").unwrap();
+    assert_eq!(limit.value, prediction.features[2].map(|limit| limit.to_string()));
+    assert!(why.to_string().contains("known       customer.country = "), "{why}");
 }
 
 /// Without labels as well: facts are then the second input. Long ones, so that they take more than one transaction.
@@ -277,4 +287,30 @@ fn a_topic_of_facts_is_compacted_and_has_the_partitions_of_the_events() {
             (started, _) => panic!("{partitions}: {:?}", started.err()),
         }
     }
+}
+
+/// On Kafka itself, with topics of facts that are compacted, and restarts.
+#[test]
+#[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
+fn a_run_on_kafka_publishes_the_bytes_of_a_run_in_memory() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let text = CONFIG.replace("\"cards\"", &format!("\"cards-{}\"", now.as_millis()));
+    let config = Config::parse(&text).unwrap();
+    let brokers = std::env::var("DRIFTLESS_TEST_BROKERS").unwrap();
+    let kafka = Kafka::new(KafkaParams::new(brokers, "driftless-test")).unwrap();
+    let policy = vec![("cleanup.policy".to_owned(), "compact".to_owned())];
+    let spec = |name: &str| TopicSpec { name: name.to_owned(), partitions: 2, replication: -1, config: policy.clone() };
+    let specs: Vec<TopicSpec> = config.topics.facts.iter().map(|topic| spec(&topic.name)).collect();
+    kafka.create(&specs).unwrap();
+    let on_kafka = Bench::new(Arc::new(kafka), config);
+    let published = run(&on_kafka, 5, |step, app| {
+        if step % 2 == 0 {
+            return app;
+        }
+        app.stop().unwrap();
+        on_kafka.start()
+    });
+    assert_whole(&published);
+    let (_, in_memory) = bench(&text);
+    assert_eq!(differences(&published, &run(&in_memory, 5, |_, app| app)), Vec::<String>::new());
 }

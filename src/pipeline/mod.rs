@@ -43,7 +43,7 @@ use crate::score::{BaseRate, Champion};
 use crate::validate::Recent;
 
 pub use adopt::{FeatureChange, FeatureChanges};
-pub use look::EventLook;
+pub use look::{EventLook, FactLook};
 pub use pass::BATCH;
 pub use tally::Tally;
 

@@ -3,7 +3,7 @@
 use super::facts::{FieldFacts, GroupFacts, PaneFacts, Reading, SinceFacts, WindowFacts};
 use crate::data::params::{NumberIndex, Source, number_names, text_names};
 use crate::features::{FeatureLook, GroupLook, PaneLook, SinceLook, WindowLook};
-use crate::pipeline::PipelineParams;
+use crate::pipeline::{FactLook, PipelineParams};
 
 /// Names of what a look shows.
 pub(super) struct Names<'a> {
@@ -12,6 +12,8 @@ pub(super) struct Names<'a> {
     pub key: &'a str,
     /// The event's fields, by name.
     pub event: &'a serde_json::Value,
+    /// What was known of its key.
+    pub known: &'a [FactLook],
 }
 
 impl Names<'_> {
@@ -24,7 +26,10 @@ impl Names<'_> {
         let names = text_names(self.params.events.columns());
         let field = |column: usize| {
             let name = names.get(column)?;
-            self.event.get(name)?.as_str().map(str::to_owned)
+            match self.known.iter().find(|known| known.name == **name) {
+                Some(known) => known.value.clone(),
+                None => self.event.get(name)?.as_str().map(str::to_owned),
+            }
         };
         let rest = look.key_fields.iter().map(|column| field(column.0));
         GroupFacts {
