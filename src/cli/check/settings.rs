@@ -93,9 +93,9 @@ pub(super) fn settings(config: &Config) -> Vec<Setting> {
 
 fn fact_in_words(facts: &FactParams, key: &str) -> String {
     let FactParams { name, topic, max_keys, .. } = facts;
-    let (written, from) = (format(&facts.format), time(&facts.time));
+    let (written, time) = (format(&facts.format), time(&facts.time));
     format!(
-        "`{name}` of each `{key}`, from `{topic}`: {written}; counts from {from} on; of at most {max_keys} keys per shard"
+        "`{name}` of each `{key}`, from `{topic}`: {written}; time: {time}; at most {max_keys} keys per shard"
     )
 }
 
