@@ -94,9 +94,7 @@ pub(super) fn settings(config: &Config) -> Vec<Setting> {
 fn fact_in_words(facts: &FactParams, key: &str) -> String {
     let FactParams { name, topic, max_keys, .. } = facts;
     let (written, time) = (format(&facts.format), time(&facts.time));
-    format!(
-        "`{name}` of each `{key}`, from `{topic}`: {written}; time: {time}; at most {max_keys} keys per shard"
-    )
+    format!("`{name}` of each `{key}`, from `{topic}`: {written}; time: {time}; at most {max_keys} keys per shard")
 }
 
 /// What groups cost: known from the configuration, however many records they have.
