@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use driftless::cli::{self, check, demo, dlq, models, produce, replay, reset, run, topics, why};
+use driftless::cli::{self, check, demo, dlq, health, models, produce, replay, reset, run, topics, why};
 
 /// Keeps machine-learning models honest on live Kafka streams.
 #[derive(Parser)]
@@ -33,6 +33,8 @@ enum Command {
     Models(models::ModelsArgs),
     /// List dead letters, or send them to where they came from.
     Dlq(dlq::DlqArgs),
+    /// Ask the process of this machine whether it is ready; exit code 0 or 1.
+    Health(health::HealthArgs),
     /// Let an application that is stopped begin anew: its offsets, journals and state are deleted.
     Reset(reset::ResetArgs),
 }
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Why(args) => why::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Dlq(args) => dlq::run(&args),
+        Command::Health(args) => health::run(&args),
         Command::Reset(args) => reset::run(&args),
     };
     cli::exit_code(result)

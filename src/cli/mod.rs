@@ -7,6 +7,7 @@ pub mod check;
 pub mod connect;
 pub mod demo;
 pub mod dlq;
+pub mod health;
 pub mod models;
 pub mod produce;
 pub mod replay;

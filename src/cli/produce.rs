@@ -8,6 +8,7 @@
 mod files;
 mod pace;
 mod payments;
+mod resume;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use crate::transport::{Outgoing, Publisher, Transport};
 use files::Files;
 use pace::Pace;
 use payments::PaymentsArgs;
+use resume::Sent;
 
 /// How often progress is shown.
 const PROGRESS: Duration = Duration::from_secs(2);
@@ -60,6 +62,9 @@ pub struct ProduceArgs {
     /// Let the time of the records pass this many times as fast as the clock.
     #[arg(long, value_name = "X", conflicts_with = "rate")]
     pub speed: Option<f64>,
+    /// Go on where an earlier run of the same source ended; nothing else may have written to the topics.
+    #[arg(long)]
+    pub resume: bool,
     /// Print the counts as JSON.
     #[arg(long)]
     pub json: bool,
@@ -76,7 +81,7 @@ struct Sending {
     broken: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Destination {
     Events,
     Labels,
@@ -110,6 +115,7 @@ pub fn run(args: &ProduceArgs) -> anyhow::Result<ExitCode> {
     let signals = Signals::install()?;
     let transport = kafka(&config, "produce")?;
     ensure_topics(&config, &transport)?;
+    let mut sent = if args.resume { Sent::find(&config, &transport)? } else { Sent::default() };
     let mut sender = Sender { config: &config, publisher: transport.publisher()?, pace, counts: Counts::default() };
     let started = Instant::now();
     let mut shown = started;
@@ -118,6 +124,9 @@ pub fn run(args: &ProduceArgs) -> anyhow::Result<ExitCode> {
             break;
         }
         let record = record?;
+        if sent.has(&record) {
+            continue;
+        }
         sender.send(&record)?;
         if shown.elapsed() >= PROGRESS {
             shown = Instant::now();
@@ -250,6 +259,13 @@ mod tests {
     use crate::transport::memory::Memory;
     use crate::transport::{TopicPartition, partition_for};
 
+    /// Positions of the first `n` flights that a run with `--resume` would send.
+    fn missing_of(config: &Config, cluster: &Memory, n: usize) -> Vec<usize> {
+        let flights = Flights::load(FlightsParams::default()).unwrap();
+        let mut sent = Sent::find(config, cluster).unwrap();
+        (0..n).filter(|at| !sent.has(&sending(flights.record(*at).unwrap().unwrap()))).collect()
+    }
+
     #[test]
     fn a_date_is_a_day_or_a_moment() {
         assert_eq!(date("2013-03-01").unwrap(), date("2013-03-01T00:00:00Z").unwrap());
@@ -270,6 +286,7 @@ mod tests {
         }
         sender.publisher.flush().unwrap();
         assert_eq!(sender.counts.events + sender.counts.labels, 100);
+        assert_eq!(missing_of(&config, &cluster, 250), (100..250).collect::<Vec<_>>());
         let partition = partition_for(b"EWR", config.topics.partitions);
         let records = cluster.records(&TopicPartition::new("flights.events", partition));
         assert_eq!(records[0].timestamp.to_string(), "2013-01-01T10:15:00Z");

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
 
-use crate::telemetry;
+use crate::telemetry::{self, Metric};
 
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -64,7 +64,9 @@ async fn readyz(State(health): State<Shared>) -> Response {
     }
 }
 
-async fn metrics() -> Response {
+async fn metrics(State(health): State<Shared>) -> Response {
+    telemetry::gauge(Metric::Ready, &[], if health.ready().ready { 1.0 } else { 0.0 });
+    telemetry::look_at_process();
     page(StatusCode::OK, METRICS_TYPE, telemetry::render())
 }
 

@@ -74,6 +74,7 @@ impl Monitor {
         while let Some((window, counts)) = self.state.drift.take_whole(reached, params.drift.window) {
             let verdicts = compare(champion.profile(), &counts, &params.drift);
             let top_features = most_important(&verdicts, NAMED_FEATURES);
+            self.note_effects(&verdicts);
             for verdict in verdicts {
                 if verdict.n < params.drift.min_n {
                     continue;

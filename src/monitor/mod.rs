@@ -8,6 +8,7 @@
 mod adopt;
 mod alerts;
 mod drift;
+mod figures;
 mod merge;
 mod performance;
 mod promotion;
@@ -27,7 +28,10 @@ use crate::data::{
 use crate::model::Model;
 use crate::rollout::{Effect, Ledger};
 
+pub use figures::PerformanceFigures;
+
 use alerts::Alerts;
+use figures::Effects;
 use merge::Shards;
 use performance::{Due, Key, Merged};
 use training::Trainings;
@@ -83,6 +87,7 @@ pub struct Monitor {
     state: State,
     committed: Option<Box<State>>,
     windows: Tracked<Key, Merged>,
+    effects: Effects,
 }
 
 /// When and where a machine writes.
@@ -107,7 +112,13 @@ impl Sheet<'_> {
 impl Monitor {
     /// A monitor that has seen nothing.
     pub fn new(params: Arc<MonitorParams>) -> Self {
-        Monitor { params, state: State::default(), committed: None, windows: Tracked::default() }
+        Monitor {
+            params,
+            state: State::default(),
+            committed: None,
+            windows: Tracked::default(),
+            effects: Effects::default(),
+        }
     }
 
     /// Counts since the monitor was made.
@@ -165,6 +176,7 @@ impl Monitor {
                 self.state.champion = item.model.clone();
                 self.close_all(before, sheet);
                 self.state.drift.keep_only(record.version);
+                self.effects.clear();
             }
             Effect::Noted => {}
         }

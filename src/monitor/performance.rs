@@ -48,6 +48,10 @@ impl Due {
 }
 
 impl Merged {
+    pub(super) fn is_published(&self) -> bool {
+        self.next_revision > 0
+    }
+
     fn totals(&self) -> Totals {
         let mut totals = Totals { predictions: 0, label_age_s: 0, scores: ScoreHistogram::default() };
         for window in self.shards.values() {
@@ -137,7 +141,7 @@ impl Monitor {
     }
 }
 
-fn record(window: Window, (model_version, arm): (u32, Arm), merged: &Merged) -> PerformanceRecord {
+pub(super) fn record(window: Window, (model_version, arm): (u32, Arm), merged: &Merged) -> PerformanceRecord {
     let totals = merged.totals();
     let n = totals.scores.n();
     let per_label = |sum: f64| (n > 0).then(|| sum / n as f64);

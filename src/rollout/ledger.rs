@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::data::{ArtifactRef, ModelCommand, ModelRecord};
+use crate::data::{ArtifactRef, ModelCommand, ModelRecord, Timestamp};
 
 /// What a record did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub struct Version {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ledger {
     champion: u32,
+    since: Option<Timestamp>,
     previous: Vec<u32>,
     frozen: bool,
     versions: BTreeMap<u32, Version>,
@@ -41,6 +42,11 @@ impl Ledger {
     /// The version in charge.
     pub fn champion(&self) -> u32 {
         self.champion
+    }
+
+    /// Since when it is in charge; `None` before the first promotion.
+    pub fn since(&self) -> Option<Timestamp> {
+        self.since
     }
 
     /// The version that was in charge before, if any.
@@ -104,6 +110,7 @@ impl Ledger {
             self.previous.push(self.champion);
         }
         self.champion = record.version;
+        self.since = Some(record.at);
         Effect::Switched
     }
 
@@ -121,7 +128,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::data::Timestamp;
 
     pub(crate) fn record(command: ModelCommand, version: u32, replaces: u32) -> ModelRecord {
         ModelRecord {
@@ -147,6 +153,7 @@ mod tests {
         assert_eq!(ledger.apply(&record(ModelCommand::Promoted, 1, 0)), Effect::Switched);
         assert_eq!(ledger.apply(&record(ModelCommand::Promoted, 2, 0)), Effect::Void);
         assert_eq!((ledger.champion(), ledger.previous()), (1, Some(0)));
+        assert_eq!(ledger.since(), Some(Timestamp::from_millis(0)));
     }
 
     #[test]

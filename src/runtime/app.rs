@@ -16,6 +16,7 @@ use super::retrain::{self, RETRAIN, RetrainShop};
 use super::setup::{chain_params, layout, monitor_params};
 use super::stage::{Plan, Stage};
 use super::stages::{MONITOR, MonitorStage, SCORE, ScoreStage, Shown, chain_roles};
+use super::watch;
 use super::worker::{self, Shop, WorkerError};
 use crate::config::Config;
 use crate::data::{Frames, Timestamp};
@@ -104,6 +105,7 @@ impl App {
     /// A cluster that cannot be reached, a missing topic, partition counts that do not match, a store that cannot be
     /// opened.
     pub fn start(setup: AppSetup) -> Result<App, RoleError> {
+        watch::begin();
         let roles = setup.roles;
         let first = if roles.score {
             SCORE

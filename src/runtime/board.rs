@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::RoleError;
+use super::{RoleError, watch};
 use crate::transport::TopicPartition;
 
 /// Where a worker stands.
@@ -83,6 +83,7 @@ impl Board {
     pub(super) fn trainings(&self, change: isize) {
         let mut facts = self.facts();
         facts.trainings = facts.trainings.saturating_add_signed(change);
+        watch::trainings_open(facts.trainings);
     }
 
     pub(super) fn trainings_open(&self) -> usize {

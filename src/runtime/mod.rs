@@ -6,6 +6,7 @@
 //! however fast the machine.
 
 mod app;
+mod behind;
 mod board;
 mod breaker;
 mod change;

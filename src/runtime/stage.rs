@@ -70,6 +70,9 @@ pub(super) trait Stage: Send + Sync + 'static {
 
     /// Shows the machine's figures after a commit.
     fn observe(&self, shard: i32, machine: &Self::Machine);
+
+    /// Another instance shows the figures of the shard from now on.
+    fn released(&self, shard: i32);
 }
 
 /// Topic and partition of an output of a shard.

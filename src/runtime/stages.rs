@@ -181,6 +181,10 @@ impl Stage for ScoreStage {
             tracing::info!(shard, version = now.version, replaced = before.version, "model_switched");
         }
     }
+
+    fn released(&self, shard: i32) {
+        watch::released(self.role, shard);
+    }
 }
 
 /// Alerts, trainings, promotions.
@@ -190,7 +194,14 @@ pub(super) struct MonitorStage {
     pub previous: Option<Plan<MonitorParams>>,
     pub topics: Topics,
     /// What has been shown so far.
-    pub shown: Mutex<monitor::Tally>,
+    pub shown: Mutex<ShownMonitor>,
+}
+
+/// What has been shown of the monitor of this process.
+#[derive(Default)]
+pub(super) struct ShownMonitor {
+    tally: monitor::Tally,
+    signals: BTreeSet<String>,
 }
 
 impl Stage for MonitorStage {
@@ -252,12 +263,20 @@ impl Stage for MonitorStage {
     }
 
     fn restored(&self, _shard: i32, machine: &Monitor) {
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = machine.tally();
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let tally = machine.tally();
+        shown.tally = tally;
+        // Alerts that are open are to be seen at once, not with the next summary.
+        watch::monitored(MONITOR, machine, &tally, &mut shown.signals);
     }
 
     fn observe(&self, _shard: i32, machine: &Monitor) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut *shown, machine.tally());
-        watch::monitored(MONITOR, machine, &before);
+        let before = std::mem::replace(&mut shown.tally, machine.tally());
+        watch::monitored(MONITOR, machine, &before, &mut shown.signals);
+    }
+
+    fn released(&self, _shard: i32) {
+        watch::stood_by(MONITOR, &self.shown.lock().unwrap_or_else(PoisonError::into_inner).signals);
     }
 }

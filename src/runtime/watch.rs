@@ -1,5 +1,6 @@
 //! Figures of the roles, shown once per batch or transaction, never per event.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::checkpoint::Written;
@@ -7,7 +8,39 @@ use super::stages::{MONITOR, SCORE};
 use crate::data::{ModelCommand, RejectCode};
 use crate::monitor::{self, Monitor};
 use crate::pipeline::{self, Pipeline};
-use crate::telemetry::{Label, Metric, count, gauge, observe};
+use crate::telemetry::{Label, Metric, count, gauge, observe, unknown};
+
+/// What [`monitored`] shows of performance.
+const PERFORMANCE: [Metric; 6] = [
+    Metric::PerformanceAuc,
+    Metric::PerformanceAucLow,
+    Metric::PerformanceReference,
+    Metric::PerformanceLabels,
+    Metric::LabelCoverage,
+    Metric::LabelAge,
+];
+
+/// Shows what is counted seldom at zero: a rate sees nothing of a series that appears with its first occurrence.
+pub(super) fn begin() {
+    for result in [ModelCommand::Registered, ModelCommand::TrainingFailed] {
+        count(Metric::Trainings, &[Label::Outcome(result.name())], 0);
+    }
+    for command in [ModelCommand::Promoted, ModelCommand::Refused] {
+        count(Metric::Promotions, &[Label::Command(command.name())], 0);
+    }
+    for role in [SCORE, MONITOR] {
+        count(Metric::Transactions, &[Label::Role(role), Label::Outcome("aborted")], 0);
+        count(Metric::SkippedOffsets, &[Label::Role(role)], 0);
+    }
+    for input in ["events", "labels"] {
+        count(Metric::DeadLetters, &[Label::Input(input), Label::Reason(RejectCode::Panic.name())], 0);
+    }
+    for kind in ["assigned", "revoked", "lost"] {
+        count(Metric::Rebalances, &[Label::Kind(kind)], 0);
+    }
+    gauge(Metric::HeldShards, &[], 0.0);
+    gauge(Metric::TrainingsOpen, &[], 0.0);
+}
 
 pub(super) fn rebalanced(kind: &'static str) {
     count(Metric::Rebalances, &[Label::Kind(kind)], 1);
@@ -50,18 +83,20 @@ pub(super) fn aborted(role: &'static str) {
     count(Metric::Transactions, &[Label::Role(role), Label::Outcome("aborted")], 1);
 }
 
-pub(super) fn lag(role: &'static str, partition: i32, records: i64) {
+/// How far a shard is behind the end of its first input, in records and in time.
+pub(super) fn lag(role: &'static str, partition: i32, records: i64, behind: Duration) {
     let of = if role == SCORE { Label::Partition(partition) } else { Label::HopPartition(role, partition) };
     gauge(Metric::Lag, &[of], records.max(0) as f64);
+    gauge(Metric::LagSeconds, &[of], behind.as_secs_f64());
 }
 
-fn of_shard(role: &'static str, shard: i32) -> Label {
+fn of_shard(role: &'static str, shard: i32) -> Label<'static> {
     if role == SCORE { Label::Shard(shard) } else { Label::HopShard(role, shard) }
 }
 
 /// Another instance measures the shard from now on.
 pub(super) fn released(role: &'static str, shard: i32) {
-    lag(role, shard, 0);
+    lag(role, shard, 0, Duration::ZERO);
     for metric in [Metric::StateGroups, Metric::WaitingPredictions, Metric::EarlyFollowUps] {
         gauge(metric, &[of_shard(role, shard)], 0.0);
     }
@@ -115,12 +150,66 @@ pub(super) fn identity(tallies: impl Iterator<Item = pipeline::Tally>) {
     gauge(Metric::CountIdentityDifference, &[], difference as f64);
 }
 
-pub(super) fn monitored(role: &'static str, machine: &Monitor, before: &monitor::Tally) {
+/// The monitor after a commit; `before` is what was shown last. Remembers in `signals` which ones have been shown.
+pub(super) fn monitored(
+    role: &'static str,
+    machine: &Monitor,
+    before: &monitor::Tally,
+    signals: &mut BTreeSet<String>,
+) {
     let now = machine.tally();
-    gauge(Metric::AlertsOpen, &[], machine.open_alerts() as f64);
-    gauge(Metric::ModelVersion, &[Label::Role(role)], f64::from(machine.model_version()));
+    count(Metric::Consumed, &[Label::Input("summaries")], now.summaries - before.summaries);
+    count(Metric::TrainingsAsked, &[], now.trainings_asked - before.trainings_asked);
     count(Metric::Promotions, &[Label::Command(ModelCommand::Promoted.name())], now.promoted - before.promoted);
     count(Metric::Promotions, &[Label::Command(ModelCommand::Refused.name())], now.refused - before.refused);
+    gauge(Metric::ModelVersion, &[Label::Role(role)], f64::from(machine.model_version()));
+    match machine.in_charge_since() {
+        Some(at) => gauge(Metric::ModelPromoted, &[], at.millis() as f64 / 1_000.0),
+        None => unknown(Metric::ModelPromoted, &[]),
+    }
+    let open: BTreeSet<&str> = machine.open_signals().collect();
+    let effects = machine.drift_effects();
+    gauge(Metric::AlertsOpen, &[], open.len() as f64);
+    signals.extend(open.iter().map(|signal| (*signal).to_owned()).chain(effects.keys().cloned()));
+    for signal in &*signals {
+        let label = [Label::Signal(signal)];
+        gauge(Metric::AlertOpen, &label, if open.contains(signal.as_str()) { 1.0 } else { 0.0 });
+        // What was measured against the version before says nothing of this one; performance has no such effect.
+        gauge(Metric::DriftEffect, &label, effects.get(signal).copied().unwrap_or(0.0));
+    }
+    performance(machine);
+}
+
+fn performance(machine: &Monitor) {
+    let Some(figures) = machine.performance() else {
+        return PERFORMANCE.into_iter().for_each(|metric| unknown(metric, &[]));
+    };
+    let window = &figures.window;
+    let values =
+        [window.auc, window.auc_low, figures.reference_auc, Some(window.n as f64), window.coverage, window.label_age_s];
+    for (metric, value) in PERFORMANCE.into_iter().zip(values) {
+        match value {
+            Some(value) => gauge(metric, &[], value),
+            None => unknown(metric, &[]),
+        }
+    }
+}
+
+/// Another instance is the active monitor from now on: nothing it will find is to be contradicted from here.
+pub(super) fn stood_by(role: &'static str, signals: &BTreeSet<String>) {
+    gauge(Metric::AlertsOpen, &[], 0.0);
+    for signal in signals {
+        gauge(Metric::AlertOpen, &[Label::Signal(signal)], 0.0);
+        gauge(Metric::DriftEffect, &[Label::Signal(signal)], 0.0);
+    }
+    unknown(Metric::ModelVersion, &[Label::Role(role)]);
+    for metric in PERFORMANCE.into_iter().chain([Metric::ModelPromoted]) {
+        unknown(metric, &[]);
+    }
+}
+
+pub(super) fn trainings_open(n: usize) {
+    gauge(Metric::TrainingsOpen, &[], n as f64);
 }
 
 pub(super) fn trained(result: &'static str, took: Duration) {

@@ -1,13 +1,13 @@
 //! Labels of metrics, bounded by construction.
 //!
-//! A value is a name written in the source or a number that Driftless itself gives out (partition, shard, model version),
-//! so no record can add a time series.
+//! A value is a name written in the source, a number that Driftless itself gives out (partition, shard, model version), or
+//! the name of a signal, of which the configuration declares so many: no record can add a time series.
 
 use metrics::SharedString;
 
 /// One label of a metric with its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Label {
+pub enum Label<'a> {
     /// An input of a stage: `events`, `labels`, `summaries`, or a hop.
     Input(&'static str),
     /// Why, from a closed list such as [`crate::data::RejectCode`].
@@ -30,11 +30,13 @@ pub enum Label {
     HopPartition(&'static str, i32),
     /// A shard of a hop.
     HopShard(&'static str, i32),
+    /// A signal that is watched for drift: a feature, `score` or `performance`.
+    Signal(&'a str),
     /// Version of this program.
     Version(&'static str),
 }
 
-impl Label {
+impl Label<'_> {
     /// The name under which it is exported.
     pub const fn name(self) -> &'static str {
         match self {
@@ -47,6 +49,7 @@ impl Label {
             Label::ModelVersion(_) => "model_version",
             Label::Partition(_) | Label::HopPartition(..) => "partition",
             Label::Shard(_) | Label::HopShard(..) => "shard",
+            Label::Signal(_) => "signal",
             Label::Version(_) => "version",
         }
     }
@@ -60,6 +63,7 @@ impl Label {
             | Label::Kind(text)
             | Label::Command(text)
             | Label::Version(text) => SharedString::const_str(text),
+            Label::Signal(name) => name.to_owned().into(),
             Label::ModelVersion(number) => number.to_string().into(),
             Label::Partition(number) | Label::Shard(number) => number.to_string().into(),
             Label::HopPartition(hop, number) | Label::HopShard(hop, number) => format!("{hop}/{number}").into(),

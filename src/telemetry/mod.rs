@@ -2,8 +2,8 @@
 //!
 //! Every metric is one variant of [`Metric`], so that what dashboards and alerts are built on can be read in one place
 //! and cannot be misspelt; the log lines to build on are listed in `docs/logs.md`. Labels are bounded by their type: fixed
-//! names and numbers of shards or versions, never a key, an id or any other text of a record. No payload reaches a log
-//! line.
+//! names, numbers of shards or versions, signals of the configuration, never a key, an id or any other text of a record.
+//! No payload reaches a log line.
 //!
 //! Nothing is counted per event here: callers report once per transaction, alert or training. Until
 //! [`install_metrics`] has been called the functions do nothing. How the numbers leave the process is `http`.
@@ -12,12 +12,14 @@ mod declaration;
 mod label;
 mod logs;
 mod metric;
+mod process;
 mod recorder;
+mod table;
 mod throttle;
 
 pub use declaration::{Declaration, Kind};
 pub use label::Label;
 pub use logs::{ENVIRONMENT, LogError, init_logs};
 pub use metric::Metric;
-pub use recorder::{TelemetryError, count, gauge, install_metrics, observe, render};
+pub use recorder::{TelemetryError, count, gauge, install_metrics, look_at_process, observe, render, unknown};
 pub use throttle::Throttle;

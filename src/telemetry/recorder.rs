@@ -13,6 +13,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use super::declaration::Kind;
 use super::label::Label;
 use super::metric::Metric;
+use super::process;
 
 /// Observations are folded into their buckets this often, so that memory stays bounded when nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -56,7 +57,30 @@ pub fn install_metrics() -> Result<(), TelemetryError> {
         }
     })?;
     gauge(Metric::BuildInfo, &[Label::Version(env!("CARGO_PKG_VERSION"))], 1.0);
+    gauge(Metric::Start, &[], process::now_s());
+    begin_counters();
     Ok(())
+}
+
+/// Shows counters without labels at zero: a rate sees nothing of a series that appears with its first occurrence.
+fn begin_counters() {
+    for metric in Metric::ALL {
+        let declared = metric.declaration();
+        if declared.kind == Kind::Counter && declared.labels.is_empty() {
+            count(metric, &[], 0);
+        }
+    }
+}
+
+/// Looks at what changes without anybody reporting it; to be called before [`render`].
+pub fn look_at_process() {
+    let memory = process::memory();
+    if let Some(bytes) = memory.resident {
+        gauge(Metric::ResidentMemory, &[], bytes);
+    }
+    if let Some(bytes) = memory.limit {
+        gauge(Metric::MemoryLimit, &[], bytes);
+    }
 }
 
 /// The metrics in Prometheus' text format, version 0.0.4, sorted by name; empty before [`install_metrics`].
@@ -65,27 +89,32 @@ pub fn render() -> String {
 }
 
 /// Adds `n` to a counter. Labels are given in the order of the declaration.
-pub fn count(metric: Metric, labels: &[Label], n: u64) {
+pub fn count(metric: Metric, labels: &[Label<'_>], n: u64) {
     debug_assert_eq!(metric.declaration().kind, Kind::Counter, "{metric:?}");
     let key = key(metric, labels);
     with_recorder(|recorder| recorder.register_counter(&key, &METADATA).increment(n));
 }
 
 /// Sets a gauge. Labels are given in the order of the declaration.
-pub fn gauge(metric: Metric, labels: &[Label], value: f64) {
+pub fn gauge(metric: Metric, labels: &[Label<'_>], value: f64) {
     debug_assert_eq!(metric.declaration().kind, Kind::Gauge, "{metric:?}");
     let key = key(metric, labels);
     with_recorder(|recorder| recorder.register_gauge(&key, &METADATA).set(value));
 }
 
+/// Shows a gauge as unknown, for what was known and no longer is: NaN, which Prometheus leaves out of comparisons.
+pub fn unknown(metric: Metric, labels: &[Label<'_>]) {
+    gauge(metric, labels, f64::NAN);
+}
+
 /// Adds one observation, in the metric's unit, to a histogram. Labels are given in the order of the declaration.
-pub fn observe(metric: Metric, labels: &[Label], value: f64) {
+pub fn observe(metric: Metric, labels: &[Label<'_>], value: f64) {
     debug_assert!(matches!(metric.declaration().kind, Kind::Histogram(_)), "{metric:?}");
     let key = key(metric, labels);
     with_recorder(|recorder| recorder.register_histogram(&key, &METADATA).record(value));
 }
 
-fn key(metric: Metric, labels: &[Label]) -> Key {
+fn key(metric: Metric, labels: &[Label<'_>]) -> Key {
     let declared = metric.declaration();
     debug_assert!(
         declared.labels.iter().copied().eq(labels.iter().map(|label| label.name())),
@@ -143,7 +172,7 @@ mod tests {
     fn report_everything() {
         for metric in Metric::ALL {
             let declared = metric.declaration();
-            let labels: Vec<Label> = declared.labels.iter().map(|name| sample(name)).collect();
+            let labels: Vec<Label<'_>> = declared.labels.iter().map(|name| sample(name)).collect();
             match declared.kind {
                 Kind::Counter => count(metric, &labels, 3),
                 Kind::Gauge => gauge(metric, &labels, 2.5),
@@ -152,7 +181,7 @@ mod tests {
         }
     }
 
-    fn sample(name: &str) -> Label {
+    fn sample(name: &str) -> Label<'static> {
         let all = [
             Label::Input("events"),
             Label::Reason(RejectCode::Decode.name()),
@@ -163,6 +192,7 @@ mod tests {
             Label::ModelVersion(7),
             Label::Partition(3),
             Label::Shard(3),
+            Label::Signal("distance"),
             Label::Version("0.0.0"),
         ];
         all.into_iter().find(|label| label.name() == name).expect("every declared label exists")
@@ -253,5 +283,8 @@ mod tests {
         install_metrics().expect("the second time is as good as the first");
         let expected = format!("driftless_build_info{{version=\"{}\"}} 1\n", env!("CARGO_PKG_VERSION"));
         assert!(render().contains(&expected), "{}", render());
+        assert!(render().contains("\ndriftless_evicted_groups_total 0\n"), "{}", render());
+        look_at_process();
+        assert!(render().contains("\ndriftless_resident_memory_bytes ") || !cfg!(target_os = "linux"), "{}", render());
     }
 }

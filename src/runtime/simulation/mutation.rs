@@ -99,6 +99,10 @@ impl<S: Stage> Stage for Leaky<S> {
     fn observe(&self, shard: i32, machine: &Self::Machine) {
         self.0.observe(shard, &machine.0);
     }
+
+    fn released(&self, shard: i32) {
+        self.0.released(shard);
+    }
 }
 
 impl<M: Machine<Model = Model>> Machine for LeakyMachine<M> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{State, Worker, WorkerError};
+use crate::runtime::behind::Look;
 use crate::runtime::guards::check_growth;
 use crate::runtime::stage::Stage;
 use crate::runtime::watch;
@@ -62,10 +63,13 @@ impl<S: Stage> Worker<S> {
 
     fn show_lag(&mut self, bounds: &[Bounds]) {
         let role = self.shop.stage.role();
+        let at = self.clock().instant();
         for (number, state) in &mut self.shards {
             let State::Running(shard) = state else { continue };
             if let (Some(bounds), Some(input)) = (bounds.get(*number as usize), shard.inputs().first()) {
-                watch::lag(role, *number, bounds.end - input.settled());
+                let look = Look { at, end: bounds.end, settled: input.settled() };
+                let behind = self.behind.entry(*number).or_default().look(look);
+                watch::lag(role, *number, look.end - look.settled, behind);
             }
         }
     }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use super::behind::Behind;
 use super::board::{Board, Phase};
 use super::breaker::Breaker;
 use super::clock::Clock;
@@ -132,6 +133,8 @@ pub(super) struct Worker<S: Stage> {
     decisions: Decisions,
     looked: Instant,
     stalls: inputs::Stalls,
+    /// Since when shards have been behind the end of their first input.
+    behind: BTreeMap<i32, Behind>,
     news: Vec<News>,
     /// Something moved in the last turn, so that the next one does not wait.
     busy: bool,
@@ -178,6 +181,7 @@ impl<S: Stage> Worker<S> {
             decisions: Decisions::default(),
             looked: now,
             stalls: BTreeMap::new(),
+            behind: BTreeMap::new(),
             news: Vec::new(),
             busy: false,
             stale: false,
@@ -273,9 +277,8 @@ impl<S: Stage> Worker<S> {
             if self.breakers.remove(partition).is_some_and(|breaker| breaker.is_open()) {
                 watch::held(self.shop.board.hold(*partition, None));
             }
-            if self.shop.stage.is_paced() {
-                watch::released(self.shop.stage.role(), *partition);
-            }
+            self.behind.remove(partition);
+            self.shop.stage.released(*partition);
         }
         self.show();
         Ok(self.member.release(partitions)?)

@@ -1,0 +1,314 @@
+//! The table of metrics: name, kind, unit, labels and help of each.
+//!
+//! `docs/metrics.md` shows it to a person, and a test holds the two together. What a metric means does not change; what
+//! turns out to mean something else gets another name.
+
+use metrics::Unit;
+
+use super::declaration::{Declaration, Kind};
+use super::metric::Metric;
+
+/// From a commit on a local broker to the default transaction time-out.
+const TRANSACTION_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// From one record to the largest batches librdkafka hands over in a second.
+const BATCH_RECORDS: &[f64] = &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0];
+/// From an empty journal to an hour of it.
+const RESTORE_SECONDS: &[f64] = &[0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0];
+/// From a linear model on a day of rows to a forest on years.
+const TRAINING_SECONDS: &[f64] = &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0];
+
+const fn counter(name: &'static str, unit: Unit, labels: &'static [&'static str], help: &'static str) -> Declaration {
+    Declaration { name, kind: Kind::Counter, unit, labels, help }
+}
+
+const fn gauge(name: &'static str, unit: Unit, labels: &'static [&'static str], help: &'static str) -> Declaration {
+    Declaration { name, kind: Kind::Gauge, unit, labels, help }
+}
+
+const fn histogram(
+    name: &'static str,
+    bounds: &'static [f64],
+    unit: Unit,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Declaration {
+    Declaration { name, kind: Kind::Histogram(bounds), unit, labels, help }
+}
+
+/// Name, kind, unit, labels and help.
+#[expect(clippy::too_many_lines, reason = "one table, one place to read it")]
+pub(super) const fn declaration(metric: Metric) -> Declaration {
+    match metric {
+        Metric::BuildInfo => gauge(
+            "driftless_build_info",
+            Unit::Count,
+            &["version"],
+            "Always 1; the label says which version of Driftless runs.",
+        ),
+        Metric::Start => gauge(
+            "driftless_start_timestamp_seconds",
+            Unit::Seconds,
+            &[],
+            "When the process started, in seconds since 1970.",
+        ),
+        Metric::Ready => gauge(
+            "driftless_ready",
+            Unit::Count,
+            &[],
+            "1 while every role of the process holds what it was assigned, restored; what `/readyz` says.",
+        ),
+        Metric::ResidentMemory => gauge(
+            "driftless_resident_memory_bytes",
+            Unit::Bytes,
+            &[],
+            "Memory of the process that is in RAM; where the system tells.",
+        ),
+        Metric::MemoryLimit => gauge(
+            "driftless_memory_limit_bytes",
+            Unit::Bytes,
+            &[],
+            "Memory that the process may use before the system ends it; where there is a limit.",
+        ),
+        Metric::Consumed => counter(
+            "driftless_consumed_total",
+            Unit::Count,
+            &["input"],
+            "Records consumed in committed transactions, by input.",
+        ),
+        Metric::Predictions => counter(
+            "driftless_predictions_total",
+            Unit::Count,
+            &["model_version"],
+            "Predictions published, by model version; version 0 is the base rate.",
+        ),
+        Metric::DeadLetters => counter(
+            "driftless_dead_letters_total",
+            Unit::Count,
+            &["input", "reason"],
+            "Records that could not be used and went to the dead-letter topic, by input and reason.",
+        ),
+        Metric::Late => counter(
+            "driftless_late_total",
+            Unit::Count,
+            &[],
+            "Events behind the watermark of their shard: scored and flagged, or in their own topic.",
+        ),
+        Metric::LateOutput => counter(
+            "driftless_late_output_total",
+            Unit::Count,
+            &[],
+            "Late events that went to their own topic instead of being scored.",
+        ),
+        Metric::Duplicates => counter(
+            "driftless_duplicates_total",
+            Unit::Count,
+            &[],
+            "Events left out because their id had come before, within events.deduplicate.",
+        ),
+        Metric::LabelsJoined => counter(
+            "driftless_labels_joined_total",
+            Unit::Count,
+            &[],
+            "Predictions whose first label has come; corrections are not counted again.",
+        ),
+        Metric::HeldShards => gauge(
+            "driftless_held_shards",
+            Unit::Count,
+            &[],
+            "Shards of this process held back because too many of their events were refused.",
+        ),
+        Metric::CountIdentityDifference => gauge(
+            "driftless_count_identity_difference",
+            Unit::Count,
+            &[],
+            "Events consumed less what became of them, over the stages of a process; anything but 0 is a defect.",
+        ),
+        Metric::Transactions => counter(
+            "driftless_transactions_total",
+            Unit::Count,
+            &["role", "result"],
+            "Transactions, by role and by how they ended (committed, aborted).",
+        ),
+        Metric::TransactionSeconds => histogram(
+            "driftless_transaction_seconds",
+            TRANSACTION_SECONDS,
+            Unit::Seconds,
+            &["role"],
+            "Time from the first record of a transaction to its commit, by role.",
+        ),
+        Metric::BatchRecords => histogram(
+            "driftless_batch_records",
+            BATCH_RECORDS,
+            Unit::Count,
+            &[],
+            "Records consumed by one transaction of the score role.",
+        ),
+        Metric::Lag => gauge(
+            "driftless_lag_records",
+            Unit::Count,
+            &["partition"],
+            "Records of the events topic not read yet, by partition, as of the last poll.",
+        ),
+        Metric::LagSeconds => gauge(
+            "driftless_lag_seconds",
+            Unit::Seconds,
+            &["partition"],
+            "Time for which the shard has had records of its first input to read, by partition; 0 at the end.",
+        ),
+        Metric::SkippedOffsets => counter(
+            "driftless_skipped_offsets_total",
+            Unit::Count,
+            &["role"],
+            "Offsets of inputs that retention removed unread and that were skipped, by role.",
+        ),
+        Metric::Rebalances => counter(
+            "driftless_rebalances_total",
+            Unit::Count,
+            &["kind"],
+            "Changes of the assignment, by kind (assigned, revoked, lost).",
+        ),
+        Metric::RestoreSeconds => histogram(
+            "driftless_restore_seconds",
+            RESTORE_SECONDS,
+            Unit::Seconds,
+            &[],
+            "Time to restore the state of one shard before it may go on.",
+        ),
+        Metric::CheckpointBytes => counter(
+            "driftless_checkpoint_bytes_total",
+            Unit::Bytes,
+            &["role"],
+            "Bytes of state written by checkpoints, by role.",
+        ),
+        Metric::StateBytes => gauge(
+            "driftless_state_bytes",
+            Unit::Bytes,
+            &["shard"],
+            "Bytes of the checkpoint that a restore of the shard would read, by shard of the score role.",
+        ),
+        Metric::StateGroups => gauge(
+            "driftless_state_groups",
+            Unit::Count,
+            &["shard"],
+            "Groups (keys, or keys with more fields) that hold windows, by shard.",
+        ),
+        Metric::EvictedGroups => counter(
+            "driftless_evicted_groups_total",
+            Unit::Count,
+            &[],
+            "Groups of windows forgotten because there were more than `features.max_keys`.",
+        ),
+        Metric::Unlisted => counter(
+            "driftless_unlisted_total",
+            Unit::Count,
+            &[],
+            "Values of string fields that were in none of the lists that features look them up in.",
+        ),
+        Metric::WaitingPredictions => gauge(
+            "driftless_waiting_predictions",
+            Unit::Count,
+            &["shard"],
+            "Predictions waiting for their labels, by shard.",
+        ),
+        Metric::EarlyFollowUps => gauge(
+            "driftless_early_follow_ups",
+            Unit::Count,
+            &["shard"],
+            "Follow-ups waiting for their events, by shard.",
+        ),
+        Metric::HeldBack => gauge(
+            "driftless_held_back_records",
+            Unit::Count,
+            &["shard"],
+            "Records that wait in a hop until every shard before it has passed their time, by shard.",
+        ),
+        Metric::ModelVersion => gauge(
+            "driftless_model_version",
+            Unit::Count,
+            &["role"],
+            "Model version in charge as each role of this process knows it; 0 is the base rate.",
+        ),
+        Metric::ModelPromoted => gauge(
+            "driftless_model_promoted_timestamp_seconds",
+            Unit::Seconds,
+            &[],
+            "When the version in charge took charge, in seconds since 1970; NaN while it is the base rate.",
+        ),
+        Metric::AlertsOpen => {
+            gauge("driftless_alerts_open", Unit::Count, &[], "Alerts open now; reported by the active monitor.")
+        }
+        Metric::AlertOpen => gauge(
+            "driftless_alert_open",
+            Unit::Count,
+            &["signal"],
+            "1 while the alert of the signal is open, 0 once it is over; reported by the active monitor.",
+        ),
+        Metric::DriftEffect => gauge(
+            "driftless_drift_effect_ratio",
+            Unit::Count,
+            &["signal"],
+            "Largest effect of the last window over its threshold, by signal; from 1 on an alert opens if significant.",
+        ),
+        Metric::PerformanceAuc => gauge(
+            "driftless_performance_auc",
+            Unit::Count,
+            &[],
+            "AUC of the version in charge in its newest published window; NaN while unknown.",
+        ),
+        Metric::PerformanceAucLow => gauge(
+            "driftless_performance_auc_low",
+            Unit::Count,
+            &[],
+            "Lower end of the 95 % interval of that AUC; NaN while unknown.",
+        ),
+        Metric::PerformanceReference => gauge(
+            "driftless_performance_reference_auc",
+            Unit::Count,
+            &[],
+            "AUC of the version in charge on the held-out rows of its training; NaN while unknown.",
+        ),
+        Metric::PerformanceLabels => gauge(
+            "driftless_performance_labels",
+            Unit::Count,
+            &[],
+            "Labelled predictions that the newest published window of the version in charge rests on.",
+        ),
+        Metric::LabelCoverage => gauge(
+            "driftless_label_coverage_ratio",
+            Unit::Count,
+            &[],
+            "Share of the predictions of that window whose label has come; NaN while unknown.",
+        ),
+        Metric::LabelAge => gauge(
+            "driftless_label_age_seconds",
+            Unit::Seconds,
+            &[],
+            "Mean event time from the events of that window to their labels; NaN while unknown.",
+        ),
+        Metric::TrainingsAsked => {
+            counter("driftless_trainings_asked_total", Unit::Count, &[], "Trainings that the monitor asked for.")
+        }
+        Metric::TrainingsOpen => {
+            gauge("driftless_trainings_open", Unit::Count, &[], "Trainings taken up and not ended yet.")
+        }
+        Metric::Trainings => counter(
+            "driftless_trainings_total",
+            Unit::Count,
+            &["result"],
+            "Trainings, by how they ended (registered, training_failed).",
+        ),
+        Metric::TrainingSeconds => histogram(
+            "driftless_training_seconds",
+            TRAINING_SECONDS,
+            Unit::Seconds,
+            &[],
+            "Time from the request for a training to its candidate.",
+        ),
+        Metric::Promotions => counter(
+            "driftless_promotions_total",
+            Unit::Count,
+            &["command"],
+            "Records written to the control log by the monitor, by command (promoted, refused, rolled_back).",
+        ),
+    }
+}
