@@ -16,6 +16,7 @@
 //! One concept each:
 //! - [`codec`]: bytes to columns and back; the journal's format.
 //! - [`validate`]: what a record has to be besides decodable.
+//! - [`facts`]: what is known of a key as of a time.
 //! - [`features`]: windows per group, in event time.
 //! - [`drift`]: reference profiles, and the verdict on a window.
 //! - [`model`]: what turns a row into a score, and the artifact it travels in.
@@ -51,6 +52,7 @@ pub mod config;
 pub mod data;
 pub mod demo;
 pub mod drift;
+pub mod facts;
 pub mod features;
 pub mod http;
 pub mod labels;

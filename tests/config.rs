@@ -251,6 +251,92 @@ hop = "elsewhere.by"
     Ok(())
 }
 
+/// What is said about facts, after the place; `tables` come after minimal events and labels.
+fn fact_refusal(tables: &str) -> String {
+    let text = format!(
+        "app = \"a\"\n[events]\nkey = \"card\"\n[events.fields.amount]\ntype = \"number\"\n\
+         [events.fields.\"who.since\"]\ntype = \"number\"\n[features]\nfields = [\"amount\"]\n{tables}"
+    );
+    Config::parse(&text).map_or_else(|error| error.to_string(), |_| "accepted".to_owned())
+}
+
+#[test]
+fn facts_are_columns_after_those_of_the_event_and_the_example_is_accepted() -> Result<(), ConfigError> {
+    let config = Config::parse(include_str!("../examples/facts.toml"))?;
+    let facts = &config.facts[0];
+    assert_eq!((facts.name.as_str(), facts.topic.as_str(), facts.input.0), ("customer", "cards.facts.customer", 2));
+    let names: Vec<_> = config.events.columns().map(|column| (column.name.as_str(), column.column)).collect();
+    let (number, text) = (|n| FieldColumn::Number(NumberIndex(n)), |n| FieldColumn::Text(TextIndex(n)));
+    let expected =
+        [("amount", number(0)), ("country", text(0)), ("customer.country", text(1)), ("customer.limit", number(1))];
+    assert_eq!(names, expected);
+    assert_eq!(config.features.fields, [NumberIndex(0), NumberIndex(1)]);
+    let inputs: Vec<_> = config.topics.inputs().cloned().collect();
+    assert_eq!(inputs, ["cards.events", "cards.labels", "cards.facts.customer"]);
+    let without = include_str!("../examples/facts.toml").replace("min = 0.0\n\n[labels", "min = 1.0\n\n[labels");
+    assert_ne!(Config::parse(&without)?.digest(), config.digest(), "what facts have to be enters the digest");
+    Ok(())
+}
+
+#[test]
+fn facts_group_windows_and_may_come_without_labels() -> Result<(), ConfigError> {
+    let text = "app = \"a\"\n[events]\nkey = \"card\"\n[facts.who.fields.country]\ntype = \"string\"\n\
+                [[features.windows]]\nby = [\"card\", \"who.country\"]\nspans = [\"1h\"]\naggregates = [\"count\"]";
+    let config = Config::parse(text)?;
+    assert_eq!(
+        (config.facts[0].input.0, config.features.names.as_slice()),
+        (1, &["card_who.country.events.count.1h".to_owned()][..])
+    );
+    Ok(())
+}
+
+#[test]
+fn facts_that_cannot_be_looked_up_are_refused() {
+    for (tables, expected) in [
+        (
+            "[facts.shop]\nby = \"shop\"\n[facts.shop.fields.kind]\ntype = \"string\"",
+            "line 11: `facts.shop.by`: is `shop`, but facts are known of the record key only, `card`: those of another \
+             entity would be in other shards than the events; key the topic by `card`, or put what is known into the event",
+        ),
+        ("[facts.who]\nby = \"card\"\n[facts.who.fields.country]\ntype = \"string\"", "accepted"),
+        (
+            "[facts.who]",
+            "line 10: `facts.who.fields`: missing; declare what is known, such as `[facts.who.fields.country]` with `type = \
+             \"string\"`",
+        ),
+        (
+            "[facts.who.fields.since]\ntype = \"string\"",
+            "line 10: `facts.who.fields`: features would know it as `who.since`, which is a field of the event already; \
+             give one another name",
+        ),
+        (
+            "[facts.\"a.b\".fields.c]\ntype = \"string\"",
+            "line 10: `facts.\"a.b\"`: `a.b` cannot be the first part of a feature's name; write 1 to 100 of `a-z`, \
+             `0-9`, `_`, `-`, a letter first",
+        ),
+        (
+            "[facts.who]\nmax_keys = 0\n[facts.who.fields.country]\ntype = \"string\"",
+            "line 11: `facts.who.max_keys`: 0 is out of range; write a whole number from 1 to 100000000",
+        ),
+        (
+            "[facts.who]\ntopic = \"a.events\"\n[facts.who.fields.country]\ntype = \"string\"",
+            "line 11: `facts.who.topic`: `a.events` is also the topic of `events.topic`; each needs a topic of its own",
+        ),
+        (
+            "[facts.who]\ntime = \"at\"\ntime_unit = \"ns\"\n[facts.who.fields.at]\ntype = \"number\"",
+            "line 13: `facts.who.fields.at`: is declared, but no number holds nanoseconds exactly, and `facts.who.time` \
+             reads the field as it is; leave the declaration out",
+        ),
+        (
+            "[facts.who]\ntime_unit = \"s\"\n[facts.who.fields.at]\ntype = \"number\"",
+            "line 11: `facts.who.time_unit`: is `s`, but there is no `facts.who.time` to be read with it; name the field",
+        ),
+        ("[facts.who]\ntme = \"at\"", "line 11: `facts.who.tme`: unknown key; did you mean `time`?"),
+    ] {
+        assert_eq!(fact_refusal(tables), expected, "{tables}");
+    }
+}
+
 #[test]
 fn windows_by_a_number_is_refused() {
     assert_eq!(

@@ -23,7 +23,7 @@ use source::{Child, children, code_only, crate_modules, line_of, words};
 /// The modules by layer. A module imports from lower layers only.
 const LAYERS: [&[&str]; 6] = [
     &["data", "stats"],
-    &["codec", "validate", "features", "drift", "model"],
+    &["codec", "validate", "facts", "features", "drift", "model"],
     &["score", "labels", "performance", "retrain", "rollout"],
     &["pipeline", "monitor", "config"],
     &["transport", "registry", "schema_registry", "telemetry"],

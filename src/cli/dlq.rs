@@ -79,9 +79,9 @@ struct Which {
 
 impl Which {
     fn filter(&self, config: &Config) -> anyhow::Result<LetterFilter> {
-        let inputs = [Some(&config.topics.events), config.topics.labels.as_ref()];
-        if let Some(topic) = self.topic.as_ref().filter(|topic| !inputs.contains(&Some(topic))) {
-            let known: Vec<String> = inputs.iter().flatten().map(|known| format!("`{known}`")).collect();
+        let inputs: Vec<&String> = config.topics.inputs().collect();
+        if let Some(topic) = self.topic.as_ref().filter(|topic| !inputs.contains(topic)) {
+            let known: Vec<String> = inputs.iter().map(|known| format!("`{known}`")).collect();
             let message = format!("`--topic {topic}` is no input of `{}`; inputs are {}", config.app, known.join(", "));
             return Err(WrongUsage::because(message));
         }

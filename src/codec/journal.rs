@@ -2,11 +2,11 @@
 //!
 //! Kafka does not record how several topics were interleaved. This does: the runs of offsets in the order in which
 //! they were consumed, the commands and the schemas looked up in full, `now`, and a digest of what came out. It holds no
-//! event data.
+//! event data. Facts it holds in full: their topic is compacted, so they may be gone when they are to be read again.
 
 use std::sync::Arc;
 
-use crate::data::{BinaryError, InputIndex, ModelRecord, Reader, SchemaFact, Timestamp, Writer};
+use crate::data::{BinaryError, Header, InputIndex, ModelRecord, Reader, Record, SchemaFact, Timestamp, Writer};
 
 /// The format this binary writes; it reads the ones before as well.
 pub const JOURNAL_VERSION: u64 = 3;
@@ -25,7 +25,14 @@ pub enum JournalStep {
         /// Number of records.
         records: u64,
     },
-    /// The first record of the run that follows made the program panic and was refused unread.
+    /// A record of an input that is compacted, in full.
+    Kept {
+        /// Which input.
+        input: InputIndex,
+        /// The record.
+        record: Box<Record>,
+    },
+    /// The record, kept in full or the first of a run, that follows made the program panic and was refused unread.
     Refuse,
     /// The shard had read every input to its end.
     Idle,
@@ -81,6 +88,8 @@ const COMMAND: u64 = 2;
 const SCHEMA: u64 = 3;
 /// Version 3 has it. Whole numbers that four divides are runs.
 const REFUSE: u64 = 7;
+/// Version 3 has it.
+const KEPT: u64 = 11;
 
 impl JournalRecord {
     /// The record's bytes.
@@ -122,6 +131,11 @@ impl JournalRecord {
                 JournalStep::Schema(fact) => {
                     out.unsigned(SCHEMA);
                     fact.write(&mut out);
+                }
+                JournalStep::Kept { input, record } => {
+                    out.unsigned(KEPT);
+                    out.unsigned(u64::from(input.0));
+                    write_record(record, &mut out);
                 }
             }
         }
@@ -189,6 +203,10 @@ fn read_step(reader: &mut Reader<'_>, expected: &mut Expected) -> Result<Journal
         IDLE if tag == IDLE => Ok(JournalStep::Idle),
         COMMAND if tag == COMMAND => read_command(reader),
         SCHEMA if tag == REFUSE => Ok(JournalStep::Refuse),
+        SCHEMA if tag == KEPT => {
+            let input = input_index(reader.unsigned()?)?;
+            Ok(JournalStep::Kept { input, record: Box::new(read_record(reader)?) })
+        }
         SCHEMA if tag == SCHEMA => Ok(JournalStep::Schema(Arc::new(SchemaFact::read(reader)?))),
         _ => Err(BinaryError::Invalid { what: "journal step", at: 0 }.into()),
     }
@@ -206,6 +224,31 @@ fn read_step_v1(reader: &mut Reader<'_>) -> Result<JournalStep, JournalError> {
         COMMAND => read_command(reader),
         _ => Err(BinaryError::Invalid { what: "journal step", at: 0 }.into()),
     }
+}
+
+fn write_record(record: &Record, out: &mut Writer) {
+    out.signed(record.offset);
+    out.signed(record.timestamp.millis());
+    out.optional(record.key.as_deref());
+    out.optional(record.value.as_deref());
+    out.unsigned(record.headers.len() as u64);
+    for header in &record.headers {
+        out.slice(header.name.as_bytes());
+        out.optional(header.value.as_deref());
+    }
+}
+
+fn read_record(reader: &mut Reader<'_>) -> Result<Record, BinaryError> {
+    let offset = reader.signed()?;
+    let timestamp = Timestamp::from_millis(reader.signed()?);
+    let key = reader.optional()?.map(Into::into);
+    let value = reader.optional()?.map(Into::into);
+    let mut headers = Vec::new();
+    for _ in 0..reader.count()? {
+        let name = reader.text()?.to_owned();
+        headers.push(Header { name, value: reader.optional()?.map(Into::into) });
+    }
+    Ok(Record { offset, timestamp, key, value, headers })
 }
 
 fn input_index(number: u64) -> Result<InputIndex, BinaryError> {
@@ -303,6 +346,33 @@ mod tests {
         record.steps.insert(1, JournalStep::Refuse);
         let bytes = record.encode().unwrap_or_default();
         assert_eq!((bytes.first(), JournalRecord::decode(&bytes)), (Some(&3), Ok(record)));
+    }
+
+    #[test]
+    fn a_record_of_a_compacted_input_is_kept_in_full() {
+        let header = |name: &str, value: Option<&[u8]>| Header { name: name.into(), value: value.map(Into::into) };
+        let kept = |offset, value: Option<&[u8]>| JournalStep::Kept {
+            input: InputIndex(2),
+            record: Box::new(Record {
+                offset,
+                timestamp: Timestamp::from_millis(-5),
+                key: Some(b"card"[..].into()),
+                value: value.map(Into::into),
+                headers: vec![header("trace", None), header("by", Some(b"bank"))],
+            }),
+        };
+        let mut out = Writer::default();
+        if let JournalStep::Kept { record, .. } = kept(7, Some(b"{}")) {
+            write_record(&record, &mut out);
+        }
+        assert_eq!(out.finish(), b"\x0e\x09\x01\x04card\x01\x02{}\x02\x05trace\x00\x02by\x01\x04bank");
+        let mut record = example();
+        record.steps.splice(1..1, [kept(7, Some(b"{}")), JournalStep::Refuse, kept(9, None)]);
+        let bytes = record.encode().unwrap_or_default();
+        assert_eq!(JournalRecord::decode(&bytes), Ok(record));
+        for cut in 0..bytes.len() {
+            assert!(JournalRecord::decode(&bytes[..cut]).is_err());
+        }
     }
 
     #[test]

@@ -21,40 +21,40 @@ pub struct TimeCell {
 
 /// Reads values of one format.
 #[derive(Clone, Debug)]
-enum RecordReader {
+pub(super) enum RecordReader {
     Json(ObjectReader),
     Avro(Box<AvroReader>),
 }
 
 impl RecordReader {
-    fn new(format: &InputFormat, cells: Vec<(String, Cell)>) -> Self {
+    pub(super) fn new(format: &InputFormat, cells: Vec<(String, Cell)>) -> Self {
         match AvroReader::new(format, cells.iter().cloned()) {
             Some(reader) => RecordReader::Avro(Box::new(reader)),
             None => RecordReader::Json(ObjectReader::new(cells)),
         }
     }
 
-    fn read(&mut self, value: &[u8], table: &mut Table) -> Result<(), Reject> {
+    pub(super) fn read(&mut self, value: &[u8], table: &mut Table) -> Result<(), Reject> {
         match self {
             RecordReader::Json(reader) => reader.read(value, table),
             RecordReader::Avro(reader) => reader.read(value, table),
         }
     }
 
-    fn avro(&self) -> Option<&AvroReader> {
+    pub(super) fn avro(&self) -> Option<&AvroReader> {
         match self {
             RecordReader::Json(_) => None,
             RecordReader::Avro(reader) => Some(reader),
         }
     }
 
-    fn learn(&mut self, id: u32, verdict: &SchemaVerdict) {
+    pub(super) fn learn(&mut self, id: u32, verdict: &SchemaVerdict) {
         if let RecordReader::Avro(reader) = self {
             reader.learn(id, verdict);
         }
     }
 
-    fn forget(&mut self, id: u32) {
+    pub(super) fn forget(&mut self, id: u32) {
         if let RecordReader::Avro(reader) = self {
             reader.forget(id);
         }
@@ -233,7 +233,7 @@ impl LabelDecoder {
     }
 }
 
-fn cell(field: &FieldSpec, first_number: usize) -> Cell {
+pub(super) fn cell(field: &FieldSpec, first_number: usize) -> Cell {
     match (field.column, field.kind) {
         (FieldColumn::Number(column), FieldKind::Boolean) => Cell::Boolean(first_number + column.0),
         (FieldColumn::Number(column), _) => Cell::Number(first_number + column.0),
@@ -241,7 +241,7 @@ fn cell(field: &FieldSpec, first_number: usize) -> Cell {
     }
 }
 
-fn time_cell(
+pub(super) fn time_cell(
     time: &TimeSource,
     cells: &mut Vec<(String, Cell)>,
     numbers: &mut usize,

@@ -22,7 +22,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::data::params::{
-    ChainParams, DriftParams, EventParams, FeatureParams, Hop, LabelParams, OutputForm, PerformanceParams,
+    ChainParams, DriftParams, EventParams, FactParams, FeatureParams, Hop, LabelParams, OutputForm, PerformanceParams,
     PromoteParams, RetrainParams, ScoreParams,
 };
 pub use error::{ConfigError, Place, Problem};
@@ -39,6 +39,8 @@ pub struct Config {
     pub events: EventParams,
     /// The labels topic; `None`: no labels, no performance, no training.
     pub labels: Option<LabelParams>,
+    /// What is known of the events' keys.
+    pub facts: Vec<FactParams>,
     /// What the model sees.
     pub features: FeatureParams,
     /// The stages that an event goes through.
@@ -74,6 +76,8 @@ pub struct Config {
 struct Meaning<'a> {
     events: &'a EventParams,
     labels: Option<&'a LabelParams>,
+    #[serde(skip_serializing_if = "<[FactParams]>::is_empty")]
+    facts: &'a [FactParams],
     features: &'a FeatureParams,
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<&'a ChainParams>,
@@ -87,13 +91,14 @@ struct Meaning<'a> {
 }
 
 impl Config {
-    /// SHA-256 in hex over everything that changes results: events, labels, features, threshold, drift, performance,
+    /// SHA-256 in hex over everything that changes results: events, labels, facts, features, threshold, drift, performance,
     /// retraining, promotion and the form of what is published. Where the work is done (brokers, other topic names, workers, transactions, store, HTTP,
     /// logs) does not enter it, nor does how the same value was written (`72h` or `3d`).
     pub fn digest(&self) -> String {
         let meaning = Meaning {
             events: &self.events,
             labels: self.labels.as_ref(),
+            facts: &self.facts,
             features: &self.features,
             chain: (!self.chain.hops.is_empty()).then_some(&self.chain),
             threshold: self.score.threshold,

@@ -136,6 +136,8 @@ pub struct Topics {
     pub events: String,
     /// Labels; written by the user; `None` without `[labels]`.
     pub labels: Option<String>,
+    /// Facts of the events' keys; written by the user.
+    pub facts: Vec<FactTopic>,
     /// Predictions.
     pub predictions: String,
     /// Label joins.
@@ -170,6 +172,15 @@ pub struct Topics {
     pub retention: Option<Span>,
 }
 
+/// A topic of facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactTopic {
+    /// Path of the configuration key that sets it.
+    pub key: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// Topics of one hop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HopTopics {
@@ -182,10 +193,17 @@ pub struct HopTopics {
 }
 
 impl Topics {
+    /// The topics that the user writes, in the order of the inputs of the stage that reads them.
+    pub fn inputs(&self) -> impl Iterator<Item = &String> {
+        let facts = self.facts.iter().map(|topic| &topic.name);
+        std::iter::once(&self.events).chain(&self.labels).chain(facts)
+    }
+
     /// All names with the configuration key of each, events first.
     pub fn named(&self) -> Vec<NamedTopic<'_>> {
         let mut topics = vec![NamedTopic { key: "events.topic", name: &self.events }];
         topics.extend(self.labels.as_deref().map(|name| NamedTopic { key: "labels.topic", name }));
+        topics.extend(self.facts.iter().map(|FactTopic { key, name }| NamedTopic { key, name }));
         topics.extend([
             NamedTopic { key: "kafka.topics.predictions", name: &self.predictions },
             NamedTopic { key: "kafka.topics.outcomes", name: &self.outcomes },
@@ -211,7 +229,7 @@ impl Topics {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamedTopic<'a> {
     /// Path of the configuration key.
-    pub key: &'static str,
+    pub key: &'a str,
     /// Topic name.
     pub name: &'a str,
 }

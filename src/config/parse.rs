@@ -42,7 +42,7 @@ impl Config {
     pub(super) fn parse_in(text: &str, base: &Path) -> Result<Config, ConfigError> {
         let places = Places::of(text);
         let raw: RawConfig = toml::from_str(text).map_err(|error| explain(&error, &places))?;
-        resolve(raw, base).map_err(|problem| {
+        resolve(&raw, base).map_err(|problem| {
             let line = places.line_of(&problem.key);
             ConfigError::Key { place: Place { file: None, line }, problem }
         })

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::{ModelRecord, Record, SchemaFact};
 
-/// The number of an input within its stage: for the score stage 0 is events and 1 is labels; for the monitor 0 is
-/// summaries. Ties in time are broken by it, lower first.
+/// The number of an input within its stage: for the score stage 0 is events and 1 is labels, topics of facts
+/// come after them; for the monitor 0 is summaries. Ties in time are broken by it, lower first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InputIndex(pub u8);
 

@@ -33,6 +33,12 @@ pub trait Machine {
         record.timestamp
     }
 
+    /// Whether the journal has to hold the records of an input in full, as they may vanish from their topic under later
+    /// ones of the same key before a restore reads them again.
+    fn is_kept(&self, _input: InputIndex) -> bool {
+        false
+    }
+
     /// The writer schema that has to be looked up before `record` can be ordered and handled; `None` where nothing is
     /// missing. It is then given as an item, before the record.
     fn schema_need(&self, _input: InputIndex, _record: &Record) -> Option<SchemaNeed> {

@@ -62,11 +62,13 @@ pub enum RejectCode {
     UnknownSchema,
     /// The writer schema cannot be used: it is none, or gives a declared field another type.
     IncompatibleSchema,
+    /// Facts are known of too many keys.
+    FactsFull,
 }
 
 impl RejectCode {
     /// Every code, in the order of their numbers.
-    pub const ALL: [RejectCode; 28] = [
+    pub const ALL: [RejectCode; 29] = [
         RejectCode::Empty,
         RejectCode::KeyMissing,
         RejectCode::KeySize,
@@ -95,6 +97,7 @@ impl RejectCode {
         RejectCode::Trailing,
         RejectCode::UnknownSchema,
         RejectCode::IncompatibleSchema,
+        RejectCode::FactsFull,
     ];
 
     /// The name used in headers, logs and metrics.
@@ -128,6 +131,7 @@ impl RejectCode {
             RejectCode::Trailing => "trailing",
             RejectCode::UnknownSchema => "unknown_schema",
             RejectCode::IncompatibleSchema => "incompatible_schema",
+            RejectCode::FactsFull => "facts_full",
         }
     }
 }

@@ -106,6 +106,24 @@ impl Table {
         *range = (start, arena.len());
     }
 
+    /// Sets a number of a row; a cell that does not exist is left alone.
+    #[inline]
+    pub fn fill_number(&mut self, column: usize, row: usize, value: f64) {
+        if let Some(cell) = self.numbers.get_mut(column).and_then(|values| values[..self.rows].get_mut(row)) {
+            *cell = value;
+        }
+    }
+
+    /// Sets a text of a row that has none; a cell that does not exist is left alone. The row is not to be taken back
+    /// after that.
+    pub fn fill_text(&mut self, column: usize, row: usize, text: &[u8]) {
+        let Some(TextColumn { arena, ranges }) = self.texts.get_mut(column) else { return };
+        let Some(range) = ranges[..self.rows].get_mut(row) else { return };
+        let start = arena.len();
+        arena.extend_from_slice(text);
+        *range = (start, arena.len());
+    }
+
     /// A number; NaN where it is missing or there is no such cell.
     #[inline]
     pub fn number(&self, column: usize, row: usize) -> f64 {
@@ -162,6 +180,24 @@ mod tests {
             table.clear();
             assert_eq!((table.rows(), table.numbers(0).len(), table.text(0, 700)), (0, 0, None));
         }
+    }
+
+    #[test]
+    fn an_earlier_row_is_filled_and_a_later_one_can_still_be_taken_back() {
+        let mut table = Table::new(1, 1);
+        for _ in 0..3 {
+            table.begin();
+        }
+        table.fill_number(0, 1, 7.0);
+        table.fill_text(0, 1, b"late");
+        table.fill_text(0, 0, b"later");
+        table.drop_last();
+        assert_eq!((table.number(0, 1), table.text(0, 1)), (7.0, Some(b"late".as_slice())));
+        assert_eq!((table.rows(), table.text(0, 0)), (2, Some(b"later".as_slice())));
+        table.fill_number(0, 2, 1.0);
+        table.fill_text(0, 2, b"x");
+        table.begin();
+        assert!(table.number(0, 2).is_nan() && table.text(0, 2).is_none());
     }
 
     #[test]

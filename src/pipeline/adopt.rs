@@ -67,6 +67,7 @@ impl Pipeline {
             carried.handles(handles).iter().copied().chain(way_on).collect()
         });
         (self.held, self.upstreams) = (old.held, old.upstreams);
+        self.enrichment.adopt(old.enrichment);
         self.early = old.early;
         old.schemas.held().iter().for_each(|fact| self.schema(fact));
         if let (Some(recent), Some(old)) = (&mut self.recent, old.recent) {
@@ -127,17 +128,20 @@ fn former(old: &PipelineParams, new: &PipelineParams) -> Former {
         let (kind, old) = kind(&new.name)?;
         Some(FormerKind { kind, numbers: numbers(&old.fields, &new.fields) })
     });
-    let texts = text_names(&old.events.fields);
+    let texts = text_names(old.events.columns());
     let text = |name: &str| texts.iter().position(|known| *known == name).map(TextIndex);
     Former {
         is_other_key: old.events.key != new.events.key,
-        numbers: numbers(&old.events.fields, &new.events.fields),
-        texts: text_names(&new.events.fields).into_iter().map(text).collect(),
+        numbers: numbers(old.events.columns(), new.events.columns()),
+        texts: text_names(new.events.columns()).into_iter().map(text).collect(),
         kinds: kinds.collect(),
     }
 }
 
-fn numbers(old: &[FieldSpec], new: &[FieldSpec]) -> Vec<Option<NumberIndex>> {
+fn numbers<'a>(
+    old: impl IntoIterator<Item = &'a FieldSpec>,
+    new: impl IntoIterator<Item = &'a FieldSpec>,
+) -> Vec<Option<NumberIndex>> {
     let old = number_names(old);
     let number = |name: &str| old.iter().position(|known| *known == name).map(NumberIndex);
     number_names(new).into_iter().map(number).collect()

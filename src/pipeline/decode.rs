@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::enrich::DecodedFact;
 use super::{EVENTS, PipelineParams};
 use crate::codec::{EventDecoder, LabelDecoder};
 use crate::data::params::{KindIndex, KindSpec, LabelSpec, MAX_VALUE_BYTES};
@@ -33,7 +34,9 @@ pub(super) enum Decoded {
         /// The label it carries, if it is of that kind.
         label: Option<bool>,
     },
-    /// Neither.
+    /// A valid fact.
+    Fact(Box<DecodedFact>),
+    /// None of these.
     Rejected(Reject),
     /// A valid event that is later than expected by so many milliseconds, and is not to be scored.
     Late(i64),
@@ -108,7 +111,7 @@ impl Decoders {
         let decoded = self.decode(input, record, rows);
         let time = match decoded {
             Decoded::Event { at, .. } | Decoded::FollowUp { at, .. } => at,
-            Decoded::Rejected(_) | Decoded::Late(_) | Decoded::Duplicate => record.timestamp,
+            Decoded::Fact(_) | Decoded::Rejected(_) | Decoded::Late(_) | Decoded::Duplicate => record.timestamp,
         };
         rows.ahead[usize::from(input != EVENTS)].push_back((record.offset, decoded));
         time

@@ -49,7 +49,7 @@ impl Pipeline {
                 self.join(&taken, FollowUpAt { row, at, kind, label }, scratch);
             }
             Decoded::Rejected(reject) => scratch.steps.push(Step::RejectEarly { early, reject }),
-            Decoded::Event { .. } | Decoded::Late(_) | Decoded::Duplicate => {}
+            Decoded::Event { .. } | Decoded::Fact(_) | Decoded::Late(_) | Decoded::Duplicate => {}
         }
     }
 

@@ -3,9 +3,10 @@
 //! What is published of them is the record as it came: raw bytes untouched, with reason and source position in headers.
 //! Only what would not fit a record beside its headers is cut, and then says so.
 
+use super::Pipeline;
 use super::decode::Decoded;
 use super::pass::{Scratch, Taken};
-use super::{EVENTS, Pipeline};
+use super::tally::Stream;
 use crate::data::params::{OnDuplicate, OnLate};
 use crate::data::{Header, InputIndex, Outbox, Record, Reject, RejectCode, Route, Sink};
 use crate::validate::{MAX_HEADER_BYTES, MAX_HEADERS};
@@ -81,8 +82,13 @@ impl Pipeline {
     /// Makes a record a dead letter.
     pub(super) fn reject(&mut self, of: Origin, record: &Record, reject: &Reject, out: &mut Outbox) {
         let Origin { input, partition } = of;
-        self.clocks.tally.rejected(input, reject.code);
-        let topic = if input == EVENTS { &self.params.events.topic } else { &self.params.labels.topic };
+        let stream = self.stream(input);
+        self.clocks.tally.rejected(stream, reject.code);
+        let topic = match stream {
+            Stream::Events => &self.params.events.topic,
+            Stream::FollowUps => &self.params.labels.topic,
+            Stream::Facts => self.enrichment.topic(input).unwrap_or_default(),
+        };
         let to = self.to(Sink::DeadLetters, partition);
         let partition = partition.to_string();
         let offset = record.offset.to_string();
@@ -103,8 +109,11 @@ impl Pipeline {
 
     /// Makes a record a dead letter without looking at it: it made the program panic.
     pub(super) fn refuse(&mut self, input: InputIndex, record: &Record, out: &mut Outbox) {
-        self.decoders.forget(input, record, &mut self.scratch.rows);
-        self.clocks.tally.consumed(input);
+        let stream = self.stream(input);
+        if stream != Stream::Facts {
+            self.decoders.forget(input, record, &mut self.scratch.rows);
+        }
+        self.clocks.tally.consumed(stream);
         let message =
             "handling the record made the program panic; it was left out and everything it changed taken back";
         let of = Origin { input, partition: self.shard };

@@ -2,7 +2,8 @@
 
 use super::decode::Decoded;
 use super::{EVENTS, Pipeline};
-use crate::data::{Outbox, Record, Timestamp};
+use crate::data::params::FieldColumn;
+use crate::data::{Outbox, Record, Table, Timestamp};
 use crate::features::{EventRow, GroupLook};
 
 /// What an event is about to read.
@@ -10,8 +11,19 @@ use crate::features::{EventRow, GroupLook};
 pub struct EventLook {
     /// Event time.
     pub at: Timestamp,
+    /// What is known of its key, column by column; empty without facts.
+    pub facts: Vec<FactLook>,
     /// Its windows, grouping by grouping.
     pub groups: Vec<GroupLook>,
+}
+
+/// A field of a fact.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FactLook {
+    /// What features call it.
+    pub name: String,
+    /// What is known, as text.
+    pub value: Option<String>,
 }
 
 impl Pipeline {
@@ -27,13 +39,34 @@ impl Pipeline {
                     self.tick(tick, now, out);
                 }
                 let key = record.key.as_deref().unwrap_or_default();
+                self.enrichment.fill(key, at, &mut scratch.rows.events, row);
                 let groups = self.features.inspect(EventRow { key, at, table: &scratch.rows.events, row });
-                Some(EventLook { at, groups })
+                let facts = self.facts_of(&scratch.rows.events, row);
+                Some(EventLook { at, facts, groups })
             }
-            Decoded::FollowUp { .. } | Decoded::Rejected(_) | Decoded::Late(_) | Decoded::Duplicate => None,
+            Decoded::FollowUp { .. }
+            | Decoded::Fact(_)
+            | Decoded::Rejected(_)
+            | Decoded::Late(_)
+            | Decoded::Duplicate => None,
         };
         scratch.rows.clear();
         self.scratch = scratch;
         look
+    }
+
+    fn facts_of(&self, table: &Table, row: usize) -> Vec<FactLook> {
+        let facts = self.params.events.facts.iter().map(|field| FactLook {
+            name: field.name.clone(),
+            value: match field.column {
+                FieldColumn::Number(column) => {
+                    Some(table.number(column.0, row)).filter(|number| !number.is_nan()).map(|number| number.to_string())
+                }
+                FieldColumn::Text(column) => {
+                    table.text(column.0, row).map(|text| String::from_utf8_lossy(text).into_owned())
+                }
+            },
+        });
+        facts.collect()
     }
 }

@@ -12,6 +12,7 @@
 mod adopt;
 mod decode;
 mod emit;
+mod enrich;
 mod follow;
 mod held;
 mod letters;
@@ -27,11 +28,11 @@ mod upstreams;
 use std::sync::Arc;
 
 use crate::data::params::{
-    DriftParams, EventParams, FeatureParams, HopOrder, LabelParams, OutputForm, PerformanceParams, ScoreParams, Station,
+    DriftParams, EventParams, FactParams, FeatureParams, HopOrder, LabelParams, OutputForm, PerformanceParams,
+    ScoreParams, Station,
 };
 use crate::data::{
-    BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Record, SchemaFact, SchemaNeed, StateChunk,
-    Timestamp,
+    BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Record, SchemaNeed, StateChunk, Timestamp,
 };
 use crate::drift::DriftWindows;
 use crate::features::Features;
@@ -42,11 +43,12 @@ use crate::score::{BaseRate, Champion};
 use crate::validate::Recent;
 
 pub use adopt::{FeatureChange, FeatureChanges};
-pub use look::EventLook;
+pub use look::{EventLook, FactLook};
 pub use pass::BATCH;
 pub use tally::Tally;
 
 use decode::Decoders;
+use enrich::Enrichment;
 use held::HeldBack;
 use pass::Scratch;
 use schemas::Schemas;
@@ -67,6 +69,8 @@ pub struct PipelineParams {
     pub events: EventParams,
     /// Their follow-ups.
     pub labels: LabelParams,
+    /// What is known of their keys.
+    pub facts: Vec<FactParams>,
     /// The feature layout.
     pub features: FeatureParams,
     /// Fingerprint of the layout.
@@ -105,6 +109,7 @@ pub struct Pipeline {
     shard: i32,
     decoders: Decoders,
     schemas: Schemas,
+    enrichment: Enrichment,
     features: Features,
     waiting: Waiting,
     early: EarlyFollowUps,
@@ -152,6 +157,7 @@ impl Pipeline {
             scratch: Scratch::new(&decoders, features.width()),
             decoders,
             schemas: Schemas::default(),
+            enrichment: if station.is_first() { Enrichment::new(&params.facts) } else { Enrichment::default() },
             features,
             waiting: Waiting::new(params.labels.wait),
             early: EarlyFollowUps::default(),
@@ -207,11 +213,6 @@ impl Pipeline {
 
     fn watermark(&self) -> Timestamp {
         self.clocks.time.minus(self.params.events.lateness)
-    }
-
-    fn schema(&mut self, fact: &Arc<SchemaFact>) {
-        self.schemas.take(fact).iter().for_each(|gone| self.decoders.forget_schema(gone));
-        self.decoders.learn(fact);
     }
 
     fn command(&mut self, item: &ControlItem<Model>) {
@@ -270,6 +271,7 @@ impl Machine for Pipeline {
         self.schemas.commit();
         self.upstreams.commit();
         self.held.commit();
+        self.enrichment.commit();
         self.features.commit();
         self.waiting.commit();
         self.early.commit();
@@ -281,12 +283,13 @@ impl Machine for Pipeline {
 
     fn rollback(&mut self) {
         if let Some(back) = self.schemas.rollback() {
-            back.forgotten.iter().for_each(|fact| self.decoders.forget_schema(fact));
-            back.held.iter().for_each(|fact| self.decoders.learn(fact));
+            back.forgotten.iter().for_each(|fact| self.forget_schema(fact));
+            back.held.iter().for_each(|fact| self.learn_schema(fact));
         }
         self.is_idle = false;
         self.upstreams.rollback();
         self.held.rollback();
+        self.enrichment.rollback();
         self.features.rollback();
         self.waiting.rollback();
         self.early.rollback();
@@ -296,17 +299,27 @@ impl Machine for Pipeline {
         (self.clocks, self.champion) = self.committed.clone();
     }
 
-    /// Event time or known-at time, and the record's own timestamp where it is to be rejected. What was decoded for it
+    /// Event time or known-at time; facts come first. The record's own timestamp where it is to be rejected. What was decoded for it
     /// is kept for the next `handle`.
     fn order_time(&mut self, input: InputIndex, record: &Record) -> Timestamp {
         if !self.params.station.is_first() {
             return record.timestamp;
         }
+        if self.is_kept(input) {
+            return Timestamp::MIN;
+        }
         self.decoders.ahead(input, record, &mut self.scratch.rows)
     }
 
     fn schema_need(&self, input: InputIndex, record: &Record) -> Option<SchemaNeed> {
-        if self.params.station.is_first() { self.decoders.schema_need(input, record) } else { None }
+        if !self.params.station.is_first() {
+            return None;
+        }
+        self.enrichment.schema_need(input, record).or_else(|| self.decoders.schema_need(input, record))
+    }
+
+    fn is_kept(&self, input: InputIndex) -> bool {
+        self.enrichment.has(input)
     }
 
     fn begin_checkpoint(&mut self, extent: Extent) -> Vec<u8> {

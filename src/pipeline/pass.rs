@@ -90,7 +90,9 @@ impl Pipeline {
         let mut taken = Vec::with_capacity(items.len());
         for item in items {
             if let Item::Record { input, record } = item {
-                scratch.decoded.push(self.decoders.take(*input, record, &mut scratch.rows));
+                let fact = self.enrichment.decode(*input, record);
+                let decoded = fact.unwrap_or_else(|| self.decoders.take(*input, record, &mut scratch.rows));
+                scratch.decoded.push(decoded);
                 taken.push(Taken { input: *input, record, partition: self.shard, relayed: None });
             }
         }
@@ -147,6 +149,7 @@ impl Pipeline {
         self.performance.expire(tick, wait);
         self.waiting.expire(tick);
         self.features.expire(before, tick, wait);
+        self.enrichment.expire(before, tick);
     }
 
     /// The passes over a run without a tick inside. `first` is the position of its first record in the batch.
@@ -172,12 +175,18 @@ impl Pipeline {
         let decoded = std::mem::take(&mut scratch.decoded);
         for (position, taken) in taken.iter().enumerate() {
             if taken.relayed.is_none() {
-                self.clocks.tally.consumed(taken.input);
+                self.clocks.tally.consumed(self.stream(taken.input));
             }
             let clock = scratch.clocks[first + position];
             match &decoded[first + position] {
                 Decoded::Rejected(reject) => {
                     scratch.steps.push(Step::Reject { item: position, reject: reject.clone() });
+                }
+                Decoded::Fact(fact) => {
+                    let passed = clock.minus(self.params.events.lateness);
+                    if let Err(reject) = self.enrichment.take(fact, taken.record, passed) {
+                        scratch.steps.push(Step::Reject { item: position, reject });
+                    }
                 }
                 Decoded::Late(by) => scratch.steps.push(Step::Late { item: position, by: *by }),
                 Decoded::Duplicate => self.clocks.tally.duplicate(taken.record.offset),
@@ -198,6 +207,7 @@ impl Pipeline {
         let EventAt { row, at, clock } = event;
         #[cfg(test)]
         assert!(taken.record.headers.iter().all(|header| header.name != "tripwire"), "a record of a test");
+        self.enrichment.fill(taken.record.key.as_deref().unwrap_or_default(), at, &mut scratch.rows.events, row);
         let key = self.entity_of(taken, &scratch.rows.events, row);
         let event = EventRow { key: &key, at, table: &scratch.rows.events, row };
         let handles = match taken.relayed {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::decode::Decoded;
 use super::letters::Origin;
 use super::pass::{BATCH, Scratch, Taken};
+use super::tally::Stream;
 use super::{EVENTS, HopOrder, LABELS, Pipeline};
 use crate::codec::{HopHead, HopRecord, Known};
 use crate::data::{InputIndex, Item, Outbox, Record, Reject, RejectCode, Timestamp};
@@ -65,7 +66,7 @@ impl Pipeline {
             match HopHead::read(value) {
                 Ok(HopHead::Ranked(rank)) => {
                     let input = if rank.is_follow_up { LABELS } else { EVENTS };
-                    self.clocks.tally.consumed(input);
+                    self.clocks.tally.consumed(self.stream(input));
                     self.upstreams.goes_on();
                     let late = rank.at < self.upstreams.bound();
                     let is_event = !rank.is_follow_up;
@@ -85,7 +86,7 @@ impl Pipeline {
                 Err(error) => {
                     self.flush(&mut ready, now, out);
                     let reject = Reject::new(RejectCode::Decode, format!("no record of a hop: {error}"));
-                    self.clocks.tally.consumed(EVENTS);
+                    self.clocks.tally.consumed(Stream::Events);
                     self.reject(Origin { input: EVENTS, partition: self.shard }, record, &reject, out);
                 }
             }

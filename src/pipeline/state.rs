@@ -21,6 +21,7 @@ const PERFORMANCE: u64 = 4;
 const RECENT: u64 = 5;
 const HELD: u64 = 6;
 const UPSTREAMS: u64 = 7;
+const FACTS: u64 = 8;
 const SCHEMAS: u64 = 16;
 
 impl Pipeline {
@@ -28,6 +29,7 @@ impl Pipeline {
         let is_whole = extent != Extent::Changes;
         self.waiting.begin_checkpoint(extent);
         self.features.begin_checkpoint(is_whole);
+        self.enrichment.begin_checkpoint(is_whole);
         self.early.begin_checkpoint(is_whole);
         self.recent.iter_mut().for_each(|recent| recent.begin_checkpoint(is_whole));
         self.drift.begin_checkpoint(is_whole);
@@ -65,6 +67,7 @@ impl Pipeline {
             return Some(StateChunk { bytes: out.finish(), until: chunk.until });
         }
         unbound(FEATURES, |out| self.features.write_chunk(size, out))
+            .or_else(|| unbound(FACTS, |out| self.enrichment.write_chunk(size, out)))
             .or_else(|| unbound(EARLY, |out| self.early.write_chunk(size, out)))
             .or_else(|| unbound(DRIFT, |out| self.drift.write_chunk(size, out)))
             .or_else(|| unbound(PERFORMANCE, |out| self.performance.write_chunk(size, out)))
@@ -106,6 +109,7 @@ impl Pipeline {
         match reader.unsigned()? {
             WAITING => self.waiting.read_chunk(&mut reader)?,
             FEATURES => self.features.read_chunk(&mut reader)?,
+            FACTS => self.enrichment.read_chunk(&mut reader)?,
             EARLY => self.early.read_chunk(&mut reader)?,
             DRIFT => self.drift.read_chunk(&mut reader)?,
             PERFORMANCE => self.performance.read_chunk(&mut reader)?,

@@ -1,7 +1,6 @@
 //! What the runtime shows of a shard's work, and the identity that it has to satisfy.
 
-use super::EVENTS;
-use crate::data::{InputIndex, RejectCode};
+use crate::data::RejectCode;
 use crate::features::FeatureCounts;
 
 /// What the runtime counts: all since the pipeline was made, taken back with the transaction like everything else.
@@ -21,6 +20,10 @@ pub struct Tally {
     pub follow_ups: u64,
     /// Follow-ups that became dead letters.
     pub follow_up_dead_letters: u64,
+    /// Facts consumed.
+    pub facts: u64,
+    /// Facts that became dead letters.
+    pub fact_dead_letters: u64,
     /// Late events, flagged or in their own topic.
     pub late: u64,
     /// Those that went to their own topic.
@@ -33,18 +36,34 @@ pub struct Tally {
     pub labels: u64,
     /// Groups forgotten and values that were in no list.
     pub features: FeatureCounts,
-    /// Dead letters by input and code, in the order of [`crate::data::RejectCode::ALL`].
-    pub rejects: [[u64; RejectCode::ALL.len()]; 2],
+    /// Dead letters of events, follow-ups and facts by code, in the order of [`crate::data::RejectCode::ALL`].
+    pub rejects: [[u64; RejectCode::ALL.len()]; 3],
+}
+
+/// What the records of an input are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    Events,
+    FollowUps,
+    Facts,
 }
 
 impl Tally {
-    pub(super) fn consumed(&mut self, input: InputIndex) {
-        *(if input == EVENTS { &mut self.events } else { &mut self.follow_ups }) += 1;
+    pub(super) fn consumed(&mut self, stream: Stream) {
+        *match stream {
+            Stream::Events => &mut self.events,
+            Stream::FollowUps => &mut self.follow_ups,
+            Stream::Facts => &mut self.facts,
+        } += 1;
     }
 
-    pub(super) fn rejected(&mut self, input: InputIndex, code: RejectCode) {
-        *(if input == EVENTS { &mut self.event_dead_letters } else { &mut self.follow_up_dead_letters }) += 1;
-        let counts = &mut self.rejects[usize::from(input != EVENTS)];
+    pub(super) fn rejected(&mut self, stream: Stream, code: RejectCode) {
+        let (all, counts) = match stream {
+            Stream::Events => (&mut self.event_dead_letters, &mut self.rejects[0]),
+            Stream::FollowUps => (&mut self.follow_up_dead_letters, &mut self.rejects[1]),
+            Stream::Facts => (&mut self.fact_dead_letters, &mut self.rejects[2]),
+        };
+        *all += 1;
         if let Some(at) = RejectCode::ALL.iter().position(|known| *known == code) {
             counts[at] += 1;
         }

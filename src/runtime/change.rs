@@ -23,6 +23,13 @@ pub fn check_change(old: &Config, new: &Config) -> Result<(), String> {
             ));
         }
     }
+    if old.facts != new.facts {
+        return Err(
+            "`[facts]` differs from the previous configuration: what is known of keys was read from its topics by \
+                    its fields; put it back, or choose another `app` and run it without `--previous`"
+                .to_owned(),
+        );
+    }
     let has_hops = [old, new].iter().any(|config| !config.chain.hops.is_empty());
     let is_same = old.chain == new.chain && old.features == new.features && old.events == new.events;
     let kinds = |config: &Config| config.labels.as_ref().map(|labels| labels.kinds.clone());

@@ -1,7 +1,7 @@
 //! What has to hold of a cluster before roles work on it, and while they do.
 //!
-//! Topics that go together have equal partition counts, inputs are not compacted, and no partition is added under a
-//! running application: keys would move to shards that have not seen them. What cannot be right is refused with what was
+//! Topics that go together have equal partition counts, events and labels are not compacted, facts are, and no partition
+//! is added under a running application: keys would move to shards that have not seen them. What cannot be right is refused with what was
 //! found, where, and what to do; `docs/recovery.md` lists every such message. What concerns one shard's past is checked
 //! where it is restored.
 
@@ -24,10 +24,11 @@ pub(super) struct Guards {
 pub(super) fn check_topics(transport: &dyn Transport, config: &Config) -> Result<i32, TransportError> {
     let topics = &config.topics;
     let shards = count(transport, &topics.events)?;
-    let together = [topics.labels.as_deref(), Some(&topics.predictions), Some(&topics.outcomes)];
+    let together = topics.inputs().skip(1).map(String::as_str).map(Some);
+    let together = together.chain([Some(topics.predictions.as_str()), Some(&topics.outcomes)]);
     let written = [Some(topics.dead_letters.as_str()), Some(&topics.journal), Some(&topics.state)];
     let hops = topics.hops.iter().flat_map(|hop| [&hop.records, &hop.journal, &hop.state]);
-    for topic in together.into_iter().chain(written).flatten().chain(hops.map(String::as_str)) {
+    for topic in together.chain(written).flatten().chain(hops.map(String::as_str)) {
         let found = count(transport, topic)?;
         if found != shards {
             return Err(refused(format!(
@@ -61,7 +62,8 @@ fn count(transport: &dyn Transport, topic: &str) -> Result<usize, TransportError
     Ok(bounds.len())
 }
 
-/// Inputs are read again by every restore, so none of their records may vanish under another of the same key.
+/// Inputs are read again by every restore, so none of their records may vanish under another of the same key. Facts are
+/// not: the journal holds them, and their topic is to hold the last of each key for ever.
 fn check_policies(transport: &dyn Transport, topics: &Topics) -> Result<(), TransportError> {
     let hops = topics.hops.iter().map(|hop| hop.records.as_str());
     for topic in [Some(topics.events.as_str()), topics.labels.as_deref()].into_iter().flatten().chain(hops) {
@@ -72,6 +74,16 @@ fn check_policies(transport: &dyn Transport, topics: &Topics) -> Result<(), Tran
                      kept, so records are gone before they are read, and a restore cannot read them again; set \
                      `cleanup.policy` to `delete`"
                 )));
+            }
+            Ok(_) => {}
+            Err(TransportError::Configuration(why)) => tracing::warn!(topic, why, "settings_unknown"),
+            Err(error) => return Err(error),
+        }
+    }
+    for topic in topics.facts.iter().map(|topic| topic.name.as_str()) {
+        match transport.cleanup_policy(topic) {
+            Ok(Some(policy)) if policy.split(',').any(|part| part.trim() == "delete") => {
+                tracing::warn!(topic, policy, "facts_expire");
             }
             Ok(_) => {}
             Err(TransportError::Configuration(why)) => tracing::warn!(topic, why, "settings_unknown"),

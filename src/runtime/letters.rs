@@ -11,7 +11,7 @@ use crate::telemetry::Throttle;
 
 /// At most one line in this time.
 const PACE: Duration = Duration::from_secs(10);
-const INPUTS: [&str; 2] = ["events", "labels"];
+const INPUTS: [&str; 3] = ["events", "labels", "facts"];
 
 /// Dead letters of all shards of the process that no line has told of yet.
 #[derive(Debug)]

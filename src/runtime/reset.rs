@@ -128,7 +128,7 @@ pub fn plan_reset(cluster: &dyn Upkeep, config: &Config, params: ResetParams) ->
     let shards = i32::try_from(shards).unwrap_or(i32::MAX);
     let mut roles = Vec::new();
     if params.score {
-        let inputs = [Some(topics.events.clone()), topics.labels.clone()].into_iter().flatten().collect();
+        let inputs = topics.inputs().cloned().collect();
         let own = [(&topics.journal, shards), (&topics.state, shards)];
         // A monitor that goes on keeps the last count of each shard and window: it needs no other summaries.
         let both = params.monitor.then_some((&topics.summaries, 1));

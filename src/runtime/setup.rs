@@ -1,6 +1,6 @@
 //! From the configuration to the parameters of the machines.
 
-use crate::codec::{EventDecoder, LabelDecoder};
+use crate::codec::{EventDecoder, FactDecoder, LabelDecoder};
 use crate::config::Config;
 use crate::data::Span;
 use crate::data::params::{InputFormat, KindIndex, KindSpec, LabelParams, LabelSpec, NumberIndex, Station, TimeSource};
@@ -51,10 +51,16 @@ fn stage_params(config: &Config, station: Station) -> Result<PipelineParams, Set
     {
         return Err(refused(&labels.topic, why));
     }
+    for facts in &config.facts {
+        if let Some(why) = FactDecoder::new(facts).misfit() {
+            return Err(refused(&facts.topic, why));
+        }
+    }
     Ok(PipelineParams {
         station,
         events: config.events.clone(),
         labels: config.labels.clone().unwrap_or_else(no_labels),
+        facts: config.facts.clone(),
         features: config.features.clone(),
         layout: layout(config)?.fingerprint().to_owned(),
         score: config.score.clone(),

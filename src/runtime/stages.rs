@@ -94,7 +94,7 @@ impl Stage for ScoreStage {
     fn inputs(&self) -> Vec<String> {
         match self.hop() {
             Some(hop) => vec![hop.records.clone()],
-            None => [Some(self.topics.events.clone()), self.topics.labels.clone()].into_iter().flatten().collect(),
+            None => self.topics.inputs().cloned().collect(),
         }
     }
 
@@ -158,7 +158,7 @@ impl Stage for ScoreStage {
 
     fn counted(&self, machine: &Pipeline) -> Option<Counted> {
         let tally = machine.tally();
-        let [codes, _] = tally.rejects;
+        let [codes, ..] = tally.rejects;
         let most = RejectCode::ALL.into_iter().zip(codes).max_by_key(|(_, count)| *count);
         let most = most.filter(|(_, count)| *count > 0).map(|(code, _)| code);
         Some(Counted { events: tally.events, refused: tally.event_dead_letters, most })

@@ -1,8 +1,8 @@
 //! The topics of an application, as they are created.
 //!
 //! What is partitioned has the partitions of the events topic; what needs one order has one. The control log and the
-//! journals are kept for ever and never compacted: they are the audit. State topics are compacted: of each key the last
-//! value is kept, and a restore reads them.
+//! journals are kept for ever and never compacted: they are the audit. State topics and topics of facts are compacted: of
+//! each key the last value is kept.
 
 use crate::config::Config;
 use crate::transport::TopicSpec;
@@ -10,6 +10,9 @@ use crate::transport::TopicSpec;
 /// Small segments and an eager cleaner: a restore reads what has not been cleaned yet as well.
 const COMPACTED: [(&str, &str); 3] =
     [("cleanup.policy", "compact"), ("segment.bytes", "67108864"), ("min.cleanable.dirty.ratio", "0.2")];
+
+/// How long it can be seen that facts were taken back, in milliseconds: whoever was away for longer does not learn it.
+const TAKEN_BACK: &str = "604800000";
 
 /// Every topic of the configuration, the user's own first.
 pub fn topic_specs(config: &Config) -> Vec<TopicSpec> {
@@ -31,8 +34,11 @@ pub fn topic_specs(config: &Config) -> Vec<TopicSpec> {
     let spec = |name: &str| {
         let partitions = if one.iter().any(|topic| *topic == name) { 1 } else { topics.partitions };
         let replication = topics.replication;
-        if states.iter().any(|topic| *topic == name) {
-            let config = COMPACTED.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let is_fact = topics.facts.iter().any(|topic| topic.name == name);
+        if is_fact || states.iter().any(|topic| *topic == name) {
+            let taken_back = is_fact.then_some(("delete.retention.ms", TAKEN_BACK));
+            let config = COMPACTED.into_iter().chain(taken_back);
+            let config = config.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
             return TopicSpec { name: name.to_owned(), partitions, replication, config };
         }
         let kept = forever.iter().any(|topic| *topic == name);
@@ -71,6 +77,10 @@ mod tests {
         assert_eq!(policy("flights.monitor-state").as_deref(), Some("compact"));
         assert_eq!(seen("flights.models"), (1, "-1".to_owned()));
         assert_eq!(seen("flights.drift-alerts"), (1, "2592000000".to_owned()));
+        let specs = topic_specs(&Config::parse(include_str!("../../examples/facts.toml"))?);
+        let facts = specs.iter().find(|spec| spec.name == "cards.facts.customer").map(|spec| spec.config.clone());
+        let facts = facts.unwrap_or_default();
+        assert!(facts.contains(&("cleanup.policy".to_owned(), "compact".to_owned())), "{facts:?}");
         Ok(())
     }
 }

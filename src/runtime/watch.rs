@@ -110,10 +110,13 @@ pub(super) fn scored(role: &'static str, machine: &Pipeline, before: &pipeline::
     let now = machine.tally();
     let shard = machine.shard();
     let version = machine.model_version();
-    let (events, labels) = (Label::Input("events"), Label::Input("labels"));
+    let [events, labels, facts] = ["events", "labels", "facts"].map(Label::Input);
     let [events_of, labels_of] = if role == SCORE { [events, labels] } else { [Label::Input(role); 2] };
     count(Metric::Consumed, &[events_of], now.events - before.events);
     count(Metric::Consumed, &[labels_of], now.follow_ups - before.follow_ups);
+    if now.facts > before.facts {
+        count(Metric::Consumed, &[facts], now.facts - before.facts);
+    }
     if machine.station().is_last() {
         count(Metric::Predictions, &[Label::ModelVersion(version)], now.predictions - before.predictions);
     }
@@ -123,7 +126,7 @@ pub(super) fn scored(role: &'static str, machine: &Pipeline, before: &pipeline::
     count(Metric::LabelsJoined, &[], now.labels - before.labels);
     count(Metric::EvictedGroups, &[], now.features.evicted - before.features.evicted);
     count(Metric::Unlisted, &[], now.features.unlisted - before.features.unlisted);
-    for (input, (now, before)) in [events, labels].into_iter().zip(now.rejects.iter().zip(&before.rejects)) {
+    for (input, (now, before)) in [events, labels, facts].into_iter().zip(now.rejects.iter().zip(&before.rejects)) {
         for (code, (now, before)) in RejectCode::ALL.iter().zip(now.iter().zip(before)) {
             if now > before {
                 count(Metric::DeadLetters, &[input, Label::Reason(code.name())], now - before);

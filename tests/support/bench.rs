@@ -216,7 +216,7 @@ impl Bench {
     pub(crate) fn step(&self, app: &App, now: i64) {
         let topics = &self.config.topics;
         let mut ends = Vec::new();
-        for topic in [&topics.events, topics.labels.as_ref().unwrap()] {
+        for topic in topics.inputs() {
             for (partition, bounds) in self.transport.bounds(topic).unwrap().unwrap().into_iter().enumerate() {
                 ends.push(Position { at: TopicPartition::new(topic.as_str(), partition as i32), next: bounds.end });
             }

@@ -11,7 +11,7 @@ use crate::data::params::{
 /// The features of the row, in its order.
 pub(super) fn features(config: &Config) -> Vec<Feature> {
     let features = &config.features;
-    let numbers: Vec<&FieldSpec> = config.events.fields.iter().filter(|field| field.kind != FieldKind::Text).collect();
+    let numbers: Vec<&FieldSpec> = config.events.columns().filter(|field| field.kind != FieldKind::Text).collect();
     let kind = |column: &NumberIndex| numbers.get(column.0).map_or("", |field| field.kind.name());
     let fields = features.fields.iter().map(|column| format!("{} of the event", kind(column)));
     let windows = features.windows.iter().map(|window| window_in_words(window, config));
@@ -43,9 +43,9 @@ impl Columns<'_> {
 
 fn window_in_words(window: &WindowSpec, config: &Config) -> String {
     let kinds = config.labels.as_ref().map(|labels| labels.kinds.as_slice()).unwrap_or_default();
-    let texts = text_names(&config.events.fields);
+    let texts = text_names(config.events.columns());
     let (of, columns) = match window.of {
-        Source::Events => ("events", Columns { numbers: number_names(&config.events.fields), texts: texts.clone() }),
+        Source::Events => ("events", Columns { numbers: number_names(config.events.columns()), texts: texts.clone() }),
         Source::Kind(kind) => {
             let kind = kinds.get(kind.0);
             let numbers = kind.map(|kind| number_names(&kind.fields)).unwrap_or_default();

@@ -6,8 +6,8 @@ use crate::config::formats::Framing;
 use crate::config::params::{OnGap, PropertyValue};
 use crate::data::Span;
 use crate::data::params::{
-    ChainParams, Deduplicate, EventParams, HopOrder, InputFormat, LabelParams, OnDuplicate, OnLate, OutputForm,
-    TimeSource, number_names,
+    ChainParams, Deduplicate, EventParams, FactParams, HopOrder, InputFormat, LabelParams, OnDuplicate, OnLate,
+    OutputForm, TimeSource, number_names,
 };
 use crate::features::Features;
 
@@ -19,6 +19,9 @@ pub(super) fn settings(config: &Config) -> Vec<Setting> {
     }
     for (name, value) in config.labels.iter().flat_map(label_settings) {
         add("labels", name, value);
+    }
+    for facts in &config.facts {
+        add("facts", "table", fact_in_words(facts, &config.events.key));
     }
     for (name, value) in chain_settings(&config.chain, config) {
         add("features", name, value);
@@ -86,6 +89,12 @@ pub(super) fn settings(config: &Config) -> Vec<Setting> {
     add("http", "listen", config.http.listen.map_or("off".to_owned(), |address| address.to_string()));
     add("log", "level", config.log.level.name().to_owned());
     settings
+}
+
+fn fact_in_words(facts: &FactParams, key: &str) -> String {
+    let FactParams { name, topic, max_keys, .. } = facts;
+    let (written, time) = (format(&facts.format), time(&facts.time));
+    format!("`{name}` of each `{key}`, from `{topic}`: {written}; time: {time}; at most {max_keys} keys per shard")
 }
 
 /// What groups cost: known from the configuration, however many records they have.

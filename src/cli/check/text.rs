@@ -22,7 +22,7 @@ impl fmt::Display for Understood {
 
 impl Understood {
     fn write_topics(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\ntopics (events and labels: same key, same number of partitions)")?;
+        writeln!(f, "\ntopics (those read: same key, same number of partitions)")?;
         let width = widest(self.topics.iter().map(|topic| topic.name.as_str()));
         for topic in &self.topics {
             writeln!(f, "  {:7}  {:width$}  {}", topic.access, topic.name, topic.key)?;

@@ -48,7 +48,7 @@ pub struct Setting {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Topic {
     /// The key that names it.
-    pub key: &'static str,
+    pub key: String,
     /// Its name.
     pub name: String,
     /// `read` or `written` by Driftless.
@@ -121,12 +121,15 @@ fn fingerprint(names: &[String]) -> String {
 }
 
 fn topic(topic: NamedTopic<'_>) -> Topic {
-    let read = matches!(topic.key, "events.topic" | "labels.topic");
-    Topic { key: topic.key, name: topic.name.to_owned(), access: if read { "read" } else { "written" } }
+    let read = matches!(topic.key, "events.topic" | "labels.topic") || topic.key.starts_with("facts.");
+    Topic { key: topic.key.to_owned(), name: topic.name.to_owned(), access: if read { "read" } else { "written" } }
 }
 
 fn fields(config: &Config) -> Vec<Field> {
     let mut fields: Vec<Field> = config.events.fields.iter().map(|spec| field("events", spec)).collect();
+    for facts in &config.facts {
+        fields.extend(facts.fields.iter().map(|spec| field(&facts.name, spec)));
+    }
     for kind in config.labels.iter().flat_map(|labels| &labels.kinds) {
         fields.extend(kind.fields.iter().map(|spec| field(&kind.name, spec)));
     }

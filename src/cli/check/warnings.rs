@@ -99,8 +99,7 @@ fn unused(config: &Config, warnings: &mut Vec<String>) {
         let is_time = matches!(&config.events.time, TimeSource::Field { name, .. } if *name == field.name);
         config.events.id.as_ref() == Some(&field.name) || is_time
     };
-    let names: Vec<String> =
-        config.events.fields.iter().filter(|field| idle(field) && !named(field)).map(quoted).collect();
+    let names: Vec<String> = config.events.columns().filter(|field| idle(field) && !named(field)).map(quoted).collect();
     if !names.is_empty() {
         warnings.push(format!("checked in every event, used by no feature: {}", names.join(", ")));
     }

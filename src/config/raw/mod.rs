@@ -4,14 +4,18 @@
 //! that is not in the file and whose default depends on another key, or that has none. `docs/configuration.md` lists
 //! every key with the default given here; a test compares the two.
 
+mod facts;
 mod features;
 mod formats;
 mod kafka;
 mod records;
 mod work;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+pub(crate) use facts::RawFacts;
 pub(crate) use features::{
     RawDerived, RawEncoded, RawEncoding, RawEnds, RawFeatures, RawWhich, RawWindow, RawWindowKind,
 };
@@ -30,6 +34,8 @@ pub(crate) struct RawConfig {
     pub events: RawEvents,
     /// The labels topic; without this table there are no labels, no performance and no training.
     pub labels: Option<RawLabels>,
+    /// Topics of facts by name: what is known of the events' keys from some time on.
+    pub facts: BTreeMap<String, RawFacts>,
     /// What the model sees.
     pub features: RawFeatures,
     /// How the score role works.
@@ -58,8 +64,6 @@ pub(crate) struct RawConfig {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::Value;
 
     use super::records::RawKind;
@@ -75,6 +79,7 @@ mod tests {
         raw.events.fields = field();
         let kinds = BTreeMap::from([("KIND".to_owned(), RawKind { fields: field() })]);
         raw.labels = Some(RawLabels { kinds, ..RawLabels::default() });
+        raw.facts = BTreeMap::from([("NAME".to_owned(), RawFacts { fields: field(), ..RawFacts::default() })]);
         raw.features.windows = vec![RawWindow::default()];
         raw.features.encoded = vec![RawEncoded::default()];
         raw.features.derived = vec![RawDerived::default()];
@@ -101,7 +106,8 @@ mod tests {
     /// The first two cells of every row whose first cell is a key.
     fn documented() -> BTreeMap<String, String> {
         let rows = DOCUMENT.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-        let tables = ["app", "events", "labels", "features", "score", "drift", "performance", "retrain", "promote"];
+        let tables =
+            ["app", "events", "labels", "facts", "features", "score", "drift", "performance", "retrain", "promote"];
         let tables = [tables.as_slice(), &["outputs", "schema_registry", "kafka", "store", "http", "log"]].concat();
         let keys = rows.filter(|(key, _)| tables.contains(&key.split('.').next().unwrap()));
         keys.map(|(key, rest)| (key.to_owned(), rest.split(" | ").next().unwrap().to_owned())).collect()

@@ -31,7 +31,7 @@ pub(super) struct Over<'a> {
     /// Path under which its fields are declared.
     pub fields_path: String,
     /// Its fields.
-    pub fields: &'a [FieldSpec],
+    pub fields: Vec<&'a FieldSpec>,
 }
 
 /// An aggregate with the part it plays in a feature's name.

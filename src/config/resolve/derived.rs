@@ -123,7 +123,7 @@ impl Compiler<'_> {
 
     /// A number field of the event, or something computed before.
     fn name(&self, name: &str) -> Result<Step, Problem> {
-        match self.events.fields.iter().find(|field| field.name == name).map(|field| field.column) {
+        match self.events.columns().find(|field| field.name == name).map(|field| field.column) {
             Some(FieldColumn::Number(column)) => return Ok(Step::Field(column)),
             Some(FieldColumn::Text(_)) => {
                 let message =
@@ -135,7 +135,7 @@ impl Compiler<'_> {
         if let Some(position) = self.params.names.iter().position(|known| known == name) {
             return Ok(Step::Computed(position));
         }
-        let fields = self.events.fields.iter().map(|field| field.name.as_str());
+        let fields = self.events.columns().map(|field| field.name.as_str());
         let known: Vec<&str> = fields.chain(self.params.names.iter().map(String::as_str)).collect();
         let hint = suggest::hint(name, known);
         self.problem(format!("`{name}` is neither a field of the event nor a feature named before; {hint}"))

@@ -70,13 +70,13 @@ pub(super) fn encoded(key: &str, raw: &RawEncoded, events: &EventParams) -> Resu
 
 /// The text column of a declared field of the event.
 pub(super) fn text(key: &str, field: &str, events: &EventParams) -> Result<TextIndex, Problem> {
-    match events.fields.iter().find(|spec| spec.name == field).map(|spec| spec.column) {
+    match events.columns().find(|spec| spec.name == field).map(|spec| spec.column) {
         Some(FieldColumn::Text(column)) => Ok(column),
         Some(FieldColumn::Number(_)) => {
             Err(Problem::new(key, format!("`{field}` is no `string` in `events.fields`; only a string can be encoded")))
         }
         None => {
-            let texts = events.fields.iter().filter(|spec| matches!(spec.column, FieldColumn::Text(_)));
+            let texts = events.columns().filter(|spec| matches!(spec.column, FieldColumn::Text(_)));
             let names: Vec<&str> = texts.map(|spec| spec.name.as_str()).collect();
             let hint = suggest::hint(field, names);
             Err(Problem::new(key, format!("`{field}` is not declared under `events.fields` as a string; {hint}")))

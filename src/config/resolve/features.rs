@@ -202,7 +202,7 @@ impl<'a> Layout<'a> {
         };
         let fields_path = format!("{}.fields", join("labels.kinds", of));
         let source = Source::Kind(KindIndex(position));
-        Ok((source, Over { source, fields_path, fields: &kind.fields }))
+        Ok((source, Over { source, fields_path, fields: kind.fields.iter().collect() }))
     }
 
     /// The position of the grouping, added when it is new. The order in which `by` names its fields does not matter.
@@ -252,14 +252,14 @@ impl<'a> Layout<'a> {
     }
 
     fn text(&self, key: &str, name: &str) -> Result<TextIndex, Problem> {
-        match self.events.fields.iter().find(|field| field.name == name).map(|field| (field.column, field.kind)) {
+        match self.events.columns().find(|field| field.name == name).map(|field| (field.column, field.kind)) {
             Some((FieldColumn::Text(column), _)) => Ok(column),
             Some((FieldColumn::Number(_), kind)) => {
                 let message = format!("`{name}` is a `{}`; windows group by strings only", kind.name());
                 Err(Problem::new(key, message))
             }
             None => {
-                let texts = self.events.fields.iter().filter(|field| matches!(field.column, FieldColumn::Text(_)));
+                let texts = self.events.columns().filter(|field| matches!(field.column, FieldColumn::Text(_)));
                 let names: Vec<&str> = texts.map(|field| field.name.as_str()).collect();
                 let hint = suggest::hint(name, names);
                 Err(Problem::new(key, format!("`{name}` is not declared under `events.fields` as a string; {hint}")))
@@ -269,5 +269,5 @@ impl<'a> Layout<'a> {
 }
 
 fn over_events(events: &EventParams) -> Over<'_> {
-    Over { source: Source::Events, fields_path: "events.fields".to_owned(), fields: &events.fields }
+    Over { source: Source::Events, fields_path: "events.fields".to_owned(), fields: events.columns().collect() }
 }

@@ -63,6 +63,7 @@ pub(super) fn events(raw: &RawEvents, topic: String, sources: Sources<'_>) -> Re
         deduplicate: deduplicate(raw)?,
         max_bytes: whole("events.max_bytes", raw.max_bytes, 1..=MOST_BYTES)?,
         fields,
+        facts: Vec::new(),
     })
 }
 

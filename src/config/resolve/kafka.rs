@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::range::{positive, whole};
 use crate::config::error::Problem;
 use crate::config::locate::join;
-use crate::config::params::{HopTopics, KafkaParams, Property, PropertyValue, Topics};
-use crate::config::raw::{RawEvents, RawKafka, RawLabels, RawPropertyValue, RawTopics};
+use crate::config::params::{FactTopic, HopTopics, KafkaParams, Property, PropertyValue, Topics};
+use crate::config::raw::{RawConfig, RawEvents, RawFacts, RawKafka, RawLabels, RawPropertyValue, RawTopics};
 use crate::config::secret::SecretSource;
 use crate::data::Span;
 use crate::data::params::{Hop, OnLate};
@@ -149,12 +149,22 @@ pub(super) fn secret(key: &str, table: &BTreeMap<String, RawPropertyValue>) -> R
     Ok(Some(source))
 }
 
-pub(super) fn topics(
-    app: &str,
-    events: &RawEvents,
-    labels: Option<&RawLabels>,
-    raw: &RawTopics,
-) -> Result<Topics, Problem> {
+/// What the user writes.
+#[derive(Clone, Copy)]
+pub(super) struct Inputs<'a> {
+    events: &'a RawEvents,
+    labels: Option<&'a RawLabels>,
+    facts: &'a BTreeMap<String, RawFacts>,
+}
+
+impl<'a> Inputs<'a> {
+    pub(super) fn of(raw: &'a RawConfig) -> Self {
+        Inputs { events: &raw.events, labels: raw.labels.as_ref(), facts: &raw.facts }
+    }
+}
+
+pub(super) fn topics(app: &str, inputs: Inputs<'_>, raw: &RawTopics) -> Result<Topics, Problem> {
+    let Inputs { events, labels, facts } = inputs;
     let or_default = |name: Option<&str>, default: &str| match name {
         Some(name) => name.to_owned(),
         None => format!("{app}.{default}"),
@@ -162,6 +172,13 @@ pub(super) fn topics(
     let topics = Topics {
         events: or_default(events.topic.as_deref(), "events"),
         labels: labels.map(|labels| or_default(labels.topic.as_deref(), "labels")),
+        facts: facts
+            .iter()
+            .map(|(name, facts)| FactTopic {
+                key: format!("{}.topic", join("facts", name)),
+                name: or_default(facts.topic.as_deref(), &format!("facts.{name}")),
+            })
+            .collect(),
         predictions: or_default(raw.predictions.as_deref(), "predictions"),
         outcomes: or_default(raw.outcomes.as_deref(), "outcomes"),
         drift_alerts: or_default(raw.drift_alerts.as_deref(), "drift-alerts"),

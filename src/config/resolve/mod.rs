@@ -7,6 +7,7 @@ mod aggregates;
 mod derived;
 mod encoded;
 mod expression;
+mod facts;
 mod features;
 mod fields;
 mod formats;
@@ -32,16 +33,18 @@ use super::params::{HttpParams, LogParams, StoreParams};
 use super::raw::{RawConfig, RawHttp, RawStore};
 
 /// Resolves a file; files that it names are relative to `base`.
-pub(super) fn resolve(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
-    let app = app(raw.app)?;
-    let mut topics = kafka::topics(&app, &raw.events, raw.labels.as_ref(), &raw.kafka.topics)?;
+pub(super) fn resolve(raw: &RawConfig, base: &Path) -> Result<Config, Problem> {
+    let app = app(raw.app.clone())?;
+    let mut topics = kafka::topics(&app, kafka::Inputs::of(raw), &raw.kafka.topics)?;
     let schema_registry = formats::schema_registry(&raw.schema_registry)?;
     let sources = Sources { base, has_registry: schema_registry.is_some() };
-    let events = fields::events(&raw.events, topics.events.clone(), sources)?;
+    let mut events = fields::events(&raw.events, topics.events.clone(), sources)?;
     let labels = match (&raw.labels, &topics.labels) {
         (Some(labels), Some(topic)) => Some(labels::labels(labels, topic.clone(), sources)?),
         _ => None,
     };
+    let before = 1 + usize::from(labels.is_some());
+    let facts = facts::facts(&raw.facts, &topics.facts, before, (&mut events, sources))?;
     let Seen { features, chain } = features::features(&raw.features, &events, labels.as_ref())?;
     kafka::hops(&mut topics, &app, &raw.kafka.topics, &chain.hops)?;
     let score = watch::score(&raw.score, &raw.events)?;
@@ -54,6 +57,7 @@ pub(super) fn resolve(raw: RawConfig, base: &Path) -> Result<Config, Problem> {
         app,
         events,
         labels,
+        facts,
         features,
         chain,
         score,

@@ -92,14 +92,14 @@ pub enum OneOf {
 }
 
 /// Names of the numeric columns of `fields`, in column order.
-pub fn number_names(fields: &[FieldSpec]) -> Vec<&str> {
-    let columns = fields.iter().filter(|field| matches!(field.column, FieldColumn::Number(_)));
+pub fn number_names<'a>(fields: impl IntoIterator<Item = &'a FieldSpec>) -> Vec<&'a str> {
+    let columns = fields.into_iter().filter(|field| matches!(field.column, FieldColumn::Number(_)));
     columns.map(|field| field.name.as_str()).collect()
 }
 
 /// Names of the text columns of `fields`, in column order.
-pub fn text_names(fields: &[FieldSpec]) -> Vec<&str> {
-    let columns = fields.iter().filter(|field| matches!(field.column, FieldColumn::Text(_)));
+pub fn text_names<'a>(fields: impl IntoIterator<Item = &'a FieldSpec>) -> Vec<&'a str> {
+    let columns = fields.into_iter().filter(|field| matches!(field.column, FieldColumn::Text(_)));
     columns.map(|field| field.name.as_str()).collect()
 }
 
@@ -238,6 +238,9 @@ pub struct EventParams {
     pub max_bytes: usize,
     /// Declared fields, in the order of their names.
     pub fields: Vec<FieldSpec>,
+    /// What is known of its key, table by table: columns that follow those of the declared fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<FieldSpec>,
 }
 
 fn is_usual_size(bytes: &usize) -> bool {
@@ -245,13 +248,18 @@ fn is_usual_size(bytes: &usize) -> bool {
 }
 
 impl EventParams {
+    /// What stands in the row of an event: its own fields, then the facts.
+    pub fn columns(&self) -> impl Iterator<Item = &FieldSpec> {
+        self.fields.iter().chain(&self.facts)
+    }
+
     /// Number of numeric columns.
     pub fn numbers(&self) -> usize {
-        self.fields.iter().filter(|field| matches!(field.column, FieldColumn::Number(_))).count()
+        self.columns().filter(|field| matches!(field.column, FieldColumn::Number(_))).count()
     }
 
     /// Number of text columns.
     pub fn texts(&self) -> usize {
-        self.fields.len() - self.numbers()
+        self.fields.len() + self.facts.len() - self.numbers()
     }
 }

@@ -9,6 +9,7 @@
 
 mod chain;
 mod events;
+mod facts;
 mod features;
 mod format;
 mod labels;
@@ -22,6 +23,7 @@ pub use events::{
     Deduplicate, EventParams, FieldColumn, FieldKind, FieldSpec, MAX_VALUE_BYTES, NumberIndex, OnDuplicate, OnLate,
     OneOf, TextIndex, TimeSource, TimeUnit, number_names, text_names,
 };
+pub use facts::{FactParams, MAX_FACT_BYTES};
 pub use features::{Aggregate, Calendar, Derived, FeatureParams, Grouping, Source, Step, WindowKind, WindowSpec};
 pub use format::{InputFormat, OutputForm};
 pub use labels::{KindIndex, KindSpec, LabelParams, LabelSpec};

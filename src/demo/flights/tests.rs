@@ -109,6 +109,7 @@ fn every_broken_event_is_refused_and_nothing_else_is() {
     let params = PipelineParams {
         events: config.events,
         labels: config.labels.unwrap(),
+        facts: config.facts,
         features: config.features,
         layout: String::new(),
         score: config.score,

@@ -84,7 +84,7 @@ impl Letter {
     /// Why it is not to be sent again, if it is not.
     pub fn obstacle(&self, config: &Config) -> Option<Obstacle> {
         let cut = ["driftless.value.bytes", "driftless.key.bytes", "driftless.headers.left_out"];
-        let is_input = |topic: &String| *topic == config.topics.events || config.topics.labels.as_ref() == Some(topic);
+        let is_input = |topic: &String| config.topics.inputs().any(|input| input == topic);
         if !self.source.as_ref().is_some_and(|source| is_input(&source.topic)) {
             Some(Obstacle::Foreign)
         } else if cut.iter().any(|name| text_of(&self.record, name).is_some()) {

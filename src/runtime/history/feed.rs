@@ -135,6 +135,12 @@ impl Feed {
                 JournalStep::Refuse => refuse_at = Some(batch.len()),
                 JournalStep::Idle => batch.push(Item::Idle),
                 JournalStep::Schema(fact) => batch.push(Item::Schema(fact.clone())),
+                JournalStep::Kept { input, record } => {
+                    batch.push(Item::Record { input: *input, record: (**record).clone() });
+                    if let Some(item) = refuse_at.take().and_then(|at| batch.get_mut(at)) {
+                        refuse(item);
+                    }
+                }
                 JournalStep::Command { offset, record, loaded } => {
                     self.ledger.apply(record);
                     let model = if *loaded { Some(self.load(models, record)?) } else { None };

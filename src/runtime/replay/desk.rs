@@ -73,7 +73,7 @@ impl<'a> Desk<'a> {
         let Some(shards) = transport.bounds(events)?.map(|bounds| bounds.len() as i32) else {
             return Err(HistoryError::Impossible(format!("topic `{events}` does not exist")));
         };
-        let score = [Some(events.clone()), config.topics.labels.clone()].into_iter().flatten().collect();
+        let score = config.topics.inputs().cloned().collect();
         Ok(Desk {
             config,
             transport,

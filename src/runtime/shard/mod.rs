@@ -5,6 +5,7 @@
 //! input whose next record is still on its way is waited for.
 
 mod input;
+mod keeping;
 mod schemas;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use input::Queued;
+use keeping::Keeping;
 use schemas::Schemas;
 
 use super::checkpoint::{Checkpoints, Origin};
@@ -42,6 +44,7 @@ pub(super) struct Shard<M> {
     idle: Idle,
     checkpoints: Checkpoints,
     schemas: Schemas,
+    keeping: Keeping,
     /// Records that made the program panic, by input and offset: they are refused unread.
     refused: BTreeSet<(u8, i64)>,
     /// The record that the machine looks at ahead of its turn.
@@ -86,6 +89,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
             sequence: start.sequence,
             checkpoints,
             schemas: Schemas { lookups: start.lookups, ..Schemas::default() },
+            keeping: Keeping::default(),
             idle: Idle { told: None, step: 0 },
             refused: BTreeSet::new(),
             looking: None,
@@ -151,18 +155,28 @@ impl<M: Machine<Model = Model>> Shard<M> {
                 }
                 return;
             };
-            let Some(Queued { record, .. }) = self.inputs[index].queue.pop_front() else { return };
-            self.inputs[index].next = record.offset + 1;
             let input = InputIndex(index as u8);
+            let is_kept = self.machine.is_kept(input);
+            let queue = &mut self.inputs[index].queue;
+            if is_kept && !queue.front().is_some_and(|head| self.keeping.admit(&head.record)) {
+                return;
+            }
+            let Some(Queued { record, .. }) = queue.pop_front() else { return };
+            self.inputs[index].next = record.offset + 1;
             self.idle.told = None;
-            if self.refused.contains(&(input.0, record.offset)) {
+            let is_refused = self.refused.contains(&(input.0, record.offset));
+            if is_refused {
                 self.steps.push(JournalStep::Refuse);
-                self.journal(input, record.offset);
-                batch.push(Item::Refused { input, record });
+            }
+            let record = if is_kept {
+                let record = keeping::cut(record);
+                self.steps.push(JournalStep::Kept { input, record: Box::new(record.clone()) });
+                record
             } else {
                 self.journal(input, record.offset);
-                batch.push(Item::Record { input, record });
-            }
+                record
+            };
+            batch.push(if is_refused { Item::Refused { input, record } } else { Item::Record { input, record } });
         }
     }
 
@@ -210,6 +224,11 @@ impl<M: Machine<Model = Model>> Shard<M> {
             return;
         }
         self.steps.push(JournalStep::Run { input, first: offset, last: offset, records: 1 });
+    }
+
+    /// Whether the open transaction can hold no more of a shard whose inputs go on: it is to be committed at once.
+    pub(super) fn is_full(&self) -> bool {
+        self.keeping.is_full()
     }
 
     /// What the shard waits for that is not a record, in words.
@@ -290,6 +309,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
         self.is_noted = false;
         self.steps.clear();
         self.schemas.taken = 0;
+        self.keeping = Keeping::default();
         self.sequence += 1;
         self.control.committed = self.control.next;
         for input in &mut self.inputs {
@@ -306,6 +326,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
         self.is_noted = false;
         self.steps.clear();
         self.schemas.taken = 0;
+        self.keeping = Keeping::default();
         self.schemas.next = None;
         self.control.next = self.control.committed;
         self.idle = Idle { told: None, step: 0 };

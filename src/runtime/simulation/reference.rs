@@ -66,6 +66,12 @@ pub(super) fn replayed<S: Stage>(world: &World, stage: &S, shard: i32) -> Result
                 JournalStep::Refuse => refuse_at = Some(batch.len()),
                 JournalStep::Idle => batch.push(Item::Idle),
                 JournalStep::Schema(fact) => batch.push(Item::Schema(fact.clone())),
+                JournalStep::Kept { input, record } => {
+                    batch.push(Item::Record { input: *input, record: (**record).clone() });
+                    if let Some(item) = refuse_at.take().and_then(|at: usize| batch.get_mut(at)) {
+                        refuse(item);
+                    }
+                }
                 JournalStep::Command { offset, record, .. } => batch.push(commands.item(*offset, record)),
                 JournalStep::Run { input, first, last, .. } => {
                     let run = inputs[usize::from(input.0)].iter();

@@ -14,6 +14,9 @@ pub struct Why {
     pub event_id: String,
     /// The event as it came.
     pub event: EventFacts,
+    /// What was known of its key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<KnownFacts>,
     /// The windows behind the features, grouping by grouping.
     pub groups: Vec<GroupFacts>,
     /// The row that was scored, in layout order.
@@ -51,6 +54,15 @@ pub struct EventFacts {
     pub key: String,
     /// Value, as text.
     pub value: String,
+}
+
+/// One field that was known of the event's key.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KnownFacts {
+    /// What features call it.
+    pub name: String,
+    /// What was known just before the event, as text; `None` for nothing.
+    pub value: Option<String>,
 }
 
 /// The windows of one group.

@@ -16,7 +16,7 @@ use crate::codec::read;
 use crate::config::Config;
 use crate::data::{Item, Machine, ModelRecord, Outbox, Prediction, Record, Sink};
 use crate::model::Model;
-use crate::pipeline::{EVENTS, EventLook, Pipeline, PipelineParams};
+use crate::pipeline::{EVENTS, EventLook, FactLook, Pipeline, PipelineParams};
 use crate::rollout::{Effect, Ledger};
 use crate::transport::Transport;
 
@@ -25,7 +25,7 @@ use super::history::{HistoryError, Moment, Past, Stretch};
 use super::replay::desk::{Configured, Desk, Journalled, Tell, tell};
 use super::replay::written::Written;
 use super::setup::pipeline_params;
-use facts::{EventFacts, JournalFacts, ModelFacts, PublishedFacts, Reading};
+use facts::{EventFacts, JournalFacts, KnownFacts, ModelFacts, PublishedFacts, Reading};
 use find::Found;
 use names::Names;
 
@@ -94,7 +94,12 @@ pub fn why(
     let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
     let key = text(decided.event.key.as_deref());
     let value = text(decided.event.value.as_deref());
-    let names = Names { params: &pipeline, key: &key, event: &serde_json::from_str(&value).unwrap_or_default() };
+    let names = Names {
+        params: &pipeline,
+        key: &key,
+        event: &serde_json::from_str(&value).unwrap_or_default(),
+        known: &decided.look.facts,
+    };
     let groups = names.groups(&decided.look.groups);
     let Decided { event, look, prediction, written, journal } = decided;
     let row = pipeline.features.names.iter().zip(&prediction.features);
@@ -102,6 +107,7 @@ pub fn why(
     Ok(Why {
         app: config.app.clone(),
         event_id: prediction.event_id.clone(),
+        known: look.facts.into_iter().map(|FactLook { name, value }| KnownFacts { name, value }).collect(),
         groups,
         row: row.map(|(name, value)| Reading { name: name.clone(), value: *value }).collect(),
         model: charge.facts(&prediction, &pipeline),

@@ -3,7 +3,7 @@
 use super::facts::{FieldFacts, GroupFacts, PaneFacts, Reading, SinceFacts, WindowFacts};
 use crate::data::params::{NumberIndex, Source, number_names, text_names};
 use crate::features::{FeatureLook, GroupLook, PaneLook, SinceLook, WindowLook};
-use crate::pipeline::PipelineParams;
+use crate::pipeline::{FactLook, PipelineParams};
 
 /// Names of what a look shows.
 pub(super) struct Names<'a> {
@@ -12,6 +12,8 @@ pub(super) struct Names<'a> {
     pub key: &'a str,
     /// The event's fields, by name.
     pub event: &'a serde_json::Value,
+    /// What was known of its key.
+    pub known: &'a [FactLook],
 }
 
 impl Names<'_> {
@@ -21,10 +23,13 @@ impl Names<'_> {
     }
 
     fn group(&self, look: &GroupLook, grouping: &str) -> GroupFacts {
-        let names = text_names(&self.params.events.fields);
+        let names = text_names(self.params.events.columns());
         let field = |column: usize| {
             let name = names.get(column)?;
-            self.event.get(name)?.as_str().map(str::to_owned)
+            match self.known.iter().find(|known| known.name == **name) {
+                Some(known) => known.value.clone(),
+                None => self.event.get(name)?.as_str().map(str::to_owned),
+            }
         };
         let rest = look.key_fields.iter().map(|column| field(column.0));
         GroupFacts {
@@ -75,11 +80,12 @@ impl Names<'_> {
     }
 
     fn number(&self, of: Source, column: NumberIndex) -> String {
-        let fields = match of {
-            Source::Events => Some(&self.params.events.fields),
-            Source::Kind(kind) => self.params.labels.kinds.get(kind.0).map(|kind| &kind.fields),
+        let names = match of {
+            Source::Events => number_names(self.params.events.columns()),
+            Source::Kind(kind) => {
+                self.params.labels.kinds.get(kind.0).map(|kind| number_names(&kind.fields)).unwrap_or_default()
+            }
         };
-        let names = fields.map(|fields| number_names(fields)).unwrap_or_default();
         names.get(column.0).map(|name| (*name).to_owned()).unwrap_or_default()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::facts::{GroupFacts, LabelFacts, ModelFacts, PaneFacts, Reading, Why, WindowFacts};
+use super::facts::{GroupFacts, KnownFacts, LabelFacts, ModelFacts, PaneFacts, Reading, Why, WindowFacts};
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -12,6 +12,9 @@ impl fmt::Display for Why {
         writeln!(f, "  time        {} (record of {})", event.event_time, event.timestamp)?;
         writeln!(f, "  key         {}", event.key)?;
         writeln!(f, "  value       {}", event.value)?;
+        for KnownFacts { name, value } in &self.known {
+            writeln!(f, "  known       {name} = {}", value.as_deref().unwrap_or("(nothing)"))?;
+        }
         self.groups.iter().try_for_each(|facts| group(facts, f))?;
         writeln!(f, "\nrow")?;
         for Reading { name, value } in &self.row {

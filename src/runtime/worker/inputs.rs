@@ -46,8 +46,7 @@ impl<S: Stage> Worker<S> {
     fn look(&mut self) -> Result<(), WorkerError> {
         let shop = self.shop.clone();
         let read = shop.stage.inputs();
-        let split: Vec<&String> =
-            [Some(&shop.topics.events), shop.topics.labels.as_ref()].into_iter().flatten().collect();
+        let split: Vec<&String> = shop.topics.inputs().collect();
         for topic in split.iter().copied().chain(read.iter().filter(|topic| !split.contains(topic))) {
             let bounds = shop.transport.bounds(topic)?.unwrap_or_default();
             if split.contains(&topic) {

@@ -58,13 +58,17 @@ impl<S: Stage> Worker<S> {
         if self.open.is_none() && self.has_slices() {
             self.open()?;
         }
-        let due = self.open.is_some_and(|open| self.clock().since(open.since) >= self.shop.interval);
+        let due = self.open.is_some_and(|open| self.clock().since(open.since) >= self.shop.interval || self.is_full());
         let settled = self.shop.pace.step().is_some() && !moved;
         if due || (settled && self.open.is_some()) {
             self.commit()?;
             moved = true;
         }
         Ok(moved)
+    }
+
+    fn is_full(&self) -> bool {
+        self.shards.values().any(|state| matches!(state, State::Running(shard) if shard.is_full()))
     }
 
     /// Lets one shard take a batch and hands its outputs to the producer.

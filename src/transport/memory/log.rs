@@ -2,10 +2,10 @@
 //!
 //! Invariant: a reader sees the entries of a partition in log order, committed ones only, and nothing at or after the
 //! first entry of a transaction that is still open. Ending a transaction appends a control entry to every partition it
-//! wrote to, so offsets have the same gaps as on a broker. Nothing is ever compacted; [`Partition::trim`] stands in for
-//! retention.
+//! wrote to, so offsets have the same gaps as on a broker. [`Partition::trim`] stands in for retention, and
+//! [`Partition::compact`] for the cleaner of a compacted topic; neither happens by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::transaction::TransactionNumber;
 use crate::data::{Record, Timestamp};
@@ -95,6 +95,20 @@ impl Partition {
         self.append(State::Control, record);
     }
 
+    /// Takes out every committed record after which there is another one of its key.
+    fn compact(&mut self) {
+        let mut later = BTreeSet::new();
+        for entry in self.entries.iter_mut().rev() {
+            let key = match (&entry.state, &entry.record.key) {
+                (State::Committed, Some(key)) => key.clone(),
+                _ => continue,
+            };
+            if !later.insert(key) {
+                entry.state = State::Aborted;
+            }
+        }
+    }
+
     fn trim(&mut self, start: i64) {
         let gone = self.index(start).unwrap_or(0).min(self.entries.len());
         self.entries.drain(..gone);
@@ -168,6 +182,11 @@ impl Topics {
         if let Ok(partition) = self.partition_mut(topic, partition) {
             partition.end(transaction, commit);
         }
+    }
+
+    pub(super) fn compact(&mut self, topic: &str, partition: i32) -> Result<(), TransportError> {
+        self.partition_mut(topic, partition)?.compact();
+        Ok(())
     }
 
     pub(super) fn trim(&mut self, topic: &str, partition: i32, start: i64) -> Result<(), TransportError> {

@@ -220,6 +220,14 @@ impl Memory {
         self.shared.lock().topics.trim(&at.topic, at.partition, start)
     }
 
+    /// Removes every committed record that another one of its key follows, as a broker cleans a compacted topic.
+    ///
+    /// # Errors
+    /// `Configuration` if there is no such partition.
+    pub fn compact(&self, at: &TopicPartition) -> Result<(), TransportError> {
+        self.shared.lock().topics.compact(&at.topic, at.partition)
+    }
+
     /// All records of a partition that a reader of committed records can see; none if there is no such partition.
     pub fn records(&self, at: &TopicPartition) -> Vec<Record> {
         let state = self.shared.lock();
