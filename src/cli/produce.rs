@@ -20,6 +20,7 @@ use serde::Serialize;
 use super::WrongUsage;
 use super::connect::{ConfigArgs, kafka};
 use super::signals::Signals;
+use super::topics::bounds;
 use crate::config::Config;
 use crate::data::Timestamp;
 use crate::demo::flights::{FlightRecord, Flights, FlightsParams, Stream};
@@ -193,7 +194,7 @@ fn sending(record: FlightRecord) -> Sending {
 
 fn ensure_topics(config: &Config, transport: &dyn Transport) -> anyhow::Result<()> {
     for topic in [Some(&config.topics.events), config.topics.labels.as_ref()].into_iter().flatten() {
-        if transport.bounds(topic)?.is_none() {
+        if bounds(transport, topic)?.is_none() {
             anyhow::bail!("topic `{topic}` does not exist; `driftless topics create` makes it");
         }
     }

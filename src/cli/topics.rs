@@ -78,7 +78,7 @@ pub fn run(args: &TopicsArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Bounds of a topic, waiting while the cluster is still settling who leads it.
-fn bounds(cluster: &dyn Transport, topic: &str) -> Result<Option<Vec<Bounds>>, TransportError> {
+pub(super) fn bounds(cluster: &dyn Transport, topic: &str) -> Result<Option<Vec<Bounds>>, TransportError> {
     let deadline = Instant::now() + LEADER_LIMIT;
     loop {
         match cluster.bounds(topic) {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Destination, Sending};
+use super::{Destination, Sending, bounds};
 use crate::config::Config;
 use crate::transport::{Transport, partition_for};
 
@@ -28,7 +28,7 @@ impl Sent {
         let topics =
             [(Destination::Events, Some(&config.topics.events)), (Destination::Labels, config.topics.labels.as_ref())];
         for (to, topic) in topics.into_iter().filter_map(|(to, topic)| Some((to, topic?))) {
-            let bounds = transport.bounds(topic)?.unwrap_or_default();
+            let bounds = bounds(transport, topic)?.unwrap_or_default();
             sent.partitions.insert(to, i32::try_from(bounds.len())?);
             sent.left.extend((0..).zip(&bounds).map(|(partition, bounds)| ((to, partition), bounds.high)));
         }
