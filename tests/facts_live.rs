@@ -10,7 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use driftless::codec::{JournalRecord, JournalStep, read};
 use driftless::config::Config;
 use driftless::data::{Prediction, Timestamp};
-use driftless::runtime::{App, ReplayParams, Roles, Sought, WhyParams, replay, why};
+use driftless::runtime::{
+    App, Beginning, ReplayParams, ResetParams, Roles, Sought, WhyParams, plan_reset, replay, why,
+};
 use driftless::stats::SplitMix64;
 use driftless::transport::kafka::{Kafka, KafkaParams};
 use driftless::transport::memory::{Cue, Fault, Memory};
@@ -268,6 +270,29 @@ fn a_first_start_reads_the_facts_as_they_stand_before_the_first_event() {
         };
         assert!(journal.iter().filter(|bytes| of(bytes) > 0).count() > 2);
         assert!(journal.iter().all(|bytes| bytes.len() < 450 * 1024));
+    }
+}
+
+#[test]
+fn a_reset_that_passes_over_all_events_reads_the_facts_as_they_stand() {
+    let (memory, bench) = bench(CONFIG);
+    let event = |n: usize| Sent {
+        to: 0,
+        at: 5_000,
+        card: format!("c{}", n % 8),
+        value: Some(format!("{{\"id\":\"e{n}\",\"at\":5000,\"amount\":1}}")),
+    };
+    let level = |n: usize| Sent { to: 1, at: 0, card: format!("c{n}"), value: Some(format!("{{\"level\":{n}}}")) };
+    publish(&bench, &(0..8).map(level).collect::<Vec<_>>());
+    publish(&bench, &(0..8).map(event).collect::<Vec<_>>());
+    let plan = plan_reset(&memory, &bench.config, ResetParams { score: true, monitor: true, to: Beginning::Latest });
+    plan.unwrap().carry_out(&memory, &bench.config).unwrap();
+    let app = bench.start_live("a");
+    publish(&bench, &(8..16).map(event).collect::<Vec<_>>());
+    bench.until(&app, || bench.predicted().len() == 8);
+    app.stop().unwrap();
+    for prediction in bench.predicted() {
+        assert_eq!(prediction.features[1], prediction.entity[1..].parse().ok(), "{}", prediction.event_id);
     }
 }
 

@@ -200,8 +200,9 @@ impl ResetPlan {
 }
 
 impl RoleReset {
-    /// Writes a first journal record for each shard, which has taken nothing and stands at the ends of the inputs, and
-    /// commits these offsets with it: what a shard leaves that has passed over everything until now.
+    /// Writes a first journal record for each shard, which has taken nothing and stands at the ends of the inputs, of facts
+    /// at their beginning, and commits these offsets with it: what a shard leaves that has passed over everything until
+    /// now.
     fn begin_at_end(&self, cluster: &dyn Upkeep, config: &Config) -> Result<(), ResetError> {
         let transactional_id = format!("{}.{}.reset.0", config.app, self.role);
         let spec = MemberSpec {
@@ -225,9 +226,12 @@ impl RoleReset {
             let mut of_shard = Vec::new();
             for (topic, ends) in &ends {
                 let lacks = "has fewer partitions than the events topic; give it as many";
-                let end = ends.get(shard).ok_or_else(|| ResetError::Topic { topic: (*topic).clone(), lacks })?;
-                of_shard.push(end.end);
-                positions.push(Position { at: TopicPartition::new(topic.as_str(), partition), next: end.end });
+                let bounds = ends.get(shard).ok_or_else(|| ResetError::Topic { topic: (*topic).clone(), lacks })?;
+                // What is known of keys is not the past: it is read as it stands.
+                let is_fact = config.topics.facts.iter().any(|facts| facts.name == **topic);
+                let next = if is_fact { bounds.start } else { bounds.end };
+                of_shard.push(next);
+                positions.push(Position { at: TopicPartition::new(topic.as_str(), partition), next });
             }
             let record = JournalRecord {
                 sequence: 0,
