@@ -7,7 +7,7 @@
 //! comes as much again as fits between two checkpoints, and the process is killed (-9) and started again.
 //!
 //! `DRIFTLESS_BENCH_BROKERS=HOST:PORT cargo bench --bench state`; `DRIFTLESS_BENCH_KEYS` (1000000),
-//! `DRIFTLESS_BENCH_EVENTS` (2000000, measured ones), `DRIFTLESS_BENCH_CHECKPOINT_MS` (20000, the default).
+//! `DRIFTLESS_BENCH_EVENTS` (2000000, measured ones), `DRIFTLESS_BENCH_CHECKPOINT_MS` (15000, the default).
 
 mod common;
 
@@ -45,7 +45,7 @@ fn main() -> Result<()> {
     let size = Size {
         keys: count_from_env("DRIFTLESS_BENCH_KEYS", 1_000_000),
         events: count_from_env("DRIFTLESS_BENCH_EVENTS", 2_000_000),
-        checkpoint_ms: count_from_env("DRIFTLESS_BENCH_CHECKPOINT_MS", 20_000),
+        checkpoint_ms: count_from_env("DRIFTLESS_BENCH_CHECKPOINT_MS", 15_000),
     };
     println!("machine: {}; broker on {brokers}", machine::describe());
     println!(

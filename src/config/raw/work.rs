@@ -16,7 +16,7 @@ pub(crate) struct RawScore {
     /// `exactly-once` or `at-least-once`; default `exactly-once`. Whether predictions wait for their transaction's
     /// commit, or go ahead of it and are repeated after a failure.
     pub delivery: Delivery,
-    /// Length of time, 10 ms to 1 h; default `20s`. How often a shard's state is written out.
+    /// Length of time, 10 ms to 1 h; default `15s`. How often a shard's state is written out.
     pub checkpoint: Span,
     /// Most records of one batch; default 4096.
     pub max_batch: usize,
@@ -30,7 +30,7 @@ impl Default for RawScore {
             workers: 1,
             transaction: Span::from_millis(100),
             delivery: Delivery::ExactlyOnce,
-            checkpoint: Span::from_millis(20_000),
+            checkpoint: Span::from_millis(15_000),
             max_batch: 4096,
             threshold: 0.5,
         }

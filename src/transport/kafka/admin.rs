@@ -16,6 +16,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::groups::GroupInfo;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::bounded::Bounded;
 use super::context::Quiet;
 use super::errors::{classify_code, failed};
 use super::settings::Settings;
@@ -32,8 +33,8 @@ const KNOWN_STEP: Duration = Duration::from_millis(20);
 
 /// Clients that ask; they hold no group and read nothing.
 pub(super) struct Views {
-    committed: BaseConsumer<Quiet>,
-    uncommitted: BaseConsumer<Quiet>,
+    committed: Bounded<BaseConsumer<Quiet>>,
+    uncommitted: Bounded<BaseConsumer<Quiet>>,
 }
 
 impl Views {
@@ -42,6 +43,7 @@ impl Views {
             settings
                 .view(isolation)
                 .create_with_context(Quiet)
+                .map(|client| Bounded::new("view", client))
                 .map_err(|error| failed("cannot create a client", &error))
         };
         Ok(Views { committed: open("read_committed")?, uncommitted: open("read_uncommitted")? })

@@ -90,6 +90,20 @@ impl Kafka {
         *views = Some(Arc::clone(&open));
         Ok(open)
     }
+
+    /// Asks the clients that are kept for questions. Where no answer came they are given up, and the next question goes to
+    /// new ones: a client can wait without end for a connection that it does not open again.
+    fn ask<T>(&self, question: impl FnOnce(&Views) -> Result<T, TransportError>) -> Result<T, TransportError> {
+        let views = self.views()?;
+        let answer = question(&views);
+        if matches!(answer, Err(TransportError::Retriable(_))) {
+            let mut kept = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, &views)) {
+                *kept = None;
+            }
+        }
+        answer
+    }
 }
 
 impl Transport for Kafka {
@@ -106,7 +120,7 @@ impl Transport for Kafka {
     }
 
     fn bounds(&self, topic: &str) -> Result<Option<Vec<Bounds>>, TransportError> {
-        self.views()?.bounds(topic)
+        self.ask(|views| views.bounds(topic))
     }
 
     fn cleanup_policy(&self, topic: &str) -> Result<Option<String>, TransportError> {
@@ -114,11 +128,27 @@ impl Transport for Kafka {
     }
 
     fn create(&self, topics: &[TopicSpec]) -> Result<Vec<String>, TransportError> {
-        let views = self.views()?;
-        admin::create(&self.settings, &views, topics)
+        self.ask(|views| admin::create(&self.settings, views, topics))
     }
 
     fn fence(&self, transactional_id: &str) -> Result<(), TransportError> {
         Transactions::take_over(&self.settings, transactional_id).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_that_gave_no_answer_are_given_up_and_others_kept() -> Result<(), TransportError> {
+        let kafka = Kafka::new(KafkaParams::new("127.0.0.1:1", "test"))?;
+        let first = kafka.views()?;
+        kafka.ask(|_| Ok(()))?;
+        let missing: Result<(), _> = kafka.ask(|_| Err(TransportError::Configuration("no such topic".to_owned())));
+        assert!(missing.is_err() && Arc::ptr_eq(&first, &kafka.views()?));
+        let silent: Result<(), _> = kafka.ask(|_| Err(TransportError::Retriable("no answer".to_owned())));
+        assert!(silent.is_err() && !Arc::ptr_eq(&first, &kafka.views()?));
+        Ok(())
     }
 }

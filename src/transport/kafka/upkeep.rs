@@ -44,7 +44,7 @@ pub(super) fn cleanup_policy(settings: &Settings, topic: &str) -> Result<Option<
 impl Kafka {
     /// What a topic is to be made anew with: what it has of its own, where it exists.
     fn kept(&self, admin: &AdminClient<Quiet>, spec: &TopicSpec) -> Result<TopicSpec, TransportError> {
-        let Some(replication) = self.views()?.replication(&spec.name)? else { return Ok(spec.clone()) };
+        let Some(replication) = self.ask(|views| views.replication(&spec.name))? else { return Ok(spec.clone()) };
         let entries = entries(admin, &spec.name)?.unwrap_or_default();
         let own = entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
         let config = own.filter_map(|entry| Some((entry.name, entry.value?))).collect();
@@ -54,7 +54,7 @@ impl Kafka {
 
 impl Upkeep for Kafka {
     fn members(&self, group: &str) -> Result<Vec<String>, TransportError> {
-        self.views()?.members(group)
+        self.ask(|views| views.members(group))
     }
 
     fn forget(&self, group: &str) -> Result<(), TransportError> {
@@ -86,8 +86,7 @@ impl Upkeep for Kafka {
             }
         }
         let deadline = Instant::now() + GONE_LIMIT;
-        let views = self.views()?;
-        while create(&self.settings, &views, std::slice::from_ref(&spec))?.is_empty() {
+        while self.ask(|views| create(&self.settings, views, std::slice::from_ref(&spec)))?.is_empty() {
             if Instant::now() >= deadline {
                 return Err(TransportError::Retriable(format!("topic `{}` is still being deleted", spec.name)));
             }
