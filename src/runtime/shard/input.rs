@@ -51,6 +51,11 @@ impl Input {
         if self.queue.is_empty() && self.at_end && self.committed == self.next { self.fetched } else { self.committed }
     }
 
+    /// Whether the broker said so after the last record fetched.
+    pub(in crate::runtime) fn is_at_end(&self) -> bool {
+        self.at_end
+    }
+
     /// Next offset to fetch, past control records of the log where it is read out.
     pub(in crate::runtime) fn fetched(&self) -> i64 {
         self.fetched

@@ -32,7 +32,7 @@ use world::{Event, WITH_HOP, World};
 
 /// Seeds that failed once: a label between two events of one id; records fetched before a rollback and handled after it;
 /// a restore by a worker that had lost its shard.
-const REGRESSIONS: [u64; 3] = [51, 30, 864];
+const REGRESSIONS: [u64; 4] = [51, 30, 864, 4_294_970_074];
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 1_000;
 /// Those of them whose events go through a hop; they are numbered from [`WITH_HOP`].

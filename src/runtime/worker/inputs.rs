@@ -74,8 +74,9 @@ impl<S: Stage> Worker<S> {
         }
     }
 
-    /// Fetches an input anew that has more and gives nothing: a client can lose sight of a partition while brokers come
-    /// and go. If that does not help, the client is given up, and another one joins.
+    /// Fetches an input anew that gives nothing although it has more, or does not tell that this is its end, which the
+    /// others wait for: a client can lose sight of a partition while brokers come and go. If that does not help, the client
+    /// is given up, and another one joins.
     fn restart_stalled(&mut self, index: usize, bounds: &[Bounds]) -> Result<(), WorkerError> {
         let now = self.clock().instant();
         let mut restarted = Vec::new();
@@ -89,7 +90,7 @@ impl<S: Stage> Worker<S> {
                 self.stalls.remove(&at);
                 continue;
             };
-            if input.paused || input.waiting() > 0 || bounds.end <= input.fetched() {
+            if input.paused || input.waiting() > 0 || (bounds.end <= input.fetched() && input.is_at_end()) {
                 self.stalls.remove(&at);
                 continue;
             }
