@@ -107,12 +107,15 @@ impl Columns {
         self.n_rows += 1;
     }
 
-    /// Appends the values at `chosen` positions as a row; a position that is not there is missing.
-    pub fn push_chosen(&mut self, values: &[f64], chosen: &[usize]) {
-        for (column, position) in self.columns.iter_mut().zip(chosen) {
-            column.push(values.get(*position).copied().unwrap_or(f64::NAN));
+    /// Appends rows, given as columns of equal length; features beyond those given are missing, columns beyond the width
+    /// are left out.
+    pub fn append<'a>(&mut self, columns: impl Iterator<Item = &'a [f64]>) {
+        let mut n_rows = self.n_rows;
+        for (own, column) in self.columns.iter_mut().zip(columns) {
+            own.extend_from_slice(column);
+            n_rows = n_rows.max(own.len());
         }
-        self.n_rows += 1;
+        self.resize(n_rows);
     }
 }
 

@@ -8,7 +8,8 @@
 
 use super::cells::Bundle;
 use super::ever::Ever;
-use super::group::{Group, Key, NO_SLOT};
+use super::group::{Group, NO_SLOT};
+use super::index::Key;
 use super::plan::{GroupPlan, Output, Shape, TOUCHED, Track};
 use super::ring::{NONE, Ring};
 use super::session::Sessions;
@@ -155,7 +156,7 @@ impl Features {
 
     /// What is derived from something fresh is as fresh.
     fn add_derived(&self, fresh: &mut Vec<Fresh>) {
-        let first = self.values.len() - self.derived.len();
+        let first = self.block.width() - self.derived.len();
         for (position, derived) in self.derived.iter().enumerate() {
             let read = |fresh: &&Fresh| derived.steps.contains(&Step::Computed(fresh.feature));
             let longest = fresh.iter().filter(read).max_by_key(|fresh| (fresh.span, fresh.lacks_follow_ups)).copied();
@@ -281,9 +282,11 @@ impl Track {
                 if old.head(from) == NONE {
                     return;
                 }
-                ring.advance(slot, None, old.head(from));
+                let head = old.head(from);
+                ring.advance(slot, head);
                 for (pane, words) in old.held(from) {
-                    self.bundle.take(ring.open(slot, pane), words, cells);
+                    let own = ring.open(slot, None, head.wrapping_sub(pane) as usize);
+                    self.bundle.take(&mut slot[own], words, cells);
                 }
             }
             Shape::Session { gap, is_completed } => {

@@ -7,6 +7,7 @@
 //! Variance: B. P. Welford (1962), merged as in T. Chan, G. Golub, R. LeVeque: Updating formulae and a pairwise algorithm
 //! for computing sample variances (1979).
 
+use super::reading::Reading;
 use super::rows::Values;
 use super::sketch::{distinct, quantile, top};
 use crate::data::Timestamp;
@@ -154,6 +155,13 @@ pub(super) fn put(words: &mut [u64], at: usize, value: f64) {
     words[at] = value.to_bits();
 }
 
+/// The number of records and one basic cell, merged with those of a later bundle.
+#[inline]
+fn merged(into: &[u64; 4], from: &[u64; 4]) -> [u64; 4] {
+    let (into, from) = (into.map(f64::from_bits), from.map(f64::from_bits));
+    [into[0] + from[0], into[1] + from[1], into[2] + from[2], into[3].max(from[3])].map(f64::to_bits)
+}
+
 #[inline]
 fn merge_basic(into: &mut [u64], from: &[u64]) {
     put(into, 0, get(into, 0) + get(from, 0));
@@ -206,9 +214,49 @@ impl Bundle {
 
     #[inline]
     pub(super) fn add(&self, words: &mut [u64], entry: &Entry<'_>) {
+        if let ([words], [Cell { kind: CellKind::Basic, column: FieldColumn::Number(column), .. }]) =
+            (words.as_chunks_mut::<4>().0, self.cells.as_slice())
+        {
+            let (x, weight) = (entry.values.number(*column), entry.weight);
+            let own = if x.is_nan() { [weight, 0.0, 0.0, x] } else { [weight, weight, weight * x, x] };
+            *words = merged(words, &own.map(f64::to_bits));
+            return;
+        }
         put(words, 0, get(words, 0) + entry.weight);
         for cell in &self.cells {
             cell.kind.add(&mut words[cell.range()], entry, cell.column);
+        }
+    }
+
+    /// Puts an empty bundle in place of what is there.
+    #[inline]
+    pub(super) fn empty(&self, words: &mut [u64], empty: &[u64]) {
+        // Of four words it is no call.
+        match (words.as_chunks_mut::<4>(), empty.as_chunks::<4>()) {
+            (([words], []), ([empty], [])) => *words = *empty,
+            _ => words.copy_from_slice(empty),
+        }
+    }
+
+    /// Closed panes and the one that goes on as one bundle, where that is a bundle of four words.
+    #[inline]
+    pub(super) fn together(&self, reading: &Reading<'_>) -> Option<[u64; 4]> {
+        let closed = reading.closed.first_chunk::<4>().filter(|_| self.is_basic && self.stride == 4)?;
+        let newest = reading.newest.and_then(<[u64]>::first_chunk::<4>);
+        Some(newest.map_or(*closed, |newest| merged(closed, newest)))
+    }
+
+    /// Merges later bundles that lie beside each other, the oldest first.
+    #[inline]
+    pub(super) fn fold(&self, into: &mut [u64], from: &[u64]) {
+        if self.is_basic
+            && let ([into], []) = into.as_chunks_mut::<4>()
+        {
+            *into = from.as_chunks::<4>().0.iter().fold(*into, |into, from| merged(&into, from));
+            return;
+        }
+        for bundle in from.chunks_exact(self.stride) {
+            self.merge(into, bundle);
         }
     }
 

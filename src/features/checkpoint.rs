@@ -3,7 +3,8 @@
 //! A slot's epoch tells what a checkpoint has to do with it: one that last changed in the time of the checkpoint before
 //! is to be written and has not been; writing it, or changing it, moves the epoch on.
 
-use super::group::{Group, Key};
+use super::group::Group;
+use super::index::Key;
 use super::slots;
 use crate::data::{BinaryError, Reader, Writer};
 

@@ -1,123 +1,188 @@
-//! Features computed from fields and features, one row at a time.
+//! Features computed from fields and features, a batch at a time.
 //!
-//! A derived feature is a list of steps over a stack of numbers, made by the configuration from an expression. Missing is
+//! A derived feature is a list of steps over a stack of columns, made by the configuration from an expression. Missing is
 //! NaN and goes through: what is computed from something missing is missing, unless a step says otherwise. What is
 //! infinite or undefined is missing too. Logarithms and the like are those of `libm`, the same on every machine.
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::rows::Values;
-use crate::data::Timestamp;
-use crate::data::params::{Calendar, Step};
+use super::block::Block;
+use crate::data::params::{Calendar, Step, TextIndex};
+use crate::data::{Table, Timestamp};
 
 /// What a derived feature is computed from.
 pub(super) struct Inputs<'a> {
-    pub values: Values<'a>,
-    /// Event time in the configured zone.
-    pub at: Timestamp,
+    pub table: &'a Table,
+    /// Of each event, its row in the table and its time.
+    pub rows: &'a [(usize, Timestamp)],
+    /// Milliseconds of the configured zone.
+    pub utc_offset: i64,
     /// What was computed before.
-    pub row: &'a [f64],
+    pub block: &'a Block,
 }
 
-/// The value and how many texts were in none of the lists they were looked up in.
-pub(super) struct Value {
-    pub value: f64,
-    pub unlisted: u64,
+/// Runs steps; its memory is used again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Derivation {
+    stack: Vec<Vec<f64>>,
+    /// Columns in use.
+    depth: usize,
 }
 
-/// Runs the steps; NaN where the value is missing.
-pub(super) fn run(steps: &[Step], inputs: &Inputs<'_>, stack: &mut Vec<f64>) -> Value {
-    stack.clear();
-    let mut unlisted = 0;
-    for step in steps {
-        let result = match step {
-            Step::Constant(x) => *x,
-            Step::Field(column) => inputs.values.number(*column),
-            Step::Computed(position) => inputs.row.get(*position).copied().unwrap_or(f64::NAN),
-            Step::Calendar(what) => calendar(*what, inputs.at),
-            Step::Is(column, text) => match inputs.values.text(column.0) {
-                Some(own) => flag(own == text.as_bytes()),
-                None => f64::NAN,
-            },
-            Step::Ordinal(column, list) => match inputs.values.text(column.0) {
-                Some(own) => {
-                    let found = list.iter().position(|text| text.as_bytes() == own);
-                    unlisted += u64::from(found.is_none());
-                    found.unwrap_or(list.len()) as f64
-                }
-                None => f64::NAN,
-            },
-            Step::Hash(column, n) => match inputs.values.text(column.0) {
-                Some(own) => (xxh3_64(own) % u64::from((*n).max(1))) as f64,
-                None => f64::NAN,
-            },
-            Step::NoText(column) => flag(inputs.values.text(column.0).is_none()),
-            _ => operate(step, stack),
-        };
-        stack.push(result);
+impl Derivation {
+    /// Runs the steps of a feature; how many texts were in none of the lists they were looked up in.
+    pub(super) fn run(&mut self, steps: &[Step], inputs: &Inputs<'_>) -> u64 {
+        self.depth = 0;
+        steps.iter().map(|step| self.step(step, inputs)).sum()
     }
-    let value = stack.pop().filter(|x| x.is_finite()).unwrap_or(f64::NAN);
-    Value { value, unlisted }
+
+    /// Puts what the steps have computed into a feature's values; NaN where it is missing.
+    pub(super) fn put(&self, values: &mut [f64]) {
+        match self.depth.checked_sub(1).and_then(|top| self.stack.get(top)) {
+            Some(top) => {
+                for (value, x) in values.iter_mut().zip(top) {
+                    *value = if x.is_finite() { *x } else { f64::NAN };
+                }
+            }
+            None => values.fill(f64::NAN),
+        }
+    }
+
+    /// One more column, from a value for each row.
+    fn push(&mut self, values: impl Iterator<Item = f64>) {
+        if self.depth == self.stack.len() {
+            self.stack.push(Vec::new());
+        }
+        if let Some(column) = self.stack.get_mut(self.depth) {
+            column.clear();
+            column.extend(values);
+        }
+        self.depth += 1;
+    }
+
+    fn step(&mut self, step: &Step, inputs: &Inputs<'_>) -> u64 {
+        let text = |column: &TextIndex| {
+            let column = column.0;
+            inputs.rows.iter().map(move |(row, _)| inputs.table.text(column, *row))
+        };
+        match step {
+            Step::Constant(x) => self.push(inputs.rows.iter().map(|_| *x)),
+            Step::Field(column) => {
+                let values = inputs.table.numbers(column.0);
+                self.push(inputs.rows.iter().map(|(row, _)| values.get(*row).copied().unwrap_or(f64::NAN)));
+            }
+            Step::Computed(position) => {
+                let values = inputs.block.feature(*position).iter().copied();
+                self.push(values.chain(std::iter::repeat(f64::NAN)).take(inputs.rows.len()));
+            }
+            Step::Calendar(what) => {
+                let local = |at: &Timestamp| Timestamp::from_millis(at.millis().saturating_add(inputs.utc_offset));
+                self.push(inputs.rows.iter().map(|(_, at)| calendar(*what, local(at))));
+            }
+            Step::Is(column, wanted) => {
+                self.push(text(column).map(|own| own.map_or(f64::NAN, |own| flag(own == wanted.as_bytes()))));
+            }
+            Step::Ordinal(column, list) => {
+                let place = |own: &[u8]| list.iter().position(|text| text.as_bytes() == own).unwrap_or(list.len());
+                self.push(text(column).map(|own| own.map_or(f64::NAN, |own| place(own) as f64)));
+                return self.top().iter().filter(|place| **place == list.len() as f64).count() as u64;
+            }
+            Step::Hash(column, n) => {
+                let bucket = |own: &[u8]| (xxh3_64(own) % u64::from((*n).max(1))) as f64;
+                self.push(text(column).map(|own| own.map_or(f64::NAN, bucket)));
+            }
+            Step::NoText(column) => self.push(text(column).map(|own| flag(own.is_none()))),
+            _ => self.operate(step),
+        }
+        0
+    }
+
+    fn top(&self) -> &[f64] {
+        self.depth.checked_sub(1).and_then(|top| self.stack.get(top)).map_or(&[], Vec::as_slice)
+    }
+
+    /// A step that takes its arguments from the stack.
+    fn operate(&mut self, step: &Step) {
+        match step {
+            Step::Negate => self.unary(|x| -x),
+            Step::Not => self.unary(|x| known(x, || flag(x == 0.0))),
+            Step::Abs => self.unary(f64::abs),
+            Step::Sqrt => self.unary(libm::sqrt),
+            Step::Log => self.unary(libm::log),
+            Step::Log1p => self.unary(libm::log1p),
+            Step::Exp => self.unary(libm::exp),
+            Step::Sin => self.unary(libm::sin),
+            Step::Cos => self.unary(libm::cos),
+            Step::Floor => self.unary(libm::floor),
+            Step::Ceil => self.unary(libm::ceil),
+            Step::Round => self.unary(libm::round),
+            Step::Missing => self.unary(|x| flag(!x.is_finite())),
+            Step::Bucket(edges) => {
+                self.unary(|x| known(x, || edges.iter().filter(|edge| **edge <= x).count() as f64));
+            }
+            Step::Add => self.binary(|a, b| a + b),
+            Step::Subtract => self.binary(|a, b| a - b),
+            Step::Multiply => self.binary(|a, b| a * b),
+            Step::Divide => self.binary(|a, b| a / b),
+            Step::Power => self.binary(|a, b| both(a, b, || libm::pow(a, b))),
+            Step::Less => self.binary(|a, b| both(a, b, || flag(a < b))),
+            Step::LessOrEqual => self.binary(|a, b| both(a, b, || flag(a <= b))),
+            Step::Equal => self.binary(|a, b| both(a, b, || flag(a == b))),
+            Step::And => self.binary(|a, b| both(a, b, || flag(a != 0.0 && b != 0.0))),
+            Step::Or => self.binary(|a, b| both(a, b, || flag(a != 0.0 || b != 0.0))),
+            Step::Min => self.binary(|a, b| both(a, b, || a.min(b))),
+            Step::Max => self.binary(|a, b| both(a, b, || a.max(b))),
+            Step::Coalesce => self.binary(|a, b| if a.is_finite() { a } else { b }),
+            Step::If => self.choose(),
+            // These take nothing from the stack.
+            Step::Constant(_)
+            | Step::Field(_)
+            | Step::Computed(_)
+            | Step::Calendar(_)
+            | Step::Is(..)
+            | Step::Ordinal(..)
+            | Step::Hash(..)
+            | Step::NoText(_) => {}
+        }
+    }
+
+    fn unary(&mut self, of: impl Fn(f64) -> f64) {
+        if let Some(top) = self.depth.checked_sub(1).and_then(|top| self.stack.get_mut(top)) {
+            top.iter_mut().for_each(|x| *x = of(*x));
+        }
+    }
+
+    fn binary(&mut self, of: impl Fn(f64, f64) -> f64) {
+        let Some(top) = self.depth.checked_sub(1) else { return };
+        if let Some([.., first, last]) = self.stack.get_mut(..=top) {
+            first.iter_mut().zip(last.iter()).for_each(|(a, b)| *a = of(*a, *b));
+        }
+        self.depth = top;
+    }
+
+    /// A condition, what counts where it is so, and what where not.
+    fn choose(&mut self) {
+        let Some(top) = self.depth.checked_sub(2) else { return };
+        if let Some([.., condition, yes, no]) = self.stack.get_mut(..top + 2) {
+            for (condition, (yes, no)) in condition.iter_mut().zip(yes.iter().zip(no.iter())) {
+                let so = *condition;
+                *condition = known(so, || if so != 0.0 { *yes } else { *no });
+            }
+        }
+        self.depth = top;
+    }
 }
 
 fn flag(is_so: bool) -> f64 {
     f64::from(u8::from(is_so))
 }
 
-/// A step that takes its arguments from the stack.
-fn operate(step: &Step, stack: &mut Vec<f64>) -> f64 {
-    let last = stack.pop().unwrap_or(f64::NAN);
-    match step {
-        Step::Negate => return -last,
-        Step::Not => return known(last, || flag(last == 0.0)),
-        Step::Abs => return last.abs(),
-        Step::Sqrt => return libm::sqrt(last),
-        Step::Log => return libm::log(last),
-        Step::Log1p => return libm::log1p(last),
-        Step::Exp => return libm::exp(last),
-        Step::Sin => return libm::sin(last),
-        Step::Cos => return libm::cos(last),
-        Step::Floor => return libm::floor(last),
-        Step::Ceil => return libm::ceil(last),
-        Step::Round => return libm::round(last),
-        Step::Missing => return flag(!last.is_finite()),
-        Step::Bucket(edges) => {
-            return known(last, || edges.iter().filter(|edge| **edge <= last).count() as f64);
-        }
-        _ => {}
-    }
-    let first = stack.pop().unwrap_or(f64::NAN);
-    let both = |result: f64| if first.is_nan() || last.is_nan() { f64::NAN } else { result };
-    match step {
-        Step::Add => first + last,
-        Step::Subtract => first - last,
-        Step::Multiply => first * last,
-        Step::Divide => first / last,
-        Step::Power => both(libm::pow(first, last)),
-        Step::Less => both(flag(first < last)),
-        Step::LessOrEqual => both(flag(first <= last)),
-        Step::Equal => both(flag(first == last)),
-        Step::And => both(flag(first != 0.0 && last != 0.0)),
-        Step::Or => both(flag(first != 0.0 || last != 0.0)),
-        Step::Min => both(first.min(last)),
-        Step::Max => both(first.max(last)),
-        Step::Coalesce => {
-            if first.is_finite() {
-                first
-            } else {
-                last
-            }
-        }
-        Step::If => {
-            let condition = stack.pop().unwrap_or(f64::NAN);
-            known(condition, || if condition != 0.0 { first } else { last })
-        }
-        _ => f64::NAN,
-    }
-}
-
 fn known(x: f64, result: impl FnOnce() -> f64) -> f64 {
     if x.is_nan() { f64::NAN } else { result() }
+}
+
+fn both(a: f64, b: f64, result: impl FnOnce() -> f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { result() }
 }
 
 fn calendar(what: Calendar, at: Timestamp) -> f64 {
@@ -137,18 +202,29 @@ fn calendar(what: Calendar, at: Timestamp) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Table;
-    use crate::data::params::{NumberIndex, TextIndex};
-    use crate::features::rows::EventRow;
+    use crate::data::params::NumberIndex;
 
+    struct Value {
+        value: f64,
+        unlisted: u64,
+    }
+
+    /// The second of two events; the first has nothing.
     fn run_at(steps: &[Step], at: &str) -> Value {
-        let mut table = Table::new(2, 2);
-        let row = table.begin();
+        let (mut table, mut block) = (Table::new(2, 2), Block::new(3));
+        let other = (table.begin(), Timestamp::from_millis(0));
+        let own = (table.begin(), Timestamp::from_rfc3339(at).unwrap());
         table.set_number(0, 12.5);
         table.set_text(0, b"web");
-        let at = Timestamp::from_rfc3339(at).unwrap();
-        let event = EventRow { key: b"", at, table: &table, row };
-        run(steps, &Inputs { values: event.values(), at, row: &[7.0, f64::NAN] }, &mut Vec::new())
+        for computed in [[f64::NAN; 2], [7.0, f64::NAN]] {
+            let row = block.begin();
+            computed.into_iter().enumerate().for_each(|(feature, value)| block.set(feature, row, value));
+        }
+        let mut derivation = Derivation::default();
+        let inputs = Inputs { table: &table, rows: &[other, own], utc_offset: 0, block: &block };
+        let unlisted = derivation.run(steps, &inputs);
+        derivation.put(block.feature_mut(2));
+        Value { value: block.get(2, 1), unlisted }
     }
 
     fn value(steps: &[Step]) -> f64 {

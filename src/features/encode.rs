@@ -92,14 +92,14 @@ impl Track {
                 }
                 let ring = Ring { track: self, panes };
                 let head = ring.pane(Timestamp::from_millis(touched)).wrapping_sub(reader.signed()?);
-                ring.advance(slot, None, head);
+                ring.advance(slot, head);
                 for _ in 0..reader.count()? {
                     let back = reader.small()?;
                     if i64::from(back) >= panes.capacity {
                         return Err(invalid("pane"));
                     }
-                    let words = ring.open(slot, head.wrapping_sub(i64::from(back)));
-                    self.bundle.decode(words, touched, reader)?;
+                    let words = ring.open(slot, None, back as usize);
+                    self.bundle.decode(&mut slot[words], touched, reader)?;
                 }
             }
             Shape::Session { gap, is_completed } => {

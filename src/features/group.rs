@@ -10,13 +10,17 @@
 
 use std::collections::BTreeSet;
 
+use super::ahead::Ahead;
+use super::block::Block;
 use super::cells::Entry;
+use super::index::{Index, Key, KeyHash};
 use super::plan::{GroupPlan, TOUCHED};
+use super::ring::LatestPane;
 use super::rows::{EventRow, FollowUpRow};
-use super::slots::{self, KEY_END, KeyWords, Log, Slots, Undo};
-use super::track::{Read, note};
+use super::slots::{self, KEY_END, Log, Slots, Undo};
+use super::track::{Aids, Computed, note};
 use crate::data::params::Source;
-use crate::data::{FixedMap, FixedState, HashTable, Timestamp};
+use crate::data::{FixedMap, Timestamp};
 
 /// What an event names instead of a slot where its grouping took no follow-ups yet.
 pub(super) const NO_SLOT: u32 = u32::MAX;
@@ -28,8 +32,7 @@ pub(super) struct Group {
     pub plan: GroupPlan,
     /// Most groups held; 0 is no bound.
     max_keys: usize,
-    /// Hash of the key and slot number.
-    index: HashTable<(u64, u32)>,
+    index: Index,
     pub(super) slots: Slots,
     /// Keys that do not fit into their slot.
     long_keys: FixedMap<u32, Box<[u8]>>,
@@ -43,6 +46,9 @@ pub(super) struct Group {
     /// Groups forgotten because there were too many; not part of the state.
     pub(super) evicted: u64,
     scratch: Vec<u64>,
+    /// Of each track, the pane of the latest event.
+    pub(super) latest: Vec<LatestPane>,
+    pub(super) ahead: Ahead,
 }
 
 #[derive(Clone, Debug)]
@@ -57,36 +63,13 @@ pub(super) struct Checkpoint {
     pub kept: FixedMap<u32, Vec<u8>>,
 }
 
-/// A key with its hash.
-#[derive(Clone, Copy)]
-pub(super) struct Key<'a> {
-    bytes: &'a [u8],
-    words: KeyWords,
-    hash: u64,
-}
-
-impl<'a> Key<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        use std::hash::BuildHasher;
-        Key { bytes, words: KeyWords::of(bytes), hash: FixedState.hash_one(Bytes(bytes)) }
-    }
-}
-
-/// Hashed without its length.
-struct Bytes<'a>(&'a [u8]);
-
-impl std::hash::Hash for Bytes<'_> {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        state.write(self.0);
-    }
-}
-
 impl Group {
     pub(super) fn new(plan: GroupPlan, max_keys: u32) -> Self {
         Group {
             max_keys: max_keys as usize,
-            index: HashTable::new(),
+            index: Index::default(),
             slots: Slots::new(plan.width),
+            latest: vec![LatestPane::default(); plan.tracks.len()],
             plan,
             long_keys: FixedMap::default(),
             free: BTreeSet::new(),
@@ -96,6 +79,7 @@ impl Group {
             checkpoint: Checkpoint { number: 2, changed: Vec::new(), pending: Vec::new(), kept: FixedMap::default() },
             evicted: 0,
             scratch: Vec::new(),
+            ahead: Ahead::default(),
         }
     }
 
@@ -118,11 +102,16 @@ impl Group {
 
     /// The slot number of a key.
     pub(super) fn find(&self, key: &Key<'_>) -> Option<u32> {
-        let found = self.index.find(key.hash, |(hash, at)| *hash == key.hash && self.is_of(*at, key));
-        found.map(|(_, at)| *at)
+        self.find_hashed(key, key.hash())
     }
 
-    fn is_of(&self, at: u32, key: &Key<'_>) -> bool {
+    #[inline]
+    pub(super) fn find_hashed(&self, key: &Key<'_>, hash: KeyHash) -> Option<u32> {
+        self.index.find(hash, |at| self.is_of(at, key))
+    }
+
+    #[inline]
+    pub(super) fn is_of(&self, at: u32, key: &Key<'_>) -> bool {
         slots::key(self.slots.get(at)) == key.words
             && (!key.words.is_long() || self.long_keys.get(&at).is_some_and(|long| **long == *key.bytes))
     }
@@ -154,6 +143,11 @@ impl Group {
         if let Some(at) = self.find(key) {
             return at;
         }
+        self.add(key)
+    }
+
+    #[cold]
+    fn add(&mut self, key: &Key<'_>) -> u32 {
         if self.max_keys > 0 && self.index.len() >= self.max_keys {
             self.evict();
         }
@@ -175,25 +169,27 @@ impl Group {
         if key.words.is_long() {
             self.long_keys.insert(at, key.bytes.into());
         }
-        self.index.insert_unique(key.hash, (key.hash, at), |(hash, _)| *hash);
+        self.index.insert(key.hash(), at);
     }
 
     /// Takes a slot from its key; the key if it is a long one.
     pub(super) fn unname(&mut self, at: u32) -> Option<Box<[u8]>> {
         let bytes = self.key_of(at);
-        let hash = Key::new(&bytes).hash;
-        if let Ok(entry) = self.index.find_entry(hash, |(_, other)| *other == at) {
-            entry.remove();
-        }
+        self.index.remove(KeyHash::of(&bytes), at);
         self.long_keys.remove(&at)
     }
 
-    /// Takes an event in and puts its features into `row`; the number of its slot.
-    pub(super) fn event(&mut self, key: &Key<'_>, event: &EventRow<'_>, row: &mut [f64]) -> u32 {
-        let at = self.find_or_add(key);
+    /// Takes an event in and puts its features into a row of the block; the number of its slot.
+    #[inline]
+    pub(super) fn event(&mut self, key: &Key<'_>, event: &EventRow<'_>, block: &mut Block, row: usize) -> u32 {
+        let at = match self.expected(key) {
+            Some(at) => at,
+            None => self.find_or_add(key),
+        };
         self.touch(at);
-        let mut out = Read { row, scratch: &mut self.scratch };
-        self.plan.event(self.slots.get_mut(at), event, self.log.of(at), &mut out);
+        let mut out = Computed { block, row, scratch: &mut self.scratch };
+        let mut aids = Aids { log: self.log.of(at), latest: &mut self.latest };
+        self.plan.event(self.slots.get_mut(at), event, &mut aids, &mut out);
         at
     }
 
@@ -214,8 +210,8 @@ impl Group {
         self.touch(at);
         let slot = self.slots.get_mut(at);
         let entry = Entry { at: follow_up.at, values: follow_up.values(), weight: 1.0 };
-        for track in self.plan.tracks.iter().filter(|track| track.source == of) {
-            track.add(slot, self.log.of(at), &entry);
+        for (track, latest) in self.plan.tracks.iter().zip(&mut self.latest).filter(|(track, _)| track.source == of) {
+            track.add(slot, self.log.of(at), &entry, latest);
         }
         // What became known keeps the group as long as an event would.
         note(slot, TOUCHED, follow_up.at);
@@ -328,7 +324,9 @@ mod tests {
         let mut table = Table::new(0, 0);
         let row = table.begin();
         let event = EventRow { key: key.as_bytes(), at: Timestamp::from_millis(at), table: &table, row };
-        group.event(&Key::new(key.as_bytes()), &event, &mut [0.0; 2])
+        let mut block = Block::new(2);
+        let row = block.begin();
+        group.event(&Key::new(key.as_bytes()), &event, &mut block, row)
     }
 
     fn checkpoint(group: &mut Group) -> Vec<u8> {

@@ -3,8 +3,10 @@
 //! It shows what [`Features::event`] is about to do and changes nothing: the event's groups are copied, and the copies
 //! take the event in.
 
+use super::block::Block;
 use super::cells::{CellKind, get};
-use super::group::{Group, Key};
+use super::group::Group;
+use super::index::Key;
 use super::plan::{Output, Shape, Track};
 use super::ring::Ring;
 use super::rows::EventRow;
@@ -96,7 +98,7 @@ impl Features {
         let mut key = Vec::new();
         let mut look = |group: &Group| {
             group_key(&mut key, &group.plan, &event);
-            group.inspect(&Key::new(&key), &event, self.values.len())
+            group.inspect(&Key::new(&key), &event, self.block.width())
         };
         self.groups.iter().map(&mut look).collect()
     }
@@ -115,10 +117,12 @@ impl Group {
         let held = self.slot(key);
         let last_of = |word: usize| held.and_then(|slot| last(slot, word));
         let mut copy = self.only(key);
-        let mut row = vec![f64::NAN; width];
-        copy.event(key, event, &mut row);
+        let mut block = Block::new(width);
+        let row = block.begin();
+        copy.event(key, event, &mut block, row);
         let slot = copy.slot(key).unwrap_or_default();
-        let look = |feature: usize| FeatureLook { feature, value: row.get(feature).copied().filter(|x| !x.is_nan()) };
+        let look =
+            |feature: usize| FeatureLook { feature, value: Some(block.get(feature, row)).filter(|x| !x.is_nan()) };
         let windows = self.plan.tracks.iter().filter(|_| !slot.is_empty()).map(|track| {
             let is_whole = track.source == Source::Events || last_of(track.last).is_none_or(|last| last < event.at);
             let (from, to, pieces) = track.pieces(slot, event.at, is_whole);

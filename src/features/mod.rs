@@ -8,13 +8,17 @@
 //! What a group costs in memory is fixed by the configuration ([`plan`]), however many records it has; how many groups
 //! there are is bounded by `max_keys`. Every change can be taken back until [`Features::commit`].
 
+mod ahead;
+mod block;
 mod carry;
 mod cells;
 mod checkpoint;
 mod derive;
 mod encode;
 mod ever;
+mod filled;
 mod group;
+mod index;
 mod inspect;
 mod plan;
 mod reading;
@@ -25,14 +29,17 @@ mod sketch;
 mod slots;
 mod track;
 
+use block::Block;
 pub use carry::{Carried, Former, FormerKind, Fresh};
-use group::{Group, Key};
+use derive::Derivation;
+use group::Group;
+use index::Key;
 pub use inspect::{FeatureLook, FieldLook, GroupLook, PaneLook, SinceLook, WindowLook};
 use plan::GroupPlan;
 pub use rows::{EventRow, FollowUpRow};
 
 use crate::data::params::{Derived, FeatureParams, NumberIndex};
-use crate::data::{BinaryError, Columns, Reader, Span, Timestamp, Writer};
+use crate::data::{BinaryError, Columns, Reader, Span, Table, Timestamp, Writer};
 
 /// For each grouping that has windows over follow-ups, the slot of an event's group and which of the slot's groups it is; a
 /// follow-up of the event goes there.
@@ -66,8 +73,11 @@ pub struct Features {
     committed: FeatureCounts,
     /// Memory that is used again for every event.
     key: Vec<u8>,
-    values: Vec<f64>,
-    stack: Vec<f64>,
+    keys: Keys,
+    /// The batch: what is computed of each event, and its row in the table and time.
+    block: Block,
+    rows: Vec<(usize, Timestamp)>,
+    derivation: Derivation,
 }
 
 impl Features {
@@ -96,8 +106,10 @@ impl Features {
             counts: FeatureCounts::default(),
             committed: FeatureCounts::default(),
             key: Vec::new(),
-            values: vec![f64::NAN; n_computed],
-            stack: Vec::new(),
+            keys: Keys::default(),
+            block: Block::new(n_computed),
+            rows: Vec::new(),
+            derivation: Derivation::default(),
         }
     }
 
@@ -122,55 +134,83 @@ impl Features {
         self.counts
     }
 
-    /// Takes an event in and appends its features to `columns` as a row, in layout order; NaN for missing.
-    pub fn event(&mut self, event: EventRow<'_>, columns: &mut Columns) -> Handles {
-        self.event_given(event, std::iter::empty(), columns)
+    /// Finds the groups of coming events and has their memory near. It changes nothing and can be left out.
+    pub fn look_ahead<'a>(&mut self, events: &(impl Iterator<Item = EventRow<'a>> + Clone)) {
+        for group in &mut self.groups {
+            let fetched = if group.plan.key_fields.is_empty() {
+                group.look_ahead(events.clone().map(|event| (event.key, event.at)))
+            } else {
+                self.keys.clear();
+                for event in events.clone() {
+                    self.keys.push(&group.plan, &event);
+                }
+                group.look_ahead(self.keys.iter())
+            };
+            // Nothing but the reading of it was wanted.
+            std::hint::black_box(fetched);
+        }
     }
 
-    /// The same with what other stages have computed: positions among everything computed, and values.
-    pub fn event_given(
-        &mut self,
-        event: EventRow<'_>,
-        given: impl Iterator<Item = (usize, f64)>,
-        columns: &mut Columns,
-    ) -> Handles {
+    /// Takes an event in and appends its features to `columns` as a row, in layout order; NaN for missing.
+    pub fn event(&mut self, event: EventRow<'_>, columns: &mut Columns) -> Handles {
+        let handles = self.take(event, std::iter::empty());
+        self.finish(event.table, columns);
+        handles
+    }
+
+    /// Takes an event in, as the next row of the batch; with what other stages have computed: positions among everything
+    /// computed, and values. All rows of a batch are of one table.
+    pub fn take(&mut self, event: EventRow<'_>, given: impl Iterator<Item = (usize, f64)>) -> Handles {
+        let row = self.block.begin();
+        self.rows.push((event.row, event.at));
         let mut handles = Vec::new();
-        let fields = &mut self.values[..self.fields.len()];
-        for (value, column) in fields.iter_mut().zip(&self.fields) {
-            *value = event.table.number(column.0, event.row);
-        }
         for group in &mut self.groups {
-            group_key(&mut self.key, &group.plan, &event);
+            let key = if group.plan.key_fields.is_empty() {
+                event.key
+            } else {
+                group_key(&mut self.key, &group.plan, &event);
+                &self.key
+            };
             let before = group.evicted;
-            let at = group.event(&Key::new(&self.key), &event, &mut self.values);
+            let at = group.event(&Key::new(key), &event, &mut self.block, row);
             self.counts.evicted += group.evicted - before;
             if group.plan.takes_follow_ups {
                 handles.extend(group.handle(at));
             }
         }
         for (position, known) in given {
-            if let Some(value) = self.values.get_mut(position) {
-                *value = known;
-            }
-        }
-        self.derive(&event);
-        if self.row.is_empty() {
-            columns.push_row(&self.values);
-        } else {
-            columns.push_chosen(&self.values, &self.row);
+            self.block.set(position, row, known);
         }
         handles.into()
     }
 
-    fn derive(&mut self, event: &EventRow<'_>) {
-        let at = Timestamp::from_millis(event.at.millis().saturating_add(self.utc_offset));
-        let first = self.values.len() - self.derived.len();
-        for (position, derived) in self.derived.iter().enumerate() {
-            let inputs = derive::Inputs { values: event.values(), at, row: &self.values };
-            let derive::Value { value, unlisted } = derive::run(&derived.steps, &inputs, &mut self.stack);
-            self.values[first + position] = value;
-            self.counts.unlisted += unlisted;
+    /// A feature of a row of the batch that windows compute, by its position among everything computed; NaN for missing.
+    pub fn windowed(&self, row: usize, position: usize) -> f64 {
+        self.block.get(position, row)
+    }
+
+    /// Ends the batch: derives what is computed from fields and windows, and appends its rows to `columns` in layout
+    /// order; NaN for missing.
+    pub fn finish(&mut self, table: &Table, columns: &mut Columns) {
+        for (feature, column) in self.fields.iter().enumerate() {
+            let values = table.numbers(column.0);
+            for (own, (row, _)) in self.block.feature_mut(feature).iter_mut().zip(&self.rows) {
+                *own = values.get(*row).copied().unwrap_or(f64::NAN);
+            }
         }
+        let first = self.block.width() - self.derived.len();
+        for (position, derived) in self.derived.iter().enumerate() {
+            let inputs = derive::Inputs { table, rows: &self.rows, utc_offset: self.utc_offset, block: &self.block };
+            self.counts.unlisted += self.derivation.run(&derived.steps, &inputs);
+            self.derivation.put(self.block.feature_mut(first + position));
+        }
+        if self.row.is_empty() {
+            columns.append((0..self.block.width()).map(|feature| self.block.feature(feature)));
+        } else {
+            columns.append(self.row.iter().map(|feature| self.block.feature(*feature)));
+        }
+        self.block.clear();
+        self.rows.clear();
     }
 
     /// Takes a follow-up of an earlier event in.
@@ -205,6 +245,8 @@ impl Features {
     /// Takes all changes since the last commit back.
     pub fn rollback(&mut self) {
         self.groups.iter_mut().for_each(Group::rollback);
+        self.block.clear();
+        self.rows.clear();
         self.counts = self.committed;
     }
 
@@ -237,9 +279,38 @@ impl Features {
     }
 }
 
-/// The record key followed by each further field with its length; a missing field is told from an empty one.
+/// The keys of coming events in one grouping, one behind the other.
+#[derive(Clone, Debug, Default)]
+struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<(usize, Timestamp)>,
+}
+
+impl Keys {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    fn push(&mut self, plan: &GroupPlan, event: &EventRow<'_>) {
+        append_key(&mut self.bytes, plan, event);
+        self.ends.push((self.bytes.len(), event.at));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&[u8], Timestamp)> + Clone {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|(end, _)| *end));
+        starts.zip(&self.ends).map(|(start, (end, at))| (self.bytes.get(start..*end).unwrap_or_default(), *at))
+    }
+}
+
+/// The key of a group, alone.
 fn group_key(key: &mut Vec<u8>, plan: &GroupPlan, event: &EventRow<'_>) {
     key.clear();
+    append_key(key, plan, event);
+}
+
+/// The record key followed by each further field with its length; a missing field is told from an empty one.
+fn append_key(key: &mut Vec<u8>, plan: &GroupPlan, event: &EventRow<'_>) {
     key.extend_from_slice(event.key);
     for field in &plan.key_fields {
         match event.table.text(field.0, event.row) {

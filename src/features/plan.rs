@@ -13,7 +13,9 @@
 //! | data | panes, sessions, bundles |
 
 use super::cells::{Bundle, CellKind};
+use super::filled::Filled;
 use super::reading::Statistic;
+use super::ring::HEAD;
 use super::slots::{KEY_END, LINE};
 use crate::data::Span;
 use crate::data::params::{Aggregate, FeatureParams, FieldColumn, Source, TextIndex, WindowKind, WindowSpec};
@@ -106,6 +108,8 @@ pub(super) struct GroupPlan {
     pub sources: Vec<Source>,
     /// Where the words end that are saved whole when a slot changes.
     pub header: usize,
+    /// Where the data of the tracks begins.
+    pub data: usize,
     /// Words of a slot.
     pub width: usize,
     /// How long a value can matter: the longest reach of the grouping; `None` for ever.
@@ -115,9 +119,9 @@ pub(super) struct GroupPlan {
 }
 
 impl Panes {
-    /// Words of a ring's head: newest pane, the pane for which closed ones are put together, one bit for each pane.
+    /// Words of a ring's head.
     pub(super) fn head_words(&self) -> usize {
-        2 + (self.capacity as usize).div_ceil(64)
+        HEAD + Filled::words_of(self.capacity)
     }
 }
 
@@ -149,6 +153,7 @@ impl GroupPlan {
             since_last: Vec::new(),
             sources: Vec::new(),
             header: 0,
+            data: 0,
             width: 0,
             reach: Some(Span::default()),
             takes_follow_ups: false,
@@ -188,11 +193,11 @@ impl GroupPlan {
             track.bundle.clear(&mut track.empty);
         }
         self.header = next;
-        next = next.next_multiple_of(LINE);
         for track in self.tracks.iter_mut().filter(|track| matches!(track.shape, Shape::Panes(_))) {
             track.closed = next;
             next += track.bundle.stride;
         }
+        self.data = next;
         for track in &mut self.tracks {
             next = next.next_multiple_of(LINE);
             track.start = next;

@@ -24,7 +24,7 @@ const LIVE: u64 = 1;
 const NAMED: u64 = 2;
 
 /// A chunk is about this many words.
-const CHUNK: usize = 1 << 15;
+const CHUNK: usize = 1 << 19;
 
 /// The longest key that lies in the slot itself.
 pub(super) const SHORT_KEY: usize = KEY_WORDS * 8 - 1;
@@ -214,8 +214,14 @@ impl Log {
     #[inline]
     pub(super) fn save(&mut self, slot: &[u64], words: Range<usize>) {
         let range = (words.start as u64) << 32 | words.len() as u64;
+        let of = SAVED << 32 | u64::from(self.of);
+        // Of four words it is no call.
+        if let ([[a, b, c, d]], []) = slot[words.clone()].as_chunks::<4>() {
+            self.words.extend_from_slice(&[*a, *b, *c, *d, range, of]);
+            return;
+        }
         self.words.extend_from_slice(&slot[words]);
-        self.words.extend_from_slice(&[range, SAVED << 32 | u64::from(self.of)]);
+        self.words.extend_from_slice(&[range, of]);
     }
 
     pub(super) fn added(&mut self, at: u32) {

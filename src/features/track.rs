@@ -1,9 +1,11 @@
 //! One track of a slot, whatever its shape.
 
+use super::block::Block;
 use super::cells::Entry;
 use super::ever::Ever;
 use super::plan::{GroupPlan, Output, Shape, TOUCHED, Track};
-use super::ring::{NONE, Ring};
+use super::reading::Reading;
+use super::ring::{LatestPane, NONE, Ring};
 use super::rows::EventRow;
 use super::session::Sessions;
 use super::slots::Log;
@@ -21,9 +23,9 @@ impl Track {
 
     /// Takes a record in.
     #[inline]
-    pub(super) fn add(&self, slot: &mut [u64], log: &mut Log, entry: &Entry<'_>) {
+    pub(super) fn add(&self, slot: &mut [u64], log: &mut Log, entry: &Entry<'_>, latest: &mut LatestPane) {
         match self.shape {
-            Shape::Panes(panes) => Ring { track: self, panes }.add(slot, log, entry),
+            Shape::Panes(panes) => Ring { track: self, panes }.add(slot, log, entry, latest),
             Shape::Session { gap, is_completed } => {
                 Sessions { track: self, gap, is_completed }.add(slot, log, entry);
             }
@@ -37,29 +39,36 @@ impl Track {
         self.source == Source::Events || last == NONE || last < at.millis()
     }
 
-    /// Puts features of an event into the row.
+    /// Puts features of an event into its row.
     #[inline]
-    pub(super) fn read(&self, slot: &mut [u64], event: &EventRow<'_>, outputs: &[Output], out: &mut Read<'_>) {
-        let values = event.values();
+    pub(super) fn read(
+        &self,
+        slot: &mut [u64],
+        Wanted { event, outputs }: Wanted<'_>,
+        latest: &mut LatestPane,
+        out: &mut Computed<'_>,
+    ) {
         let is_whole = self.is_whole(slot, event.at);
-        let reading = match self.shape {
-            Shape::Panes(panes) => Ring { track: self, panes }.read(slot, event.at, is_whole),
+        match self.shape {
+            Shape::Panes(panes) => {
+                let reading = Ring { track: self, panes }.read(slot, event.at, is_whole, latest);
+                match self.bundle.together(&reading) {
+                    Some(together) => out.put(outputs, &Reading { closed: &together, newest: None, ..reading }, event),
+                    None => out.put(outputs, &reading, event),
+                }
+            }
             Shape::Session { gap, is_completed } => {
                 let sessions = Sessions { track: self, gap, is_completed };
-                let reading = sessions.read(slot, event.at, out.scratch);
-                for output in outputs {
-                    out.row[output.feature] = reading.statistic(output.statistic, &values);
-                }
-                return;
+                let mut scratch = std::mem::take(out.scratch);
+                out.put(outputs, &sessions.read(slot, event.at, &mut scratch), event);
+                *out.scratch = scratch;
             }
             Shape::Ever { .. } if !is_whole => {
-                outputs.iter().for_each(|output| out.row[output.feature] = f64::NAN);
-                return;
+                outputs.iter().for_each(|output| out.block.set(output.feature, out.row, f64::NAN));
             }
-            Shape::Ever { half_life } => Ever { track: self, half_life }.read(slot, event.at),
-        };
-        for output in outputs {
-            out.row[output.feature] = reading.statistic(output.statistic, &values);
+            Shape::Ever { half_life } => {
+                out.put(outputs, &Ever { track: self, half_life }.read(slot, event.at), event);
+            }
         }
     }
 
@@ -71,12 +80,29 @@ impl Track {
     }
 }
 
+/// Features that an event reads from a track.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub event: &'a EventRow<'a>,
+    pub outputs: &'a [Output],
+}
+
 /// Where features go.
-pub(super) struct Read<'a> {
-    /// Everything computed, by position.
-    pub row: &'a mut [f64],
+pub(super) struct Computed<'a> {
+    pub block: &'a mut Block,
+    pub row: usize,
     /// Memory that is used again.
     pub scratch: &'a mut Vec<u64>,
+}
+
+impl Computed<'_> {
+    #[inline]
+    fn put(&mut self, outputs: &[Output], reading: &Reading<'_>, event: &EventRow<'_>) {
+        let values = event.values();
+        for output in outputs {
+            self.block.set(output.feature, self.row, reading.statistic(output.statistic, &values));
+        }
+    }
 }
 
 /// The latest time of a source, by its word.
@@ -96,31 +122,51 @@ impl GroupPlan {
         self.tracks.iter().for_each(|track| track.clear(slot));
     }
 
-    /// Takes an event in and puts its features into the row.
+    /// Takes an event in and puts its features into its row.
     #[inline]
-    pub(super) fn event(&self, slot: &mut [u64], event: &EventRow<'_>, log: &mut Log, out: &mut Read<'_>) {
+    pub(super) fn event(&self, slot: &mut [u64], event: &EventRow<'_>, aids: &mut Aids<'_>, out: &mut Computed<'_>) {
         note(slot, TOUCHED, event.at);
         for since in &self.since_last {
             let elapsed = last(slot, since.last).map(|last| event.at.since(last));
             let is_strict = self.sources.get(since.source).is_some_and(|of| *of != Source::Events);
             let elapsed = if since.ends_at_latest { elapsed.map(|ms| ms.max(0)) } else { elapsed };
             let seen = |ms: &i64| *ms <= since.span && (if is_strict { *ms > 0 } else { *ms >= 0 });
-            out.row[since.feature] = elapsed.filter(seen).map_or(f64::NAN, |ms| ms as f64 / 1000.0);
+            let seconds = elapsed.filter(seen).map_or(f64::NAN, |ms| ms as f64 / 1000.0);
+            out.block.set(since.feature, out.row, seconds);
         }
         let entry = Entry { at: event.at, values: event.values(), weight: 1.0 };
-        for track in &self.tracks {
+        for (track, latest) in self.tracks.iter().zip(&mut *aids.latest) {
             if !track.past.is_empty() {
-                track.read(slot, event, &track.past, out);
+                track.read(slot, Wanted { event, outputs: &track.past }, latest, out);
             }
             if track.source == Source::Events {
-                track.add(slot, log, &entry);
+                track.add(slot, aids.log, &entry, latest);
             }
             if !track.now.is_empty() {
-                track.read(slot, event, &track.now, out);
+                track.read(slot, Wanted { event, outputs: &track.now }, latest, out);
             }
         }
         if let Some(source) = self.sources.iter().position(|source| *source == Source::Events) {
             note(slot, TOUCHED + 1 + source, event.at);
         }
     }
+}
+
+impl GroupPlan {
+    /// The memory of panes that an event at `at` is going to need, read to have it near.
+    #[inline]
+    pub(super) fn fetch(&self, slot: &[u64], at: Timestamp, latest: &mut [LatestPane]) -> u64 {
+        let tracks = self.tracks.iter().zip(latest).map(|(track, latest)| match track.shape {
+            Shape::Panes(panes) => Ring { track, panes }.fetch(slot, at, latest),
+            Shape::Session { .. } | Shape::Ever { .. } => slot[track.start],
+        });
+        tracks.fold(0, |a, b| a ^ b)
+    }
+}
+
+/// What goes along with the events of a grouping.
+pub(super) struct Aids<'a> {
+    pub log: &'a mut Log,
+    /// The latest pane of each track.
+    pub latest: &'a mut [LatestPane],
 }

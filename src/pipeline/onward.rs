@@ -79,10 +79,10 @@ impl Pipeline {
         let table = &scratch.rows.events;
         let mut key = Vec::new();
         entity(&next.fields, table, row, &mut key);
-        let features = self.known.iter().map(|position| Known {
-            position: *position as u32,
-            value: scratch.columns.value(output_row, *position).unwrap_or(f64::NAN),
-        });
+        let features = self
+            .known
+            .iter()
+            .map(|position| Known { position: *position as u32, value: self.features.windowed(output_row, *position) });
         let events = &self.params.events;
         let record = HopEvent {
             rank: Rank {

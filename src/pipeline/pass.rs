@@ -173,6 +173,17 @@ impl Pipeline {
     /// In order: windows, features, joins; everything that depends on what came before.
     fn windows(&mut self, taken: &[Taken<'_>], first: usize, scratch: &mut Scratch) {
         let decoded = std::mem::take(&mut scratch.decoded);
+        if self.params.station.is_first() {
+            let table = &scratch.rows.events;
+            let events = taken.iter().zip(&decoded[first..]).filter_map(|(taken, decoded)| match decoded {
+                Decoded::Event { row, at } => {
+                    let key = taken.record.key.as_deref().unwrap_or_default();
+                    Some(EventRow { key, at: *at, table, row: *row })
+                }
+                _ => None,
+            });
+            self.features.look_ahead(&events);
+        }
         for (position, taken) in taken.iter().enumerate() {
             if taken.relayed.is_none() {
                 self.clocks.tally.consumed(self.stream(taken.input));
@@ -200,6 +211,7 @@ impl Pipeline {
                 }
             }
         }
+        self.features.finish(&scratch.rows.events, &mut scratch.columns);
         scratch.decoded = decoded;
     }
 
@@ -211,8 +223,8 @@ impl Pipeline {
         let key = self.entity_of(taken, &scratch.rows.events, row);
         let event = EventRow { key: &key, at, table: &scratch.rows.events, row };
         let handles = match taken.relayed {
-            Some(relayed) => self.features.event_given(event, relayed.known(), &mut scratch.columns),
-            None => self.features.event(event, &mut scratch.columns),
+            Some(relayed) => self.features.take(event, relayed.known()),
+            None => self.features.take(event, std::iter::empty()),
         };
         self.entity = key;
         let late = taken.relayed.map_or(at < clock.minus(self.params.events.lateness), |relayed| relayed.late);
