@@ -134,11 +134,7 @@ impl HopEvent {
             out.unsigned(u64::from(known.position));
             out.number(known.value);
         }
-        out.unsigned(self.headers.len() as u64);
-        for header in &self.headers {
-            out.slice(header.name.as_bytes());
-            out.optional(header.value.as_deref());
-        }
+        Header::write_all(&self.headers, &mut out);
         out.finish()
     }
 
@@ -155,11 +151,7 @@ impl HopEvent {
         for _ in 0..reader.count()? {
             features.push(Known { position: reader.small()?, value: reader.number()? });
         }
-        let mut headers = Vec::new();
-        for _ in 0..reader.count()? {
-            let name = reader.text()?.to_owned();
-            headers.push(Header { name, value: reader.optional()?.map(Into::into) });
-        }
+        let headers = Header::read_all(reader)?;
         let (late, warming) = (flags & LATE != 0, flags & WARMING != 0);
         Ok(HopEvent { rank, key, timestamp, late, warming, numbers, texts, features, headers })
     }

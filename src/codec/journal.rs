@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::data::{BinaryError, Header, InputIndex, ModelRecord, Reader, Record, SchemaFact, Timestamp, Writer};
+use crate::data::{BinaryError, InputIndex, ModelRecord, Reader, Record, SchemaFact, Timestamp, Writer};
 
 /// The format this binary writes; it reads the ones before as well.
 pub const JOURNAL_VERSION: u64 = 3;
@@ -135,7 +135,7 @@ impl JournalRecord {
                 JournalStep::Kept { input, record } => {
                     out.unsigned(KEPT);
                     out.unsigned(u64::from(input.0));
-                    write_record(record, &mut out);
+                    record.write(&mut out);
                 }
             }
         }
@@ -205,7 +205,7 @@ fn read_step(reader: &mut Reader<'_>, expected: &mut Expected) -> Result<Journal
         SCHEMA if tag == REFUSE => Ok(JournalStep::Refuse),
         SCHEMA if tag == KEPT => {
             let input = input_index(reader.unsigned()?)?;
-            Ok(JournalStep::Kept { input, record: Box::new(read_record(reader)?) })
+            Ok(JournalStep::Kept { input, record: Box::new(Record::read(reader)?) })
         }
         SCHEMA if tag == SCHEMA => Ok(JournalStep::Schema(Arc::new(SchemaFact::read(reader)?))),
         _ => Err(BinaryError::Invalid { what: "journal step", at: 0 }.into()),
@@ -226,31 +226,6 @@ fn read_step_v1(reader: &mut Reader<'_>) -> Result<JournalStep, JournalError> {
     }
 }
 
-fn write_record(record: &Record, out: &mut Writer) {
-    out.signed(record.offset);
-    out.signed(record.timestamp.millis());
-    out.optional(record.key.as_deref());
-    out.optional(record.value.as_deref());
-    out.unsigned(record.headers.len() as u64);
-    for header in &record.headers {
-        out.slice(header.name.as_bytes());
-        out.optional(header.value.as_deref());
-    }
-}
-
-fn read_record(reader: &mut Reader<'_>) -> Result<Record, BinaryError> {
-    let offset = reader.signed()?;
-    let timestamp = Timestamp::from_millis(reader.signed()?);
-    let key = reader.optional()?.map(Into::into);
-    let value = reader.optional()?.map(Into::into);
-    let mut headers = Vec::new();
-    for _ in 0..reader.count()? {
-        let name = reader.text()?.to_owned();
-        headers.push(Header { name, value: reader.optional()?.map(Into::into) });
-    }
-    Ok(Record { offset, timestamp, key, value, headers })
-}
-
 fn input_index(number: u64) -> Result<InputIndex, BinaryError> {
     u8::try_from(number).map(InputIndex).map_err(|_| BinaryError::Invalid { what: "input number", at: 0 })
 }
@@ -267,7 +242,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::data::{ModelCommand, SchemaVerdict};
+    use crate::data::{Header, ModelCommand, SchemaVerdict};
 
     fn example() -> JournalRecord {
         let command = ModelRecord {
@@ -361,11 +336,6 @@ mod tests {
                 headers: vec![header("trace", None), header("by", Some(b"bank"))],
             }),
         };
-        let mut out = Writer::default();
-        if let JournalStep::Kept { record, .. } = kept(7, Some(b"{}")) {
-            write_record(&record, &mut out);
-        }
-        assert_eq!(out.finish(), b"\x0e\x09\x01\x04card\x01\x02{}\x02\x05trace\x00\x02by\x01\x04bank");
         let mut record = example();
         record.steps.splice(1..1, [kept(7, Some(b"{}")), JournalStep::Refuse, kept(9, None)]);
         let bytes = record.encode().unwrap_or_default();

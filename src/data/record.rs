@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::Timestamp;
+use super::{BinaryError, Reader, Timestamp, Writer};
 
 /// One header of a record; Kafka allows a name more than once and a value that is null.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,28 @@ impl Header {
     /// Bytes of its name and value.
     pub fn bytes(&self) -> usize {
         self.name.len() + self.value.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Appends the binary form of a record's headers.
+    pub fn write_all(headers: &[Header], out: &mut Writer) {
+        out.unsigned(headers.len() as u64);
+        for header in headers {
+            out.slice(header.name.as_bytes());
+            out.optional(header.value.as_deref());
+        }
+    }
+
+    /// Takes what [`Header::write_all`] wrote.
+    ///
+    /// # Errors
+    /// Bytes that are none.
+    pub fn read_all(reader: &mut Reader<'_>) -> Result<Vec<Header>, BinaryError> {
+        let mut headers = Vec::new();
+        for _ in 0..reader.count()? {
+            let name = reader.text()?.to_owned();
+            headers.push(Header { name, value: reader.optional()?.map(Into::into) });
+        }
+        Ok(headers)
     }
 }
 
@@ -43,6 +65,27 @@ impl Record {
     pub fn alone(&self) -> Record {
         let own = |bytes: &Option<Payload>| bytes.as_deref().map(Payload::from);
         Record { key: own(&self.key), value: own(&self.value), ..self.clone() }
+    }
+
+    /// Appends its binary form.
+    pub fn write(&self, out: &mut Writer) {
+        out.signed(self.offset);
+        out.signed(self.timestamp.millis());
+        out.optional(self.key.as_deref());
+        out.optional(self.value.as_deref());
+        Header::write_all(&self.headers, out);
+    }
+
+    /// Takes its binary form.
+    ///
+    /// # Errors
+    /// Bytes that are none.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, BinaryError> {
+        let offset = reader.signed()?;
+        let timestamp = Timestamp::from_millis(reader.signed()?);
+        let key = reader.optional()?.map(Into::into);
+        let value = reader.optional()?.map(Into::into);
+        Ok(Record { offset, timestamp, key, value, headers: Header::read_all(reader)? })
     }
 }
 
@@ -114,5 +157,22 @@ mod tests {
         assert_eq!(alone, record);
         drop(record);
         assert!(batch.is_unique());
+    }
+
+    #[test]
+    fn the_binary_form_is_as_it_was_published() {
+        let header = |name: &str, value: Option<&[u8]>| Header { name: name.into(), value: value.map(Into::into) };
+        let record = Record {
+            offset: 7,
+            timestamp: Timestamp::from_millis(-5),
+            key: Some(b"card"[..].into()),
+            value: Some(b"{}"[..].into()),
+            headers: vec![header("trace", None), header("by", Some(b"bank"))],
+        };
+        let mut out = Writer::default();
+        record.write(&mut out);
+        let bytes = out.finish();
+        assert_eq!(bytes, b"\x0e\x09\x01\x04card\x01\x02{}\x02\x05trace\x00\x02by\x01\x04bank");
+        assert_eq!(Record::read(&mut Reader::new(&bytes)), Ok(record));
     }
 }

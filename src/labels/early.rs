@@ -2,7 +2,7 @@
 //!
 //! They are held as they came, so that one whose event never comes can be refused with its raw bytes.
 
-use crate::data::{BinaryError, Header, Reader, Record, Span, Timestamp, Tracked, Writer};
+use crate::data::{BinaryError, Reader, Record, Span, Timestamp, Tracked, Writer};
 
 /// Format of the encoded state.
 const STATE_VERSION: u64 = 1;
@@ -115,7 +115,7 @@ impl EarlyFollowUps {
             out.unsigned(held.len() as u64);
             for early in held {
                 out.signed(early.since.millis());
-                write_record(&early.record, out);
+                early.record.write(out);
             }
         });
         true
@@ -129,7 +129,7 @@ impl EarlyFollowUps {
             let mut held = Vec::new();
             for _ in 0..reader.count()? {
                 let since = Timestamp::from_millis(reader.signed()?);
-                held.push(Early { since, record: read_record(reader)? });
+                held.push(Early { since, record: Record::read(reader)? });
             }
             self.held.now -= self.by_id.get(&id).map_or(0, Vec::len);
             self.held.now += held.len();
@@ -140,34 +140,10 @@ impl EarlyFollowUps {
     }
 }
 
-fn write_record(record: &Record, out: &mut Writer) {
-    out.signed(record.offset);
-    out.signed(record.timestamp.millis());
-    out.optional(record.key.as_deref());
-    out.optional(record.value.as_deref());
-    out.unsigned(record.headers.len() as u64);
-    for header in &record.headers {
-        out.slice(header.name.as_bytes());
-        out.optional(header.value.as_deref());
-    }
-}
-
-fn read_record(reader: &mut Reader<'_>) -> Result<Record, BinaryError> {
-    let offset = reader.signed()?;
-    let timestamp = Timestamp::from_millis(reader.signed()?);
-    let key = reader.optional()?.map(Into::into);
-    let value = reader.optional()?.map(Into::into);
-    let mut headers = Vec::new();
-    for _ in 0..reader.count()? {
-        let name = reader.text()?.to_owned();
-        headers.push(Header { name, value: reader.optional()?.map(Into::into) });
-    }
-    Ok(Record { offset, timestamp, key, value, headers })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Header;
 
     fn early(since: i64, offset: i64) -> Early {
         let record = Record {
