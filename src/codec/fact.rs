@@ -3,7 +3,6 @@
 //! Columns: the declared numbers, then the time if it is a number; the declared texts, then the time if it is a text.
 //! That a fact may be a null, which takes back what was known, is for whoever decodes to know.
 
-use super::avro::AvroReader;
 use super::cells::Cell;
 use super::records::{RecordReader, TimeCell, cell, time_cell};
 use crate::data::params::FactParams;
@@ -45,7 +44,7 @@ impl FactDecoder {
 
     /// The writer schema that has to be looked up before a value can be decoded.
     pub fn schema_need(&self, value: &[u8]) -> Option<SchemaNeed> {
-        self.reader.avro().and_then(|reader| reader.need(value))
+        self.reader.schema_need(value)
     }
 
     /// Takes in what is known of the writer schema of an id.
@@ -60,6 +59,6 @@ impl FactDecoder {
 
     /// A configured schema that does not fit the declared fields, in a sentence.
     pub fn misfit(&self) -> Option<&str> {
-        self.reader.avro().and_then(AvroReader::misfit)
+        self.reader.misfit()
     }
 }

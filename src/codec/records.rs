@@ -41,10 +41,18 @@ impl RecordReader {
         }
     }
 
-    pub(super) fn avro(&self) -> Option<&AvroReader> {
+    #[inline]
+    pub(super) fn schema_need(&self, value: &[u8]) -> Option<SchemaNeed> {
         match self {
             RecordReader::Json(_) => None,
-            RecordReader::Avro(reader) => Some(reader),
+            RecordReader::Avro(reader) => reader.need(value),
+        }
+    }
+
+    pub(super) fn misfit(&self) -> Option<&str> {
+        match self {
+            RecordReader::Json(_) => None,
+            RecordReader::Avro(reader) => reader.misfit(),
         }
     }
 
@@ -113,7 +121,7 @@ impl EventDecoder {
     /// The writer schema that has to be looked up before a value can be decoded.
     #[inline]
     pub fn schema_need(&self, value: &[u8]) -> Option<SchemaNeed> {
-        self.reader.avro().and_then(|reader| reader.need(value))
+        self.reader.schema_need(value)
     }
 
     /// Takes in what is known of the writer schema of an id.
@@ -128,7 +136,7 @@ impl EventDecoder {
 
     /// A configured schema that does not fit the declared fields, in a sentence.
     pub fn misfit(&self) -> Option<&str> {
-        self.reader.avro().and_then(AvroReader::misfit)
+        self.reader.misfit()
     }
 }
 
@@ -214,7 +222,7 @@ impl LabelDecoder {
     /// The writer schema that has to be looked up before a value can be decoded.
     #[inline]
     pub fn schema_need(&self, value: &[u8]) -> Option<SchemaNeed> {
-        self.reader.avro().and_then(|reader| reader.need(value))
+        self.reader.schema_need(value)
     }
 
     /// Takes in what is known of the writer schema of an id.
@@ -229,7 +237,7 @@ impl LabelDecoder {
 
     /// A configured schema that does not fit the declared fields, in a sentence.
     pub fn misfit(&self) -> Option<&str> {
-        self.reader.avro().and_then(AvroReader::misfit)
+        self.reader.misfit()
     }
 }
 
