@@ -2,6 +2,8 @@
 //!
 //! Rows are made ready in blocks, every cell of them missing, so that a new row costs nothing but its own cells.
 
+use super::params::TextIndex;
+
 /// Rows made ready at a time.
 const BLOCK: usize = 256;
 
@@ -143,6 +145,19 @@ impl Table {
         let (start, end) = *column.ranges.get(row)?;
         column.arena.get(start..end)
     }
+
+    /// Appends texts of a row to a key, each with its length, so that a missing one is told from an empty one.
+    pub fn push_key(&self, columns: &[TextIndex], row: usize, key: &mut Vec<u8>) {
+        for column in columns {
+            match self.text(column.0, row) {
+                Some(text) => {
+                    key.extend_from_slice(&(text.len() as u32).to_le_bytes());
+                    key.extend_from_slice(text);
+                }
+                None => key.extend_from_slice(&u32::MAX.to_le_bytes()),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -207,5 +222,25 @@ mod tests {
         table.set_text(0, b"x");
         table.begin();
         assert!(table.number(0, 0).is_nan() && table.text(0, 0).is_none());
+    }
+
+    #[test]
+    fn texts_of_a_key_are_told_apart_however_they_are_cut() {
+        let mut table = Table::new(0, 2);
+        let keys: Vec<Vec<u8>> = [[Some("ab"), Some("c")], [Some("a"), Some("bc")], [Some(""), None], [None, Some("")]]
+            .into_iter()
+            .map(|texts| {
+                let row = table.begin();
+                for (column, text) in texts.into_iter().enumerate() {
+                    text.into_iter().for_each(|text| table.set_text(column, text.as_bytes()));
+                }
+                let mut key = Vec::new();
+                table.push_key(&[TextIndex(0), TextIndex(1)], row, &mut key);
+                key
+            })
+            .collect();
+        assert_eq!(keys[0], b"\x02\0\0\0ab\x01\0\0\0c");
+        assert_eq!(keys[2], b"\0\0\0\0\xff\xff\xff\xff");
+        assert!(keys[0] != keys[1] && keys[2] != keys[3]);
     }
 }

@@ -312,13 +312,5 @@ fn group_key(key: &mut Vec<u8>, plan: &GroupPlan, event: &EventRow<'_>) {
 /// The record key followed by each further field with its length; a missing field is told from an empty one.
 fn append_key(key: &mut Vec<u8>, plan: &GroupPlan, event: &EventRow<'_>) {
     key.extend_from_slice(event.key);
-    for field in &plan.key_fields {
-        match event.table.text(field.0, event.row) {
-            Some(text) => {
-                key.extend_from_slice(&(text.len() as u32).to_le_bytes());
-                key.extend_from_slice(text);
-            }
-            None => key.extend_from_slice(&u32::MAX.to_le_bytes()),
-        }
-    }
+    event.table.push_key(&plan.key_fields, event.row, key);
 }

@@ -47,15 +47,7 @@ pub(super) fn entity(fields: &[TextIndex], table: &Table, row: usize, key: &mut 
         key.extend_from_slice(table.text(field.0, row).unwrap_or_default());
         return;
     }
-    for field in fields {
-        match table.text(field.0, row) {
-            Some(text) => {
-                key.extend_from_slice(&(text.len() as u32).to_le_bytes());
-                key.extend_from_slice(text);
-            }
-            None => key.extend_from_slice(&u32::MAX.to_le_bytes()),
-        }
-    }
+    table.push_key(fields, row, key);
 }
 
 impl Pipeline {
