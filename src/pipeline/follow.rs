@@ -97,24 +97,21 @@ impl Pipeline {
             return true;
         }
         let Some(positive) = label else { return true };
-        let partition = taken.partition;
-        match self.waiting.join(id, positive, at) {
+        let (before, revision) = match self.waiting.join(id, positive, at) {
             Some(Join::First) => {
                 self.clocks.base_rate.first(positive);
                 self.clocks.tally.labels += 1;
-                let label = LabelChange { before: None, now: KnownLabel { positive, known_at: at } };
-                let (id, entity) = (id.into(), entity(taken.record));
-                scratch.steps.push(Step::Join { id, entity, partition, revision: 0, label, to });
+                (None, 0)
             }
             Some(Join::Corrected { before, revision }) => {
                 self.clocks.base_rate.corrected(positive);
-                let before = KnownLabel { positive: before.positive, known_at: before.known_at };
-                let label = LabelChange { before: Some(before), now: KnownLabel { positive, known_at: at } };
-                let (id, entity) = (id.into(), entity(taken.record));
-                scratch.steps.push(Step::Join { id, entity, partition, revision, label, to });
+                (Some(KnownLabel { positive: before.positive, known_at: before.known_at }), revision)
             }
-            Some(Join::Repeated) | None => {}
-        }
+            Some(Join::Repeated) | None => return true,
+        };
+        let label = LabelChange { before, now: KnownLabel { positive, known_at: at } };
+        let (id, entity) = (id.into(), entity(taken.record));
+        scratch.steps.push(Step::Join { id, entity, partition: taken.partition, revision, label, to });
         true
     }
 }

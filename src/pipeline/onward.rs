@@ -51,17 +51,17 @@ pub(super) fn entity(fields: &[TextIndex], table: &Table, row: usize, key: &mut 
 }
 
 impl Pipeline {
-    /// What this stage groups an event by: its own key, or the entity of the hop.
-    pub(super) fn entity_of(&mut self, taken: &Taken<'_>, table: &Table, row: usize) -> Vec<u8> {
-        let mut key = std::mem::take(&mut self.entity);
-        match self.params.station.hop() {
-            Some(hop) => entity(&hop.fields, table, row, &mut key),
-            None => {
-                key.clear();
-                key.extend_from_slice(taken.record.key.as_deref().unwrap_or_default());
-            }
-        }
-        key
+    /// What this stage groups an event by: its own key, or the entity of the hop, put together in `room`.
+    pub(super) fn entity_of<'a>(
+        &self,
+        taken: &Taken<'a>,
+        table: &Table,
+        row: usize,
+        room: &'a mut Vec<u8>,
+    ) -> &'a [u8] {
+        let Some(hop) = self.params.station.hop() else { return taken.record.key.as_deref().unwrap_or_default() };
+        entity(&hop.fields, table, row, room);
+        room
     }
 
     /// The record of an event for the next stage; `None` at the last.

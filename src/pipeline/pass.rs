@@ -220,13 +220,14 @@ impl Pipeline {
         #[cfg(test)]
         assert!(taken.record.headers.iter().all(|header| header.name != "tripwire"), "a record of a test");
         self.enrichment.fill(taken.record.key.as_deref().unwrap_or_default(), at, &mut scratch.rows.events, row);
-        let key = self.entity_of(taken, &scratch.rows.events, row);
-        let event = EventRow { key: &key, at, table: &scratch.rows.events, row };
+        let mut room = std::mem::take(&mut self.entity);
+        let key = self.entity_of(taken, &scratch.rows.events, row, &mut room);
+        let event = EventRow { key, at, table: &scratch.rows.events, row };
         let handles = match taken.relayed {
             Some(relayed) => self.features.take(event, relayed.known()),
             None => self.features.take(event, std::iter::empty()),
         };
-        self.entity = key;
+        self.entity = room;
         let late = taken.relayed.map_or(at < clock.minus(self.params.events.lateness), |relayed| relayed.late);
         let warming = at < self.clocks.whole_from || taken.relayed.is_some_and(|relayed| relayed.warming);
         let remarks = Remarks { late, warming, outside: false };
@@ -246,7 +247,10 @@ impl Pipeline {
             arm: Arm::Champion,
             score: if onward.is_some() { 0.0 } else { f64::NAN },
             positive: false,
-            handles: onward.as_ref().map_or_else(|| handles.clone(), |onward| onward.handles(&handles)),
+            handles: match &onward {
+                Some(onward) => onward.handles(&handles),
+                None => handles,
+            },
         };
         let held = self.waiting.hold(&id, &waiting);
         let early = self.early.take(&id);
