@@ -16,6 +16,7 @@ use driftless::model::Model;
 use driftless::pipeline::{EVENTS, HOP, Pipeline};
 use driftless::runtime::{chain_params, pipeline_params};
 use driftless::stats::SplitMix64;
+use support::cards::cards;
 use support::kept::{Kept, state_of};
 use support::record;
 
@@ -24,44 +25,13 @@ const ACCOUNT: InputIndex = InputIndex(2);
 const LATENESS: i64 = 30_000;
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
-const CONFIG: &str = r#"
-app = "cards"
+fn application() -> String {
+    cards("30s", REST)
+}
 
-[events]
-key = "card"
-id = "id"
-time = "at"
-lateness = "30s"
-
-[events.fields.amount]
-type = "number"
-required = true
-
+const REST: &str = r#"
 [events.fields.terminal]
 type = "string"
-
-[facts.customer]
-time = "since"
-
-[facts.customer.fields.country]
-type = "string"
-
-[facts.customer.fields.limit]
-type = "number"
-min = 0.0
-
-[facts.account.fields.level]
-type = "number"
-
-[labels.kinds.label.fields.fraud]
-type = "boolean"
-
-[labels.label]
-field = "fraud"
-prior = 0.1
-
-[features]
-fields = ["amount", "account.level", "customer.limit"]
 
 [[features.windows]]
 kind = "ever"
@@ -83,7 +53,7 @@ every = "1m"
 "#;
 
 fn pipeline() -> Pipeline {
-    Pipeline::new(Arc::new(pipeline_params(&Config::parse(CONFIG).unwrap()).unwrap()), 0)
+    Pipeline::new(Arc::new(pipeline_params(&Config::parse(&application()).unwrap()).unwrap()), 0)
 }
 
 fn item(input: InputIndex, record: Record) -> Item<Model> {
@@ -410,7 +380,7 @@ fn a_bad_fact_is_a_dead_letter_of_its_topic_and_facts_move_no_clock() {
 
 #[test]
 fn facts_of_one_key_too_many_are_dead_letters_and_those_known_go_on() {
-    let text = CONFIG.replace("[facts.customer]\n", "[facts.customer]\nmax_keys = 2\n");
+    let text = application().replace("[facts.customer]\n", "[facts.customer]\nmax_keys = 2\n");
     let mut machine = Pipeline::new(Arc::new(pipeline_params(&Config::parse(&text).unwrap()).unwrap()), 0);
     let mut out = Outbox::default();
     let fact = |offset: i64, card: &str| item(CUSTOMER, record(offset, 0, card, "{\"since\":1,\"limit\":3}"));
@@ -427,7 +397,7 @@ fn facts_of_one_key_too_many_are_dead_letters_and_those_known_go_on() {
 fn facts_travel_through_a_hop() {
     let window = "[[features.windows]]\nby = [\"terminal\"]\nspans = [\"1m\"]\naggregates = [\"max:customer.limit\"]\npanes = 6\n\n[[features.encoded]]";
     let text =
-        CONFIG.replace("[[features.encoded]]", window).replace("[features]\n", "[features]\norder = \"arrival\"\n");
+        application().replace("[[features.encoded]]", window).replace("[features]\n", "[features]\norder = \"arrival\"\n");
     let config = Config::parse(&text).unwrap();
     let mut stages: Vec<Pipeline> =
         chain_params(&config, 1).unwrap().into_iter().map(|params| Pipeline::new(Arc::new(params), 0)).collect();

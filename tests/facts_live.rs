@@ -18,47 +18,17 @@ use driftless::transport::kafka::{Kafka, KafkaParams};
 use driftless::transport::memory::{Cue, Fault, Memory};
 use driftless::transport::{Outgoing, TopicPartition, TopicSpec, Transport};
 use support::bench::{Bench, Published, assert_whole, differences};
+use support::cards::cards;
 
 const STEP_MS: i64 = 600_000;
 const STEPS: usize = 6;
 const SCORE: Roles = Roles { score: true, monitor: false, retrain: false };
 
-const CONFIG: &str = r#"
-app = "cards"
+fn application() -> String {
+    cards("0s", REST)
+}
 
-[events]
-key = "card"
-id = "id"
-time = "at"
-lateness = "0s"
-
-[events.fields.amount]
-type = "number"
-required = true
-
-[facts.customer]
-time = "since"
-
-[facts.customer.fields.country]
-type = "string"
-
-[facts.customer.fields.limit]
-type = "number"
-min = 0.0
-
-[facts.account.fields.level]
-type = "number"
-
-[labels.kinds.label.fields.fraud]
-type = "boolean"
-
-[labels.label]
-field = "fraud"
-prior = 0.1
-
-[features]
-fields = ["amount", "account.level", "customer.limit"]
-
+const REST: &str = r#"
 [[features.windows]]
 kind = "ever"
 by = ["card", "customer.country"]
@@ -137,7 +107,7 @@ fn run(bench: &Bench, seed: u64, mut between: impl FnMut(usize, App) -> App) -> 
 }
 
 fn undisturbed(seed: u64) -> Published {
-    run(&bench(CONFIG).1, seed, |_, app| app)
+    run(&bench(&application()).1, seed, |_, app| app)
 }
 
 /// What the last fact of a card says that counts from before a time.
@@ -182,7 +152,7 @@ fn a_failed_commit_of_any_kind_leaves_no_trace_in_what_is_published() {
         (Fault::Kick, 2),
         (Fault::RefuseSend, 30),
     ] {
-        let (memory, bench) = bench(CONFIG);
+        let (memory, bench) = bench(&application());
         memory.plan(Cue { transactional_id: "cards.score.a.0".to_owned(), nth, fault });
         let found = differences(&run(&bench, 2, |_, app| app), &expected);
         assert!(found.is_empty(), "{fault:?} at {nth}: {found:#?}");
@@ -202,7 +172,7 @@ fn compact(memory: &Memory, bench: &Bench) {
 fn a_process_that_dies_goes_on_though_facts_it_had_read_have_been_compacted_away() {
     let expected = undisturbed(3);
     for checkpoint in ["10ms", "1h"] {
-        let (memory, bench) = bench(&CONFIG.replace("10ms", checkpoint));
+        let (memory, bench) = bench(&application().replace("10ms", checkpoint));
         let published = run(&bench, 3, |step, app| {
             if step == 0 {
                 return app;
@@ -221,7 +191,7 @@ fn a_process_that_dies_goes_on_though_facts_it_had_read_have_been_compacted_away
 
 #[test]
 fn the_past_is_computed_again_from_the_journal_though_facts_have_been_compacted_away() {
-    let (memory, bench) = bench(CONFIG);
+    let (memory, bench) = bench(&application());
     run(&bench, 4, |_, app| app);
     compact(&memory, &bench);
     let report = replay(&bench.config, &*bench.transport, &ReplayParams::default(), &mut |_| {}).unwrap();
@@ -239,7 +209,8 @@ fn the_past_is_computed_again_from_the_journal_though_facts_have_been_compacted_
 /// Without labels as well: facts are then the second input. Long ones, so that they take more than one transaction.
 #[test]
 fn a_first_start_reads_the_facts_as_they_stand_before_the_first_event() {
-    let (labels, rest) = CONFIG.split_once("[labels.kinds").unwrap();
+    let text = application();
+    let (labels, rest) = text.split_once("[labels.kinds").unwrap();
     let text = format!("{labels}[features]{}", rest.split_once("[features]").unwrap().1);
     let (_, bench) = bench(&text);
     let card = |n: usize| format!("c{n}");
@@ -275,7 +246,7 @@ fn a_first_start_reads_the_facts_as_they_stand_before_the_first_event() {
 
 #[test]
 fn a_reset_that_passes_over_all_events_reads_the_facts_as_they_stand() {
-    let (memory, bench) = bench(CONFIG);
+    let (memory, bench) = bench(&application());
     let event = |n: usize| Sent {
         to: 0,
         at: 5_000,
@@ -305,7 +276,7 @@ fn a_topic_of_facts_is_compacted_and_has_the_partitions_of_the_events() {
         let config = vec![("cleanup.policy".to_owned(), "compact".to_owned())];
         let spec = TopicSpec { name: "cards.facts.account".to_owned(), partitions, replication: -1, config };
         memory.create(&[spec]).unwrap();
-        let bench = Bench::new(Arc::new(memory), Config::parse(CONFIG).unwrap());
+        let bench = Bench::new(Arc::new(memory), Config::parse(&application()).unwrap());
         match (bench.try_start("a", SCORE), expected) {
             (Ok(app), None) => app.stop().unwrap(),
             (Err(error), Some(why)) => assert!(error.why.contains(why), "{}", error.why),
@@ -319,7 +290,7 @@ fn a_topic_of_facts_is_compacted_and_has_the_partitions_of_the_events() {
 #[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
 fn a_run_on_kafka_publishes_the_bytes_of_a_run_in_memory() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let text = CONFIG.replace("\"cards\"", &format!("\"cards-{}\"", now.as_millis()));
+    let text = application().replace("\"cards\"", &format!("\"cards-{}\"", now.as_millis()));
     let config = Config::parse(&text).unwrap();
     let brokers = std::env::var("DRIFTLESS_TEST_BROKERS").unwrap();
     let kafka = Kafka::new(KafkaParams::new(brokers, "driftless-test")).unwrap();

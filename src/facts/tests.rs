@@ -135,8 +135,8 @@ fn what_is_shown_is_what_a_list_of_all_facts_says_through_rollbacks_and_restores
     }
 }
 
-#[test]
-fn what_is_known_is_written_as_it_was_published_and_read_back() {
+/// A key with two versions, and how it is written.
+fn written() -> (Facts, Vec<u8>) {
     let mut facts = Facts::new(10);
     facts.take(fact("a", 10, row(1.5), 0)).unwrap();
     facts.take(fact("a", 20, None, 0)).unwrap();
@@ -145,6 +145,12 @@ fn what_is_known_is_written_as_it_was_published_and_read_back() {
     let mut out = Writer::default();
     facts.write_chunk(1_000, &mut out);
     let bytes = out.finish();
+    (facts, bytes)
+}
+
+#[test]
+fn what_is_known_is_written_as_it_was_published_and_read_back() {
+    let (facts, bytes) = written();
     assert_eq!(bytes, b"\x01\x01a\x02\x14\x01\x01\xb2\x09\x02\x01\x031.5\x00\x28\x00");
     let mut read = Facts::new(10);
     read.read_chunk(&mut Reader::new(&bytes)).unwrap();
@@ -153,14 +159,7 @@ fn what_is_known_is_written_as_it_was_published_and_read_back() {
 
 #[test]
 fn hostile_bytes_are_refused() {
-    let mut facts = Facts::new(10);
-    facts.take(fact("a", 10, row(1.5), 0)).unwrap();
-    facts.take(fact("a", 20, None, 0)).unwrap();
-    facts.commit();
-    facts.begin_checkpoint(true);
-    let mut out = Writer::default();
-    facts.write_chunk(1_000, &mut out);
-    let bytes = out.finish();
+    let (_, bytes) = written();
     for (at, bit) in (0..bytes.len()).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
         let mut bytes = bytes.clone();
         bytes[at] ^= 1 << bit;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up is to fail loudly")]
 
 pub(crate) mod bench;
+pub(crate) mod cards;
 pub(crate) mod chain;
 pub(crate) mod kept;
 pub(crate) mod models;
