@@ -396,8 +396,9 @@ fn facts_of_one_key_too_many_are_dead_letters_and_those_known_go_on() {
 #[test]
 fn facts_travel_through_a_hop() {
     let window = "[[features.windows]]\nby = [\"terminal\"]\nspans = [\"1m\"]\naggregates = [\"max:customer.limit\"]\npanes = 6\n\n[[features.encoded]]";
-    let text =
-        application().replace("[[features.encoded]]", window).replace("[features]\n", "[features]\norder = \"arrival\"\n");
+    let text = application()
+        .replace("[[features.encoded]]", window)
+        .replace("[features]\n", "[features]\norder = \"arrival\"\n");
     let config = Config::parse(&text).unwrap();
     let mut stages: Vec<Pipeline> =
         chain_params(&config, 1).unwrap().into_iter().map(|params| Pipeline::new(Arc::new(params), 0)).collect();

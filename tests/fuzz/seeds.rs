@@ -22,6 +22,7 @@ pub(crate) fn seeds(target: &str) -> Vec<Vec<u8>> {
             vec![SCHEMA.into(), br#"{"type":"record","name":"R","fields":[{"name":"amount","type":"float"}]}"#.to_vec()]
         }
         "label" => (0..20).map(|number| label(number, &mut SplitMix64::new(number))).collect(),
+        "fact" => (0..20).map(|number| fact(number, &mut SplitMix64::new(number))).chain([FACT.to_vec()]).collect(),
         "sequence" => (1..12).map(sequence).collect(),
         "config" => {
             let mut seeds = files("tests/fixtures/config", "");
@@ -110,10 +111,22 @@ fn label(number: u64, random: &mut SplitMix64) -> Vec<u8> {
     format!("{{\"event_id\":\"e{number}\",\"known_at\":{known},{body}}}").into_bytes()
 }
 
+/// An Avro datum of the schema of facts: no rank, since 1, no chain, open.
+const FACT: &[u8] = &[0, 2, 2, 1];
+
+fn fact(number: u64, random: &mut SplitMix64) -> Vec<u8> {
+    let since = FROM + number * 60_000 - random.below(900_000);
+    let body = ["\"rank\":3.5", "\"open\":true,\"chain\":null", "\"chain\":\"c1\""][random.below(3) as usize];
+    format!("{{\"since\":{since},{body}}}").into_bytes()
+}
+
 fn sequence(n: u64) -> Vec<u8> {
     let mut random = SplitMix64::new(n);
     let mut parts = Vec::new();
     for number in 0..n {
+        if random.below(3) == 0 {
+            parts.push(tagged(16, fact(number, &mut random)));
+        }
         parts.push(tagged(0, event(number, &mut random)));
         if random.below(2) == 0 {
             parts.push(tagged(1, label(number, &mut random)));
@@ -150,7 +163,11 @@ fn items(n: u64) -> Vec<Item<Model>> {
     };
     (0..n)
         .flat_map(|number| {
-            [item(0, number, event(number, &mut random)), item(1, number, label(number + 3, &mut random))]
+            [
+                item(2, number, fact(number, &mut random)),
+                item(0, number, event(number, &mut random)),
+                item(1, number, label(number + 3, &mut random)),
+            ]
         })
         .collect()
 }

@@ -8,10 +8,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use driftless::codec::{
-    ChunkKey, EventDecoder, JournalRecord, JournalStep, LabelDecoder, Marker, Schema, StoredChunk, read,
+    ChunkKey, EventDecoder, FactDecoder, JournalRecord, JournalStep, LabelDecoder, Marker, Schema, StoredChunk, read,
 };
 use driftless::config::Config;
-use driftless::data::params::{InputFormat, Pattern, TimeFormat};
+use driftless::data::params::{FactParams, InputFormat, Pattern, TimeFormat};
 use driftless::data::{
     Columns, DriftAlert, InputIndex, Item, Machine, ModelRecord, Outbox, Outcome, PerformanceRecord, Prediction,
     Record, Reject, Span, Summary, Table, Timestamp,
@@ -32,11 +32,12 @@ pub struct Target {
     pub run: fn(&[u8]) -> u64,
 }
 
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     Target { name: "avro", run: avro },
     Target { name: "avro_schema", run: avro_schema },
     Target { name: "event", run: event },
     Target { name: "label", run: label },
+    Target { name: "fact", run: fact },
     Target { name: "sequence", run: sequence },
     Target { name: "config", run: config },
     Target { name: "journal", run: journal },
@@ -138,6 +139,10 @@ pub const SCHEMA: &str = r#"{"type":"record","name":"Event","fields":[
     {"name":"channel","type":{"type":"enum","name":"Channel","symbols":["pos","web","fax"]}},
     {"name":"country","type":["string","null"]}]}"#;
 
+/// The schema of the facts where they are Avro.
+pub const FACT_SCHEMA: &str = r#"{"type":"record","name":"Shop","fields":[{"name":"rank","type":["null","double"]},
+    {"name":"since","type":"long"},{"name":"chain","type":["string","null"]},{"name":"open","type":"boolean"}]}"#;
+
 /// The Avro decoder with frames, on values of events.
 pub fn avro(bytes: &[u8]) -> u64 {
     let mut events = application().events.clone();
@@ -173,7 +178,25 @@ pub fn label(bytes: &[u8]) -> u64 {
     check_row(&read, &table, [2, 2])
 }
 
-/// Records of both inputs through a whole machine: each event comes to something, and what is taken back leaves no trace.
+/// The same on values of facts, with and without frames.
+pub fn fact(bytes: &[u8]) -> u64 {
+    let mut found = 0;
+    for facts in &application().facts {
+        for format in [facts.format.clone(), InputFormat::Avro { schema: FACT_SCHEMA.to_owned() }] {
+            let facts = FactParams { format, ..facts.clone() };
+            let mut decoder = FactDecoder::new(&facts);
+            let mut table = decoder.table();
+            let read = decoder.decode(bytes, &mut table);
+            let mut again = decoder.table();
+            assert_eq!(decoder.decode(bytes, &mut again).is_ok(), read.is_ok());
+            let columns = [facts.numbers(), facts.texts()];
+            found = found << 8 ^ check_row(&read, &table, columns);
+        }
+    }
+    found
+}
+
+/// Records of all inputs through a whole machine: each event comes to something, and what is taken back leaves no trace.
 pub fn sequence(bytes: &[u8]) -> u64 {
     let mut items: Vec<Item<Model>> = Vec::new();
     for (number, part) in (0i64..).zip(bytes.split(|byte| *byte == SEPARATOR)) {
@@ -183,6 +206,7 @@ pub fn sequence(bytes: &[u8]) -> u64 {
         };
         let keys: [Option<&[u8]>; 4] = [Some(b"north"), Some(b"south"), Some(b"\xff"), None];
         let key = keys[usize::from(flags >> 1 & 3)];
+        let input = if flags & 16 == 0 { flags & 1 } else { 2 };
         let record = Record {
             offset: number,
             timestamp: Timestamp::from_millis(1_700_000_000_000 + number * 60_000),
@@ -190,7 +214,7 @@ pub fn sequence(bytes: &[u8]) -> u64 {
             value: (flags & 8 == 0).then(|| value.into()),
             headers: Vec::new(),
         };
-        items.push(Item::Record { input: InputIndex(flags & 1), record });
+        items.push(Item::Record { input: InputIndex(input), record });
     }
     let run = |machine: &mut Pipeline| {
         let mut out = Outbox::default();
