@@ -114,9 +114,9 @@ impl Enrichment {
         }
     }
 
-    /// Keys of which anything is known, over all tables.
-    pub(super) fn keys(&self) -> usize {
-        self.tables.iter().map(|table| table.known.len()).sum()
+    /// Keys of which anything is known, over all tables; `None` without any.
+    pub(super) fn keys(&self) -> Option<usize> {
+        (!self.tables.is_empty()).then(|| self.tables.iter().map(|table| table.known.len()).sum())
     }
 
     pub(super) fn expire(&mut self, before: Timestamp, watermark: Timestamp) {
@@ -195,8 +195,8 @@ impl FactTable {
 }
 
 impl Pipeline {
-    /// Keys of which facts are known, over all their topics.
-    pub fn known_keys(&self) -> usize {
+    /// Keys of which facts are known, over all their topics; `None` where there is none.
+    pub fn known_keys(&self) -> Option<usize> {
         self.enrichment.keys()
     }
 

@@ -184,6 +184,10 @@ impl Stage for ScoreStage {
 
     fn released(&self, shard: i32) {
         watch::released(self.role, shard);
+        let PipelineParams { facts, station, .. } = &*self.plan.params;
+        if station.is_first() && !facts.is_empty() {
+            watch::fact_keys(self.role, shard, 0);
+        }
     }
 }
 
@@ -278,5 +282,47 @@ impl Stage for MonitorStage {
 
     fn released(&self, _shard: i32) {
         watch::stood_by(MONITOR, &self.shown.lock().unwrap_or_else(PoisonError::into_inner).signals);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{InputIndex, Item, Machine, Outbox, Record, Timestamp};
+    use crate::runtime::setup::pipeline_params;
+    use crate::telemetry::{install_metrics, render};
+
+    #[test]
+    fn keys_with_facts_are_shown_for_as_long_as_their_shard_is_here() {
+        install_metrics().unwrap();
+        let text =
+            format!("{}\n[facts.shop.fields.rank]\ntype = \"number\"\n", include_str!("../../examples/minimal.toml"));
+        let config = Config::parse(&text).unwrap();
+        let stage = ScoreStage {
+            role: SCORE,
+            plan: Plan { params: Arc::new(pipeline_params(&config).unwrap()), config: String::new() },
+            previous: None,
+            topics: config.topics.clone(),
+            shown: Arc::default(),
+        };
+        // A shard of no other test.
+        let mut machine = stage.machine(7_531);
+        stage.restored(7_531, &machine);
+        let fact = |offset: i64| Item::Record {
+            input: InputIndex(2),
+            record: Record {
+                offset,
+                timestamp: Timestamp::from_millis(0),
+                key: Some(format!("s{offset}").into_bytes().into()),
+                value: Some(b"{\"rank\":1}"[..].into()),
+                headers: Vec::new(),
+            },
+        };
+        machine.handle(&[fact(0), fact(1)], Timestamp::from_millis(0), &mut Outbox::default());
+        machine.commit();
+        stage.observe(7_531, &machine);
+        assert!(render().contains("driftless_fact_keys{shard=\"7531\"} 2\n"));
+        stage.released(7_531);
+        assert!(render().contains("driftless_fact_keys{shard=\"7531\"} 0\n"));
     }
 }

@@ -140,7 +140,15 @@ pub(super) fn scored(role: &'static str, machine: &Pipeline, before: &pipeline::
     if role != SCORE {
         gauge(Metric::HeldBack, &[of_shard(role, shard)], machine.held_back() as f64);
     }
+    if let Some(keys) = machine.known_keys() {
+        fact_keys(role, shard, keys);
+    }
     gauge(Metric::ModelVersion, &[Label::Role(role)], f64::from(version));
+}
+
+/// Of so many keys a shard knows facts.
+pub(super) fn fact_keys(role: &'static str, shard: i32, keys: usize) {
+    gauge(Metric::FactKeys, &[of_shard(role, shard)], keys as f64);
 }
 
 /// Events consumed less what became of them, over all shards of the process: zero unless something is wrong. What a

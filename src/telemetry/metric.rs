@@ -68,6 +68,8 @@ pub enum Metric {
     EarlyFollowUps,
     /// Records waiting for their turn.
     HeldBack,
+    /// Keys of which facts are known.
+    FactKeys,
     /// The version in charge.
     ModelVersion,
     /// Since when a version is in charge.
@@ -104,7 +106,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Metric; 46] = [
+    pub const ALL: [Metric; 47] = [
         Metric::BuildInfo,
         Metric::Start,
         Metric::Ready,
@@ -135,6 +137,7 @@ impl Metric {
         Metric::WaitingPredictions,
         Metric::EarlyFollowUps,
         Metric::HeldBack,
+        Metric::FactKeys,
         Metric::ModelVersion,
         Metric::ModelPromoted,
         Metric::AlertsOpen,

@@ -222,6 +222,12 @@ pub(super) const fn declaration(metric: Metric) -> Declaration {
             &["shard"],
             "Records that wait in a hop until every shard before it has passed their time, by shard.",
         ),
+        Metric::FactKeys => gauge(
+            "driftless_fact_keys",
+            Unit::Count,
+            &["shard"],
+            "Keys of which facts are known, over all topics of facts, by shard; where there are such topics.",
+        ),
         Metric::ModelVersion => gauge(
             "driftless_model_version",
             Unit::Count,
