@@ -93,9 +93,8 @@ pub(super) fn journal(world: &World, topic: &str, shard: i32) -> Result<Vec<Jour
 /// No gaps, and the group has committed what the last record says.
 fn journals_are_whole(world: &World) -> Result<(), String> {
     let config = &stock().config;
-    let labels = config.topics.labels.clone().unwrap_or_default();
     let shards = || 0..world.scenario.shards;
-    let score = [&config.events.topic, &labels];
+    let score: Vec<&String> = config.topics.inputs().collect();
     let mut all: Vec<_> = shards().map(|shard| (&config.topics.journal, shard, "score", &score[..])).collect();
     let hops: Vec<_> = config.topics.hops.iter().map(|hop| (hop, [&hop.records])).collect();
     for (hop, inputs) in &hops {

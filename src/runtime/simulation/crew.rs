@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use super::mutation::{Leaky, Mutation};
+use super::mutation::{Faulty, Mutation};
 use super::scenario::Scenario;
 use super::stock::stock;
 use super::wire::Wire;
@@ -109,14 +109,18 @@ impl Workplace {
     }
 
     pub(super) fn post(&self, role: Role, id: &str, process: Process) -> Box<dyn Turns> {
-        let leaks = self.mutation == Some(Mutation::StateLeaked);
+        let in_machines = [Mutation::StateLeaked, Mutation::FactsNotKept];
+        let mutation = self.mutation.filter(|mutation| in_machines.contains(mutation));
         let mut chain = self.chain();
         let stage = match role {
             Role::Monitor => return self.of(self.monitor(), id, process),
             Role::Score => chain.swap_remove(0),
             Role::Hop => chain.swap_remove(1),
         };
-        if leaks { self.of(Leaky(stage), id, process) } else { self.of(stage, id, process) }
+        match mutation {
+            Some(mutation) => self.of(Faulty { stage, mutation }, id, process),
+            None => self.of(stage, id, process),
+        }
     }
 
     fn of<S: Stage>(&self, stage: S, id: &str, process: Process) -> Box<dyn Turns> {

@@ -92,8 +92,8 @@ impl World {
 
     pub(super) fn is_scored(&self) -> bool {
         let topics = &stock().config.topics;
-        let inputs = [Some(&topics.events), topics.labels.as_ref()];
-        inputs.into_iter().flatten().all(|topic| self.is_consumed("score", topic)) && self.is_through()
+        let mut inputs = topics.inputs();
+        inputs.all(|topic| self.is_consumed("score", topic)) && self.is_through()
     }
 
     fn ends_of_hops(&self) -> Vec<Position> {

@@ -2,7 +2,7 @@
 //! in a world that a seed makes.
 //!
 //! A seed decides who makes the next turn, when time passes, what arrives, and what goes wrong: crashes, zombies,
-//! rebalances, refused, lost and late commits, slow markers, slow fetches. Then the world is drained and what is
+//! rebalances, refused, lost and late commits, slow markers, slow fetches, topics that are compacted. Then the world is drained and what is
 //! committed is held against the inputs, the journals and an undisturbed run. The same seed is the same story, so one
 //! that fails is a regression test: put it into [`REGRESSIONS`]. A story changes when a worker makes other calls or the
 //! scheduler draws otherwise; what a seed has taught goes into a test of its own where that is possible.
@@ -28,7 +28,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mutation::Mutation;
-use world::{Event, WITH_HOP, World};
+use world::{Event, WITH_FACTS, WITH_HOP, World};
 
 /// Seeds that failed once: a label between two events of one id; records fetched before a rollback and handled after it;
 /// a restore by a worker that had lost its shard.
@@ -37,6 +37,8 @@ const REGRESSIONS: [u64; 4] = [51, 30, 864, 4_294_970_074];
 const SEEDS: u64 = 1_000;
 /// Those of them whose events go through a hop; they are numbered from [`WITH_HOP`].
 const SEEDS_WITH_HOP: u64 = 300;
+/// Those of them with facts; they are numbered from [`WITH_FACTS`].
+const SEEDS_WITH_FACTS: u64 = 300;
 /// Within so many seeds a mutation is found.
 const SEEDS_FOR_A_MUTATION: u64 = 2_000;
 
@@ -107,7 +109,9 @@ fn no_seed_loses_doubles_or_changes_anything() {
     }
     let n = number("DRIFTLESS_SIMULATION_SEEDS");
     let with_hop = (0..n.unwrap_or(SEEDS_WITH_HOP)).map(|seed| WITH_HOP + seed);
-    let seeds: Vec<u64> = REGRESSIONS.into_iter().chain(0..n.unwrap_or(SEEDS)).chain(with_hop).collect();
+    let with_facts = (0..n.unwrap_or(SEEDS_WITH_FACTS)).map(|seed| WITH_FACTS + seed);
+    let seeds = REGRESSIONS.into_iter().chain(0..n.unwrap_or(SEEDS)).chain(with_hop).chain(with_facts);
+    let seeds: Vec<u64> = seeds.collect();
     let begun = std::time::Instant::now();
     let breach = first_breach(&seeds, None);
     println!("{} seeds in {:.1} s", seeds.len(), begun.elapsed().as_secs_f64());
@@ -120,8 +124,8 @@ fn no_seed_loses_doubles_or_changes_anything() {
 
 #[test]
 fn every_mutation_is_found() {
-    let seeds: Vec<u64> = (0..SEEDS_FOR_A_MUTATION).collect();
     for mutation in Mutation::ALL {
+        let seeds: Vec<u64> = (0..SEEDS_FOR_A_MUTATION).map(|seed| mutation.first_seed() + seed).collect();
         let breach = first_breach(&seeds, Some(mutation));
         let breach = breach.unwrap_or_else(|| panic!("{mutation:?} is not found in {SEEDS_FOR_A_MUTATION} seeds"));
         println!("{mutation:?}: seed {}, {}", breach.seed, breach.what.chars().take(120).collect::<String>());

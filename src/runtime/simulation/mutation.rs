@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::world::WITH_FACTS;
 use crate::data::{BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Record, StateChunk, Timestamp};
 use crate::model::Model;
 use crate::runtime::stage::Stage;
@@ -19,136 +20,163 @@ pub(super) enum Mutation {
     RestoreToStableEnd,
     /// The group lets a member commit that it has given up.
     ZombieNotFenced,
+    /// The journal names facts by their offsets, although their topic is compacted.
+    FactsNotKept,
 }
 
 impl Mutation {
-    pub(super) const ALL: [Mutation; 5] = [
+    pub(super) const ALL: [Mutation; 6] = [
         Mutation::OffsetsNotSent,
         Mutation::JournalNotWritten,
         Mutation::StateLeaked,
         Mutation::RestoreToStableEnd,
         Mutation::ZombieNotFenced,
+        Mutation::FactsNotKept,
     ];
+
+    /// The first of the seeds that can find it.
+    pub(super) fn first_seed(self) -> u64 {
+        if self == Mutation::FactsNotKept { WITH_FACTS } else { 0 }
+    }
 }
 
-/// A stage whose machines forget to take back.
-pub(super) struct Leaky<S>(pub S);
+/// A stage whose machines do it.
+pub(super) struct Faulty<S> {
+    pub stage: S,
+    pub mutation: Mutation,
+}
 
-/// A machine that forgets to take back.
-pub(super) struct LeakyMachine<M>(M);
+/// A machine that forgets to take back, or takes facts for records that stay.
+pub(super) struct FaultyMachine<M> {
+    machine: M,
+    mutation: Mutation,
+}
 
-impl<S: Stage> Stage for Leaky<S> {
-    type Machine = LeakyMachine<S::Machine>;
+impl<S: Stage> Faulty<S> {
+    fn faulty(&self, machine: S::Machine) -> FaultyMachine<S::Machine> {
+        FaultyMachine { machine, mutation: self.mutation }
+    }
+}
+
+impl<S: Stage> Stage for Faulty<S> {
+    type Machine = FaultyMachine<S::Machine>;
 
     fn role(&self) -> &'static str {
-        self.0.role()
+        self.stage.role()
     }
 
     fn inputs(&self) -> Vec<String> {
-        self.0.inputs()
+        self.stage.inputs()
     }
 
     fn journal(&self) -> &str {
-        self.0.journal()
+        self.stage.journal()
     }
 
     fn state(&self) -> &str {
-        self.0.state()
+        self.stage.state()
     }
 
     fn own(&self) -> Vec<&str> {
-        self.0.own()
+        self.stage.own()
     }
 
     fn next(&self) -> Option<&str> {
-        self.0.next()
+        self.stage.next()
     }
 
     fn shares_outputs(&self) -> bool {
-        self.0.shares_outputs()
+        self.stage.shares_outputs()
     }
 
     fn config(&self) -> &str {
-        self.0.config()
+        self.stage.config()
     }
 
     fn previous(&self) -> Option<&str> {
-        self.0.previous()
+        self.stage.previous()
     }
 
     fn previous_machine(&self, shard: i32) -> Option<Self::Machine> {
-        self.0.previous_machine(shard).map(LeakyMachine)
+        self.stage.previous_machine(shard).map(|machine| self.faulty(machine))
     }
 
     fn machine(&self, shard: i32) -> Self::Machine {
-        LeakyMachine(self.0.machine(shard))
+        self.faulty(self.stage.machine(shard))
     }
 
     fn is_paced(&self) -> bool {
-        self.0.is_paced()
+        self.stage.is_paced()
     }
 
     fn tells_decisions(&self) -> bool {
-        self.0.tells_decisions()
+        self.stage.tells_decisions()
     }
 
     fn restored(&self, shard: i32, machine: &Self::Machine) {
-        self.0.restored(shard, &machine.0);
+        self.stage.restored(shard, &machine.machine);
     }
 
     fn observe(&self, shard: i32, machine: &Self::Machine) {
-        self.0.observe(shard, &machine.0);
+        self.stage.observe(shard, &machine.machine);
     }
 
     fn released(&self, shard: i32) {
-        self.0.released(shard);
+        self.stage.released(shard);
     }
 }
 
-impl<M: Machine<Model = Model>> Machine for LeakyMachine<M> {
+impl<M: Machine<Model = Model>> Machine for FaultyMachine<M> {
     type Model = Model;
 
     fn handle(&mut self, batch: &[Item<Model>], now: Timestamp, out: &mut Outbox) {
-        self.0.handle(batch, now, out);
+        self.machine.handle(batch, now, out);
     }
 
     fn seal(&mut self, now: Timestamp, out: &mut Outbox) {
-        self.0.seal(now, out);
+        self.machine.seal(now, out);
     }
 
     fn commit(&mut self) {
-        self.0.commit();
+        self.machine.commit();
     }
 
     fn rollback(&mut self) {
-        self.0.commit();
+        match self.mutation {
+            Mutation::StateLeaked => self.machine.commit(),
+            _ => self.machine.rollback(),
+        }
+    }
+
+    fn is_kept(&self, input: InputIndex) -> bool {
+        self.mutation != Mutation::FactsNotKept && self.machine.is_kept(input)
     }
 
     fn begin_checkpoint(&mut self, extent: Extent) -> Vec<u8> {
-        self.0.begin_checkpoint(extent)
+        self.machine.begin_checkpoint(extent)
     }
 
     fn next_chunk(&mut self, size: usize) -> Option<StateChunk> {
-        self.0.next_chunk(size)
+        self.machine.next_chunk(size)
     }
 
     fn horizon(&self) -> Timestamp {
-        self.0.horizon()
+        self.machine.horizon()
     }
 
     fn adopt(&mut self, old: Self) {
-        self.0.adopt(old.0);
+        self.machine.adopt(old.machine);
     }
 
     fn restore_head(&mut self, head: &[u8], control: &[Arc<ControlItem<Model>>]) -> Result<(), BinaryError> {
-        self.0.restore_head(head, control)
+        self.machine.restore_head(head, control)
     }
 
     fn restore_chunk(&mut self, chunk: &[u8]) -> Result<(), BinaryError> {
-        self.0.restore_chunk(chunk)
+        self.machine.restore_chunk(chunk)
     }
 
     fn order_time(&mut self, input: InputIndex, record: &Record) -> Timestamp {
-        self.0.order_time(input, record)
+        self.machine.order_time(input, record)
     }
 }

@@ -240,7 +240,12 @@ pub(super) fn canonical<S: Stage>(world: &World, stage: &S, shard: i32) -> Vec<I
     let mut queues = Vec::new();
     for (index, topic) in stage.inputs().iter().enumerate() {
         let input = InputIndex(index as u8);
-        let timed = records(world, topic, shard).into_iter().map(|record| (clock.order_time(input, &record), record));
+        let is_fact = stock().config.topics.facts.iter().any(|facts| facts.name == *topic);
+        let records = match world.facts.borrow().get(shard as usize).filter(|_| is_fact) {
+            Some(facts) => facts.clone(),
+            None => records(world, topic, shard),
+        };
+        let timed = records.into_iter().map(|record| (clock.order_time(input, &record), record));
         queues.push(timed.collect::<VecDeque<_>>());
     }
     let mut batch = control_log(world);

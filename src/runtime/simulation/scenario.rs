@@ -19,7 +19,7 @@ pub(super) struct Arrival {
     pub topic: String,
     pub partition: i32,
     pub key: Option<&'static str>,
-    pub value: Vec<u8>,
+    pub value: Option<Vec<u8>>,
     pub at: i64,
 }
 
@@ -119,23 +119,24 @@ fn arrivals(random: &mut SplitMix64, shards: i32, live: bool) -> Vec<Arrival> {
                 format!("{{\"id\":\"{id}\",\"at\":{at},\"amount\":{amount},\"terminal\":\"t{terminal}\"}}")
             }
         };
-        timed.push(Arrival { topic: topics.events.clone(), partition, key, value: value.into_bytes(), at });
+        timed.push(Arrival { topic: topics.events.clone(), partition, key, value: Some(value.into_bytes()), at });
         for revision in 0..=u64::from(random.below(8) == 0) {
             let known = if random.below(12) == 0 { at - 9_000 } else { at + random.below(400_000) as i64 };
             let fraud = (random.below(3) + revision) % 2;
             let value =
                 format!("{{\"event_id\":\"{id}\",\"known_at\":{known},\"kind\":\"checked\",\"fraud\":{fraud}}}");
             let topic = topics.labels.clone().unwrap();
-            timed.push(Arrival { topic, partition, key, value: value.into_bytes(), at: known });
+            timed.push(Arrival { topic, partition, key, value: Some(value.into_bytes()), at: known });
         }
     }
+    timed.extend(facts(random, shards, n_events));
     timed.sort_by_key(|arrival| arrival.at);
     if live {
         disturb(random, &mut timed);
     }
     for partition in 0..shards {
         let id = format!("closing{partition}");
-        let value = format!("{{\"id\":\"{id}\",\"at\":{CLOSING},\"amount\":1}}").into_bytes();
+        let value = Some(format!("{{\"id\":\"{id}\",\"at\":{CLOSING},\"amount\":1}}").into_bytes());
         let key = Some(SHOPS[partition as usize]);
         timed.push(Arrival { topic: topics.events.clone(), partition, key, value, at: CLOSING });
     }
@@ -156,6 +157,30 @@ fn arrivals(random: &mut SplitMix64, shards: i32, live: bool) -> Vec<Arrival> {
         }
     }
     timed
+}
+
+/// What becomes known of the shops, where there is a topic for it: some of it broken, some taken back.
+fn facts(random: &mut SplitMix64, shards: i32, n_events: u64) -> Vec<Arrival> {
+    let Some(topic) = stock().config.topics.facts.first() else { return Vec::new() };
+    let fact = |number: u64| {
+        let at = number as i64 * 30_000 + random.below(30_000) as i64;
+        let shop = random.below(SHOPS.len() as u64) as usize;
+        let (country, limit) = (["DE", "FR", "IT"][random.below(3) as usize], random.below(9));
+        let value = match random.below(10) {
+            0 => None,
+            1 => Some("{\"limit\":-1}".to_owned()),
+            2 => Some(format!("{{\"limit\":{limit}}}")),
+            _ => Some(format!("{{\"country\":\"{country}\",\"limit\":{limit}}}")),
+        };
+        Arrival {
+            topic: topic.name.clone(),
+            partition: shop as i32 % shards,
+            key: Some(SHOPS[shop]),
+            value: value.map(String::into_bytes),
+            at,
+        }
+    };
+    (0..n_events).map(fact).collect()
 }
 
 /// Neighbours change places, and some records come twice.
@@ -188,7 +213,7 @@ fn stock_artifact(version: u32) -> ArtifactRef {
 fn control(record: &ModelRecord) -> Arrival {
     let mut value = Vec::new();
     crate::codec::write(record, &mut value);
-    Arrival { topic: stock().config.topics.models.clone(), partition: 0, key: None, value, at: 0 }
+    Arrival { topic: stock().config.topics.models.clone(), partition: 0, key: None, value: Some(value), at: 0 }
 }
 
 fn command(command: ModelCommand, version: u32, replaces: u32) -> ModelRecord {

@@ -29,6 +29,7 @@ impl World {
             temper.commit_fault,
             temper.late_marks,
             temper.stall,
+            if stock().config.topics.facts.is_empty() { 0 } else { 4 },
         ];
         let mut left = self.below(shares.iter().sum());
         let mut kind = 0;
@@ -64,7 +65,8 @@ impl World {
             9 => {
                 self.set_marks_late(!self.one_in(3));
             }
-            _ => self.stall(),
+            10 => self.stall(),
+            _ => self.compact(),
         }
         self.tick();
     }
@@ -137,7 +139,8 @@ impl World {
         let topics = &stock().config.topics;
         let hops = topics.hops.iter().flat_map(|hop| [&hop.records, &hop.journal]);
         let names = [Some(&topics.events), topics.labels.as_ref(), Some(&topics.journal)].into_iter();
-        let names: Vec<_> = names.chain(hops.map(Some)).collect();
+        let facts = topics.facts.iter().map(|facts| Some(&facts.name));
+        let names: Vec<_> = names.chain(hops.map(Some)).chain(facts).collect();
         let name = self.below(names.len() as u64) as usize;
         let Some(topic) = names[name] else { return };
         let partition = self.below(self.scenario.shards as u64) as i32;
@@ -155,6 +158,21 @@ impl World {
         held.retain(|(of, _)| *of != at);
         if stalled {
             held.push((at, self.clock.instant()));
+        }
+    }
+
+    /// A topic of facts loses what is not the last word on its key; where the outcome is held against an undisturbed run,
+    /// only after everything has been taken in once.
+    pub(super) fn compact(&self) {
+        let partition = self.below(self.scenario.shards as u64) as i32;
+        for facts in &stock().config.topics.facts {
+            let at = TopicPartition::new(facts.name.as_str(), partition);
+            let sent = self.facts.borrow().get(partition as usize).map_or(0, Vec::len) as i64;
+            let committed = self.memory.committed(&stock().config.group("score"), &at);
+            if self.scenario.live || committed == Some(sent) {
+                self.tell(Event::Compact(partition));
+                self.memory.compact(&at).unwrap();
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! What seeds share: a tiny application and two models for it, and another with windows by a second entity.
+//! What seeds share: a tiny application and two models for it, another with windows by a second entity, and one with facts.
 
 use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
@@ -95,13 +95,38 @@ aggregates = ["count"]
 panes = 5
 "#;
 
+/// What is known of the key, in a compacted topic.
+const FACTS: &str = r#"
+[facts.owner.fields.country]
+type = "string"
+
+[facts.owner.fields.limit]
+type = "number"
+min = 0.0
+
+[[features.windows]]
+by = ["shop", "owner.country"]
+spans = ["5m"]
+aggregates = ["count", "max:owner.limit"]
+panes = 5
+"#;
+
+/// What an application of the simulation has beside its events and labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum With {
+    #[default]
+    Nothing,
+    Hop,
+    Facts,
+}
+
 thread_local! {
-    static HAS_HOP: Cell<bool> = const { Cell::new(false) };
+    static WITH: Cell<With> = const { Cell::new(With::Nothing) };
 }
 
 /// Which application the world of this thread runs.
-pub(super) fn choose_stock(has_hop: bool) {
-    HAS_HOP.with(|of| of.set(has_hop));
+pub(super) fn choose_stock(with: With) {
+    WITH.with(|of| of.set(with));
 }
 
 /// What seeds share: it does not change.
@@ -112,15 +137,17 @@ pub(super) struct Stock {
 }
 
 pub(super) fn stock() -> &'static Stock {
-    static STOCKS: [OnceLock<Stock>; 2] = [const { OnceLock::new() }; 2];
-    let has_hop = HAS_HOP.with(Cell::get);
-    STOCKS[usize::from(has_hop)].get_or_init(|| {
-        let text = if has_hop {
-            CONFIG
+    static STOCKS: [OnceLock<Stock>; 3] = [const { OnceLock::new() }; 3];
+    let with = WITH.with(Cell::get);
+    STOCKS[with as usize].get_or_init(|| {
+        let text = match with {
+            With::Nothing => CONFIG.to_owned(),
+            With::Hop => CONFIG
                 .replace("[features]", "[features]\nidle_after = \"100ms\"")
-                .replace("[drift]", &format!("{HOP}\n[drift]"))
-        } else {
-            CONFIG.to_owned()
+                .replace("[drift]", &format!("{HOP}\n[drift]")),
+            With::Facts => CONFIG
+                .replace("fields = [\"amount\"]", "fields = [\"amount\", \"owner.limit\"]")
+                .replace("[drift]", &format!("{FACTS}\n[drift]")),
         };
         let config = Config::parse(&text).unwrap();
         let store = Store::in_memory().unwrap();

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use super::crew::{Role, Turns, Workplace};
 use super::mutation::Mutation;
 use super::scenario::{Arrival, Scenario, Sent};
-use super::stock::{choose_stock, stock};
+use super::stock::{With, choose_stock, stock};
 use super::wire::Call;
-use crate::data::{Span, Timestamp};
+use crate::data::{Record, Span, Timestamp};
 use crate::runtime::clock::{Clock, SimulatedTime};
 use crate::runtime::topics::topic_specs;
 use crate::stats::SplitMix64;
@@ -31,6 +31,8 @@ pub(super) const HOLD_UP: Duration = Duration::from_secs(20);
 
 /// Seeds from here on are worlds whose events go through a hop.
 pub(super) const WITH_HOP: u64 = 1 << 32;
+/// Seeds from here on are worlds with facts.
+pub(super) const WITH_FACTS: u64 = 1 << 33;
 
 thread_local! {
     static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
@@ -68,6 +70,7 @@ pub(super) enum Event {
     Mark,
     Deliver,
     Stall(i32, bool),
+    Compact(i32),
     SightLost(i32),
     Interrupted(usize, Call),
     Resumed(usize),
@@ -104,6 +107,8 @@ pub(super) struct World {
     pub(super) memory: Memory,
     pub(super) clock: Clock,
     pub(super) sent: RefCell<Vec<Vec<Sent>>>,
+    /// Facts as they were sent, by partition: their topic is compacted.
+    pub(super) facts: RefCell<Vec<Vec<Record>>>,
     pub(super) time: Arc<SimulatedTime>,
     pub(super) random: RefCell<SplitMix64>,
     pub(super) workplace: Workplace,
@@ -122,7 +127,14 @@ pub(super) struct World {
 impl World {
     /// Makes the world of a seed and makes it that of this thread.
     pub(super) fn new(seed: u64, mutation: Option<Mutation>) -> Rc<World> {
-        choose_stock(seed >= WITH_HOP);
+        let with = if seed >= WITH_FACTS {
+            With::Facts
+        } else if seed >= WITH_HOP {
+            With::Hop
+        } else {
+            With::Nothing
+        };
+        choose_stock(with);
         let mut random = SplitMix64::new(seed);
         let mut scenario = Scenario::new(&mut random);
         let time = Arc::new(SimulatedTime::new());
@@ -146,12 +158,13 @@ impl World {
             old: RefCell::new(None),
         };
         let score = (0..scenario.instances).map(|number| instance(Role::Score, number));
-        let n_hop = if seed >= WITH_HOP { scenario.instances } else { 0 };
+        let n_hop = if with == With::Hop { scenario.instances } else { 0 };
         let hop = (0..n_hop).map(|number| instance(Role::Hop, number));
         let monitor = (0..scenario.monitors).map(|number| instance(Role::Monitor, number));
         let clock = Clock::Simulated(time.clone());
         let world = Rc::new(World {
             sent: RefCell::new(vec![Vec::new(); scenario.shards as usize]),
+            facts: RefCell::new(vec![Vec::new(); scenario.shards as usize]),
             instances: score.chain(hop).chain(monitor).collect(),
             workplace: Workplace::new(&scenario, &memory, &clock, mutation),
             arrivals: RefCell::new(std::mem::take(&mut scenario.arrivals).into()),
@@ -278,17 +291,28 @@ impl World {
                 return;
             };
             if arrival.topic == stock().config.topics.events {
-                let json = serde_json::from_slice::<serde_json::Value>(&arrival.value).ok();
+                let value = arrival.value.as_deref().unwrap_or_default();
+                let json = serde_json::from_slice::<serde_json::Value>(value).ok();
                 let valid = json.filter(|json| json.get("amount").is_some());
                 let id = valid.and_then(|json| json["id"].as_str().map(str::to_owned));
                 let key = arrival.key.unwrap_or_default().to_owned();
                 self.sent.borrow_mut()[arrival.partition as usize].push(Sent { id, key });
             }
+            let is_fact = stock().config.topics.facts.iter().any(|topic| topic.name == arrival.topic);
+            if is_fact && let Some(facts) = self.facts.borrow_mut().get_mut(arrival.partition as usize) {
+                facts.push(Record {
+                    offset: facts.len() as i64,
+                    timestamp: Timestamp::from_millis(arrival.at),
+                    key: arrival.key.map(|key| key.as_bytes().into()),
+                    value: arrival.value.as_deref().map(Into::into),
+                    headers: Vec::new(),
+                });
+            }
             let outgoing = Outgoing {
                 topic: &arrival.topic,
                 partition: Some(arrival.partition),
                 key: arrival.key.map(str::as_bytes),
-                value: Some(&arrival.value),
+                value: arrival.value.as_deref(),
                 headers: &[],
                 timestamp: Some(Timestamp::from_millis(arrival.at)),
             };
