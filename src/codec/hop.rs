@@ -4,10 +4,8 @@
 //! begins with its rank, so that it can be put in order without the rest being read. Features go by their position in
 //! the layout, columns by their number: both stages have the same configuration.
 
-use std::sync::Arc;
-
 use crate::data::params::KindIndex;
-use crate::data::{BinaryError, Header, Payload, Reader, Timestamp, Writer};
+use crate::data::{BinaryError, Header, Payload, Rank, Reader, Timestamp, Writer};
 
 /// The format this binary writes and reads.
 pub const HOP_VERSION: u64 = 1;
@@ -18,22 +16,6 @@ const PROGRESS: u64 = 2;
 
 const LATE: u64 = 1;
 const WARMING: u64 = 2;
-
-/// The place of a record among those of its entity: by time, events before follow-ups, then by what does not depend on
-/// the number of partitions as far as there is such a thing.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Rank {
-    /// Event time; for a follow-up the moment it became known, but not before its event.
-    pub at: Timestamp,
-    /// Whether it is a follow-up.
-    pub is_follow_up: bool,
-    /// Id of the event.
-    pub id: Arc<[u8]>,
-    /// Partition of the topic that it came in by.
-    pub partition: i32,
-    /// Offset there.
-    pub offset: i64,
-}
 
 /// An event on its way.
 #[derive(Clone, Debug, PartialEq)]

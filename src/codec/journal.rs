@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::data::{BinaryError, InputIndex, ModelRecord, Reader, Record, SchemaFact, Timestamp, Writer};
+use crate::data::{BinaryError, InputIndex, ModelRecord, Rank, Reader, Record, SchemaFact, Timestamp, Writer};
 
 /// The format this binary writes; it reads the ones before as well.
 pub const JOURNAL_VERSION: u64 = 3;
@@ -34,6 +34,9 @@ pub enum JournalStep {
     },
     /// The record, kept in full or the first of a run, that follows made the program panic and was refused unread.
     Refuse,
+    /// What the machine held back under this rank made the program panic when its turn came, with the record of the run
+    /// that follows, and was refused unread.
+    RefuseHeld(Box<Rank>),
     /// The shard had read every input to its end.
     Idle,
     /// A record of the control log.
@@ -90,6 +93,8 @@ const SCHEMA: u64 = 3;
 const REFUSE: u64 = 7;
 /// Version 3 has it.
 const KEPT: u64 = 11;
+/// Version 3 has it.
+const REFUSE_HELD: u64 = 15;
 
 impl JournalRecord {
     /// The record's bytes.
@@ -120,6 +125,10 @@ impl JournalRecord {
                     expected.took(*input, *last);
                 }
                 JournalStep::Refuse => out.unsigned(REFUSE),
+                JournalStep::RefuseHeld(rank) => {
+                    out.unsigned(REFUSE_HELD);
+                    rank.write(&mut out);
+                }
                 JournalStep::Idle => out.unsigned(IDLE),
                 JournalStep::Command { offset, record, loaded } => {
                     out.unsigned(COMMAND);
@@ -203,6 +212,7 @@ fn read_step(reader: &mut Reader<'_>, expected: &mut Expected) -> Result<Journal
         IDLE if tag == IDLE => Ok(JournalStep::Idle),
         COMMAND if tag == COMMAND => read_command(reader),
         SCHEMA if tag == REFUSE => Ok(JournalStep::Refuse),
+        SCHEMA if tag == REFUSE_HELD => Ok(JournalStep::RefuseHeld(Box::new(Rank::read(reader)?))),
         SCHEMA if tag == KEPT => {
             let input = input_index(reader.unsigned()?)?;
             Ok(JournalStep::Kept { input, record: Box::new(Record::read(reader)?) })
@@ -318,8 +328,13 @@ mod tests {
     #[test]
     fn a_refused_record_is_told_from_the_others_and_needs_the_third_version() {
         let mut record = example();
+        let rank =
+            Rank { at: Timestamp::from_millis(-5), is_follow_up: true, id: b"e1"[..].into(), partition: 2, offset: 70 };
         record.steps.insert(1, JournalStep::Refuse);
+        record.steps.insert(1, JournalStep::RefuseHeld(Box::new(rank)));
         let bytes = record.encode().unwrap_or_default();
+        let held = b"\x0f\x09\x01\x02e1\x04\x8c\x01\x07";
+        assert!(bytes.windows(held.len()).any(|part| part == held));
         assert_eq!((bytes.first(), JournalRecord::decode(&bytes)), (Some(&3), Ok(record)));
     }
 

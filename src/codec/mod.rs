@@ -16,7 +16,7 @@ pub use avro::{MAX_SCHEMA_BYTES, Published, PublishedDatum, Schema, SchemaError}
 pub use cells::Cell;
 pub use checkpoint::{CHECKPOINT_VERSION, ChunkKey, ChunkSum, MARKER_KEY, Marker, OPEN_KEY, StoredChunk};
 pub use fact::FactDecoder;
-pub use hop::{HOP_VERSION, HopEvent, HopFollowUp, HopHead, HopRecord, Known, Progress, Rank};
+pub use hop::{HOP_VERSION, HopEvent, HopFollowUp, HopHead, HopRecord, Known, Progress};
 pub use journal::{JOURNAL_VERSION, JournalError, JournalRecord, JournalStep};
 pub use json_object::ObjectReader;
 pub use records::{EventDecoder, LabelDecoder, TimeCell};

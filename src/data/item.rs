@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{ModelRecord, Record, SchemaFact};
+use super::{ModelRecord, Rank, Record, SchemaFact};
 
 /// The number of an input within its stage: for the score stage 0 is events and 1 is labels, topics of facts
 /// come after them; for the monitor 0 is summaries. Ties in time are broken by it, lower first.
@@ -30,6 +30,9 @@ pub enum Item<M> {
         /// The record.
         record: Record,
     },
+    /// What the machine holds back under this rank would make the program panic when its turn comes, with the record that
+    /// follows: it is to be refused unread.
+    RefusedHeld(Box<Rank>),
     /// A record of the control log.
     Command(Arc<ControlItem<M>>),
     /// What was looked up of a writer schema, before the first record that needs it.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{BinaryError, ControlItem, Extent, InputIndex, Item, Outbox, Record, SchemaNeed, StateChunk, Timestamp};
+use super::{
+    BinaryError, ControlItem, Extent, InputIndex, Item, Outbox, Rank, Record, SchemaNeed, StateChunk, Timestamp,
+};
 
 /// A state machine that turns an input sequence into outputs, can take back what the open transaction changed, and gives
 /// its state out in pieces.
@@ -37,6 +39,15 @@ pub trait Machine {
     /// ones of the same key before a restore reads them again.
     fn is_kept(&self, _input: InputIndex) -> bool {
         false
+    }
+
+    /// Whether what comes out of what the machine holds back is handled one record at a time from now on, so that
+    /// [`Machine::at_hand`] tells which one it is. What is published is the same.
+    fn be_careful(&mut self, _is_careful: bool) {}
+
+    /// The record that has come out of what the machine holds back and is being handled: what a panic was about.
+    fn at_hand(&self) -> Option<&Rank> {
+        None
     }
 
     /// The writer schema that has to be looked up before `record` can be ordered and handled; `None` where nothing is

@@ -211,7 +211,7 @@ impl Machine for Monitor {
             match item {
                 Item::Record { record, .. } => self.summary(record.value.as_deref(), &mut sheet),
                 Item::Command(item) => self.command(item, &mut sheet),
-                Item::Schema(_) | Item::Refused { .. } | Item::Idle => {}
+                Item::Schema(_) | Item::Refused { .. } | Item::RefusedHeld(_) | Item::Idle => {}
             }
         }
     }

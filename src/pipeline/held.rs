@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::codec::{HopHead, Rank};
-use crate::data::{BinaryError, Reader, Timestamp, Tracked, Writer};
+use crate::codec::HopHead;
+use crate::data::{BinaryError, Rank, Reader, Timestamp, Tracked, Writer};
 
 /// Format of the encoded state.
 const STATE_VERSION: u64 = 1;
@@ -18,6 +18,10 @@ pub(super) struct HeldBack {
     records: Tracked<Rank, Arc<[u8]>>,
     order: BTreeSet<Rank>,
     log: Vec<Change>,
+    /// What comes out is handled one record at a time.
+    pub is_careful: bool,
+    /// What has come out and is being handled, where that is known.
+    pub at_hand: Option<Rank>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +63,16 @@ impl HeldBack {
         Some((rank, bytes))
     }
 
+    /// Takes one out before its time; false if it is not there.
+    pub(super) fn drop(&mut self, rank: &Rank) -> bool {
+        let is_there = self.order.remove(rank);
+        if is_there {
+            self.records.remove(rank);
+            self.log.push(Change::Out(rank.clone()));
+        }
+        is_there
+    }
+
     pub(super) fn commit(&mut self) {
         self.records.commit();
         self.log.clear();
@@ -86,11 +100,7 @@ impl HeldBack {
         }
         out.unsigned(STATE_VERSION);
         self.records.write_chunk(size, out, |rank, bytes, out| {
-            out.signed(rank.at.millis());
-            out.flag(rank.is_follow_up);
-            out.slice(&rank.id);
-            out.signed(i64::from(rank.partition));
-            out.signed(rank.offset);
+            rank.write(out);
             out.optional(bytes.map(AsRef::as_ref));
         });
         true
@@ -100,12 +110,7 @@ impl HeldBack {
     pub(super) fn read_chunk(&mut self, reader: &mut Reader<'_>) -> Result<(), BinaryError> {
         reader.version("what a hop holds back", STATE_VERSION)?;
         while !reader.is_at_end() {
-            let at = Timestamp::from_millis(reader.signed()?);
-            let is_follow_up = reader.flag()?;
-            let id = reader.slice()?.into();
-            let partition =
-                i32::try_from(reader.signed()?).map_err(|_| BinaryError::Invalid { what: "partition", at: 0 })?;
-            let rank = Rank { at, is_follow_up, id, partition, offset: reader.signed()? };
+            let rank = Rank::read(reader)?;
             let bytes: Option<Arc<[u8]>> = reader.optional()?.map(Into::into);
             match &bytes {
                 Some(bytes) => {

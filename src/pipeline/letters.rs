@@ -7,6 +7,7 @@ use super::Pipeline;
 use super::decode::Decoded;
 use super::pass::{Scratch, Taken};
 use super::tally::Stream;
+use crate::codec::HopHead;
 use crate::data::params::{OnDuplicate, OnLate};
 use crate::data::{Header, InputIndex, Outbox, Record, Reject, RejectCode, Route, Sink};
 use crate::validate::{MAX_HEADER_BYTES, MAX_HEADERS};
@@ -74,6 +75,12 @@ impl<'a> Letter<'a> {
     }
 }
 
+/// Why a record is refused unread.
+pub(super) fn panicked() -> Reject {
+    let message = "handling the record made the program panic; it was left out and everything it changed taken back";
+    Reject::new(RejectCode::Panic, message)
+}
+
 fn hash(bytes: &[u8]) -> String {
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes))
 }
@@ -93,6 +100,9 @@ impl Pipeline {
         let partition = partition.to_string();
         let offset = record.offset.to_string();
         let mut letter = Letter::of(record);
+        if record.value.is_none() && !self.params.station.is_first() {
+            letter.add("driftless.value.left_out", "true");
+        }
         letter.add("driftless.error.code", reject.code.name());
         letter.add("driftless.error.message", &reject.message);
         letter.add("driftless.error.topic", topic);
@@ -113,11 +123,13 @@ impl Pipeline {
         if stream != Stream::Facts {
             self.decoders.forget(input, record, &mut self.scratch.rows);
         }
+        let value = record.value.as_deref().filter(|_| !self.params.station.is_first());
+        if let Some(Ok(HopHead::Ranked(rank))) = value.map(HopHead::read) {
+            self.clocks.tally.consumed(if rank.is_follow_up { Stream::FollowUps } else { Stream::Events });
+            return self.refuse_ranked(&rank, out);
+        }
         self.clocks.tally.consumed(stream);
-        let message =
-            "handling the record made the program panic; it was left out and everything it changed taken back";
-        let of = Origin { input, partition: self.shard };
-        self.reject(of, record, &Reject::new(RejectCode::Panic, message), out);
+        self.reject(Origin { input, partition: self.shard }, record, &panicked(), out);
     }
 
     /// Passes a late event on as it came, with how late it was.

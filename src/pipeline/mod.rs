@@ -32,7 +32,8 @@ use crate::data::params::{
     ScoreParams, Station,
 };
 use crate::data::{
-    BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Record, SchemaNeed, StateChunk, Timestamp,
+    BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Rank, Record, SchemaNeed, StateChunk,
+    Timestamp,
 };
 use crate::drift::DriftWindows;
 use crate::features::Features;
@@ -186,11 +187,6 @@ impl Pipeline {
         Some(self.champion.ledger().champion()).filter(|version| *version != self.champion.version())
     }
 
-    /// Counts since the pipeline was made.
-    pub fn tally(&self) -> Tally {
-        Tally { features: self.features.counts(), ..self.clocks.tally }
-    }
-
     /// The latest event or known-at time taken in; `None` before the first.
     pub fn time(&self) -> Option<Timestamp> {
         (self.clocks.time != Timestamp::MIN).then_some(self.clocks.time)
@@ -199,16 +195,6 @@ impl Pipeline {
     /// Its place in the chain of stages.
     pub fn station(&self) -> &Station {
         &self.params.station
-    }
-
-    /// Records that wait for their turn.
-    pub fn held_back(&self) -> usize {
-        self.held.len()
-    }
-
-    /// Groups with windows, predictions waiting for labels, follow-ups waiting for events.
-    pub fn held(&self) -> [usize; 3] {
-        [self.features.groups(), self.waiting.len(), self.early.len()]
     }
 
     fn watermark(&self) -> Timestamp {
@@ -240,6 +226,10 @@ impl Machine for Pipeline {
                 }
                 Item::Refused { input, record } => {
                     self.refuse(*input, record, out);
+                    rest = after;
+                }
+                Item::RefusedHeld(rank) => {
+                    self.refuse_held(rank, out);
                     rest = after;
                 }
                 Item::Command(item) => {
@@ -320,6 +310,14 @@ impl Machine for Pipeline {
 
     fn is_kept(&self, input: InputIndex) -> bool {
         self.enrichment.has(input)
+    }
+
+    fn be_careful(&mut self, is_careful: bool) {
+        self.held.is_careful = is_careful;
+    }
+
+    fn at_hand(&self) -> Option<&Rank> {
+        self.held.at_hand.as_ref()
     }
 
     fn begin_checkpoint(&mut self, extent: Extent) -> Vec<u8> {

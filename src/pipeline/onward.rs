@@ -7,9 +7,9 @@ use super::Pipeline;
 use super::emit::Remarks;
 use super::follow::FollowsUp;
 use super::pass::{Scratch, Taken};
-use crate::codec::{HopEvent, HopFollowUp, Known, Progress, Rank};
+use crate::codec::{HopEvent, HopFollowUp, Known, Progress};
 use crate::data::params::TextIndex;
-use crate::data::{Outbox, Route, Sink, Table, Timestamp, partition_for};
+use crate::data::{Outbox, Rank, Route, Sink, Table, Timestamp, partition_for};
 use crate::features::FollowUpRow;
 use crate::labels::{EventId, Waited};
 

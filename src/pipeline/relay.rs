@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use super::decode::Decoded;
-use super::letters::Origin;
+use super::letters::{Origin, panicked};
 use super::pass::{BATCH, Scratch, Taken};
 use super::tally::Stream;
 use super::{EVENTS, HopOrder, LABELS, Pipeline};
 use crate::codec::{HopHead, HopRecord, Known};
-use crate::data::{InputIndex, Item, Outbox, Record, Reject, RejectCode, Timestamp};
+use crate::data::{InputIndex, Item, Outbox, Rank, Record, Reject, RejectCode, Timestamp};
 use crate::labels::EventId;
 use crate::model::Model;
 
@@ -92,13 +92,34 @@ impl Pipeline {
             }
             while let Some((rank, bytes)) = self.held.next(self.upstreams.bound()) {
                 self.clocks.tally.held_back -= i64::from(!rank.is_follow_up);
-                ready.push(Ready { bytes, late: false });
-                if ready.len() >= BATCH {
+                if self.held.is_careful {
+                    // What has arrived is not to blame for it, nor it for that.
                     self.flush(&mut ready, now, out);
+                    self.held.at_hand = Some(rank);
+                }
+                ready.push(Ready { bytes, late: false });
+                if ready.len() >= BATCH || self.held.is_careful {
+                    self.flush(&mut ready, now, out);
+                    self.held.at_hand = None;
                 }
             }
         }
         self.flush(&mut ready, now, out);
+    }
+
+    /// Makes what is held back under a rank a dead letter without looking at it: it made the program panic.
+    pub(super) fn refuse_held(&mut self, rank: &Rank, out: &mut Outbox) {
+        if self.held.drop(rank) {
+            self.clocks.tally.held_back -= i64::from(!rank.is_follow_up);
+            self.refuse_ranked(rank, out);
+        }
+    }
+
+    /// A dead letter of nothing but where the record came in: it is not to be read.
+    pub(super) fn refuse_ranked(&mut self, rank: &Rank, out: &mut Outbox) {
+        let input = if rank.is_follow_up { LABELS } else { EVENTS };
+        let record = Record { offset: rank.offset, timestamp: rank.at, key: None, value: None, headers: Vec::new() };
+        self.reject(Origin { input, partition: rank.partition }, &record, &panicked(), out);
     }
 
     /// In order of arrival the shard's time is what the stage before has passed.

@@ -1,5 +1,6 @@
 //! What the runtime shows of a shard's work, and the identity that it has to satisfy.
 
+use super::Pipeline;
 use crate::data::RejectCode;
 use crate::features::FeatureCounts;
 
@@ -80,5 +81,22 @@ impl Tally {
         let scored = self.predictions + self.passed_on;
         let accounted = scored + self.event_dead_letters + self.late_output + self.duplicates;
         self.events as i64 - accounted as i64 - self.held_back
+    }
+}
+
+impl Pipeline {
+    /// Counts since the pipeline was made.
+    pub fn tally(&self) -> Tally {
+        Tally { features: self.features.counts(), ..self.clocks.tally }
+    }
+
+    /// Records that wait for their turn.
+    pub fn held_back(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Groups with windows, predictions waiting for labels, follow-ups waiting for events.
+    pub fn held(&self) -> [usize; 3] {
+        [self.features.groups(), self.waiting.len(), self.early.len()]
     }
 }

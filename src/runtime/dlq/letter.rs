@@ -83,7 +83,8 @@ impl Letter {
 
     /// Why it is not to be sent again, if it is not.
     pub fn obstacle(&self, config: &Config) -> Option<Obstacle> {
-        let cut = ["driftless.value.bytes", "driftless.key.bytes", "driftless.headers.left_out"];
+        let cut =
+            ["driftless.value.bytes", "driftless.value.left_out", "driftless.key.bytes", "driftless.headers.left_out"];
         let is_input = |topic: &String| config.topics.inputs().any(|input| input == topic);
         if !self.source.as_ref().is_some_and(|source| is_input(&source.topic)) {
             Some(Obstacle::Foreign)
@@ -154,6 +155,7 @@ mod tests {
         assert_eq!(obstacle(&[]), None);
         assert_eq!([obstacle(&[(HOPS, "2")]), obstacle(&[(HOPS, "3")])], [None, Some(Obstacle::Hops)]);
         assert_eq!(obstacle(&[("driftless.value.bytes", "2000000")]), Some(Obstacle::Cut));
+        assert_eq!(obstacle(&[("driftless.value.left_out", "true")]), Some(Obstacle::Cut));
         let mut foreign = letter(&[]);
         foreign.source = None;
         assert_eq!(foreign.obstacle(&config), Some(Obstacle::Foreign));

@@ -133,6 +133,7 @@ impl Feed {
         for step in &record.steps {
             match step {
                 JournalStep::Refuse => refuse_at = Some(batch.len()),
+                JournalStep::RefuseHeld(rank) => batch.push(Item::RefusedHeld(rank.clone())),
                 JournalStep::Idle => batch.push(Item::Idle),
                 JournalStep::Schema(fact) => batch.push(Item::Schema(fact.clone())),
                 JournalStep::Kept { input, record } => {

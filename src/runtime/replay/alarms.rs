@@ -97,7 +97,7 @@ fn heard(item: Item<Model>) -> Option<Heard> {
             Some(Heard::Report { shard: summary.shard, at: Mark::of(&summary) })
         }
         command @ Item::Command(_) => Some(Heard::Command(command)),
-        Item::Schema(_) | Item::Refused { .. } | Item::Idle => None,
+        Item::Schema(_) | Item::Refused { .. } | Item::RefusedHeld(_) | Item::Idle => None,
     }
 }
 

@@ -6,9 +6,9 @@
 
 mod input;
 mod keeping;
+mod refusals;
 mod schemas;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ use crate::transport::Position;
 use crate::transport::failpoint::{self, Mutation};
 
 pub(super) use input::Input;
+pub(super) use refusals::{Place, Refusals};
 
 /// An idle shard says so again after this time, so that nobody downstream waits for it.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -45,8 +46,8 @@ pub(super) struct Shard<M> {
     checkpoints: Checkpoints,
     schemas: Schemas,
     keeping: Keeping,
-    /// Records that made the program panic, by input and offset: they are refused unread.
-    refused: BTreeSet<(u8, i64)>,
+    /// Records that made the program panic.
+    pub refusals: Refusals,
     /// The record that the machine looks at ahead of its turn.
     pub looking: Option<(u8, i64)>,
 }
@@ -91,14 +92,9 @@ impl<M: Machine<Model = Model>> Shard<M> {
             schemas: Schemas { lookups: start.lookups, ..Schemas::default() },
             keeping: Keeping::default(),
             idle: Idle { told: None, step: 0 },
-            refused: BTreeSet::new(),
+            refusals: Refusals::default(),
             looking: None,
         }
-    }
-
-    /// Has these records refused unread, by input and offset.
-    pub(super) fn refuse(&mut self, records: &BTreeSet<(u8, i64)>) {
-        self.refused.clone_from(records);
     }
 
     pub(super) fn inputs(&mut self) -> &mut [Input] {
@@ -164,10 +160,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
             let Some(Queued { record, .. }) = queue.pop_front() else { return };
             self.inputs[index].next = record.offset + 1;
             self.idle.told = None;
-            let is_refused = self.refused.contains(&(input.0, record.offset));
-            if is_refused {
-                self.steps.push(JournalStep::Refuse);
-            }
+            let is_refused = self.refusals.note((input.0, record.offset), &mut self.steps, batch);
             let record = if is_kept {
                 let record = keeping::cut(record);
                 self.steps.push(JournalStep::Kept { input, record: Box::new(record.clone()) });
@@ -193,7 +186,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
             let Some(head) = input.queue.front_mut() else { continue };
             let time = match head.time {
                 Some(time) => time,
-                None if self.refused.contains(&(index as u8, head.record.offset)) => head.record.timestamp,
+                None if self.refusals.has(InputIndex(index as u8), head.record.offset) => head.record.timestamp,
                 None => {
                     let input_index = InputIndex(index as u8);
                     self.looking = Some((input_index.0, head.record.offset));

@@ -64,6 +64,7 @@ pub(super) fn replayed<S: Stage>(world: &World, stage: &S, shard: i32) -> Result
         for step in &record.steps {
             match step {
                 JournalStep::Refuse => refuse_at = Some(batch.len()),
+                JournalStep::RefuseHeld(rank) => batch.push(Item::RefusedHeld(rank.clone())),
                 JournalStep::Idle => batch.push(Item::Idle),
                 JournalStep::Schema(fact) => batch.push(Item::Schema(fact.clone())),
                 JournalStep::Kept { input, record } => {

@@ -4,15 +4,16 @@
 //! crash. What it was handling is then taken one record at a time, so the record that makes it panic again is known; it
 //! becomes a dead letter unread, and the journal says so, so that a replay does not read it either. A panic that no
 //! record can be blamed for goes on its way and ends the role.
+//!
+//! A hop holds records back, and one that arrives lets others out: the machine then tells which one it was at.
 
 use std::any::Any;
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::{State, Worker, WorkerError};
 use crate::data::{Item, Machine};
 use crate::model::Model;
-use crate::runtime::shard::Shard;
+use crate::runtime::shard::{Place, Refusals, Shard};
 use crate::runtime::stage::Stage;
 
 /// What a panic carries.
@@ -21,22 +22,25 @@ pub(super) type Panic = Box<dyn Any + Send>;
 /// What is known of the records of a shard that make the program panic.
 #[derive(Debug, Default)]
 pub(super) struct Suspects {
-    /// Input and offset of those that were found.
-    refused: BTreeSet<(u8, i64)>,
+    /// Those that were found.
+    refusals: Refusals,
     /// Up to these offsets, by input, records are taken one by one.
     until: Vec<i64>,
+    /// The record taken last was taken alone.
+    is_alone: bool,
 }
 
 impl Suspects {
-    /// Input and offset of the records to be refused unread.
-    pub(super) fn refused(&self) -> &BTreeSet<(u8, i64)> {
-        &self.refused
+    /// The records to be refused unread.
+    pub(super) fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// How many records the shard may take at once.
-    pub(super) fn batch<M: Machine<Model = Model>>(&self, shard: &Shard<M>, max: usize) -> usize {
-        let is_before = shard.positions().zip(&self.until).any(|(position, until)| position.next < *until);
-        if is_before { 1 } else { max }
+    pub(super) fn batch<M: Machine<Model = Model>>(&mut self, shard: &mut Shard<M>, max: usize) -> usize {
+        self.is_alone = shard.positions().zip(&self.until).any(|(position, until)| position.next < *until);
+        shard.machine.be_careful(self.is_alone);
+        if self.is_alone { 1 } else { max }
     }
 }
 
@@ -52,18 +56,31 @@ impl<S: Stage> Worker<S> {
         let Some(State::Running(shard)) = self.shards.remove(&number) else { resume_unwind(panic) };
         let records = batch.iter().filter_map(|item| match item {
             Item::Record { input, record } => Some((input.0, record.offset)),
-            Item::Refused { .. } | Item::Schema(_) | Item::Command(_) | Item::Idle => None,
+            Item::Refused { .. } | Item::RefusedHeld(_) | Item::Schema(_) | Item::Command(_) | Item::Idle => None,
         });
-        let records: Vec<(u8, i64)> = shard.looking.into_iter().chain(records).collect();
+        let records: Vec<Place> = shard.looking.into_iter().chain(records).collect();
         if records.is_empty() || !self.shop.stage.is_paced() {
             resume_unwind(panic);
         }
         let suspects = self.suspects.entry(number).or_default();
         suspects.until = shard.positions().map(|position| position.next).collect();
-        if let [(input, offset)] = records[..] {
-            suspects.refused.insert((input, offset));
-            let topic = self.shop.stage.inputs().into_iter().nth(usize::from(input)).unwrap_or_default();
-            tracing::error!(shard = number, topic, partition = number, offset, "record_panicked");
+        if let [place] = records[..]
+            && (suspects.is_alone || shard.looking.is_some())
+        {
+            let (topic, partition, offset) = match shard.machine.at_hand() {
+                Some(rank) => {
+                    suspects.refusals.held.entry(place).or_default().push(rank.clone());
+                    let mut inputs = self.shop.topics.inputs();
+                    let topic = inputs.nth(usize::from(rank.is_follow_up)).cloned();
+                    (topic, rank.partition, rank.offset)
+                }
+                None => {
+                    suspects.refusals.records.insert(place);
+                    (self.shop.stage.inputs().into_iter().nth(usize::from(place.0)), number, place.1)
+                }
+            };
+            let topic = topic.unwrap_or_default();
+            tracing::error!(shard = number, topic, partition, offset, "record_panicked");
         }
         drop(shard);
         self.shards.insert(number, State::Given);
@@ -81,9 +98,12 @@ mod tests {
 
     use crate::config::Config;
     use crate::data::{Header, Record, Timestamp};
+    use crate::runtime::stages::chain_roles;
     use crate::runtime::{App, AppSetup, Roles, topic_specs};
     use crate::transport::memory::Memory;
     use crate::transport::{News, Outgoing, Position, TopicPartition, Transport};
+
+    const MINIMAL: &str = include_str!("../../../examples/minimal.toml");
 
     fn records(memory: &Memory, topic: &str) -> Vec<Record> {
         let mut reader = memory.reader(&[topic.to_owned()]).unwrap();
@@ -102,9 +122,20 @@ mod tests {
         }
     }
 
+    /// What makes the program panic.
+    #[derive(Clone, Copy)]
+    enum Tripwire {
+        Value,
+        Header(&'static str),
+    }
+
     fn event(number: i64) -> Vec<u8> {
-        let at = Timestamp::from_millis(number * 1_000);
-        format!("{{\"payment_id\":\"e{number}\",\"created_at\":\"{at}\",\"amount\":1,\"foreign\":true}}").into_bytes()
+        let (at, terminal) = (Timestamp::from_millis(number * 1_000), number % 7);
+        format!(
+            "{{\"payment_id\":\"e{number}\",\"created_at\":\"{at}\",\"amount\":1,\"foreign\":true,\
+             \"terminal\":\"t{terminal}\"}}"
+        )
+        .into_bytes()
     }
 
     fn start(memory: &Memory, config: &Config) -> App {
@@ -121,41 +152,38 @@ mod tests {
         App::start(setup).unwrap()
     }
 
-    /// Some values make the decoder panic, one header the windows: all become dead letters, and everything else is
-    /// predicted once, also after a restart that replays the journal.
-    #[test]
-    fn records_that_make_the_program_panic_become_dead_letters_and_the_others_go_on() {
+    /// 200 events, a death of the workers, and 60 more: those that make the program panic become dead letters and nothing
+    /// else does, also after the restart, which replays the journal.
+    fn assert_that_only_these_are_refused(text: &str, tripwire: impl Fn(i64) -> Option<Tripwire>) {
         let store = tempfile::tempdir().unwrap();
-        let text = include_str!("../../../examples/minimal.toml");
         let mut config = Config::parse(text).unwrap();
         config.store.path = store.path().to_owned();
         config.topics.partitions = 1;
         let memory = Memory::new();
         memory.create(&topic_specs(&config)).unwrap();
         let mut publisher = memory.publisher().unwrap();
-        let mut expected = Vec::new();
         let mut send = |number: i64| {
-            let is_bad = number % 40 == 17;
-            let tripwire = [Header { name: "tripwire".to_owned(), value: None }];
-            let value = match is_bad && number % 80 == 17 {
-                true => b"tripwire".to_vec(),
-                false => event(number),
+            let tripwire = tripwire(number);
+            let (value, header) = match tripwire {
+                None => (event(number), None),
+                Some(Tripwire::Value) => (b"tripwire".to_vec(), None),
+                Some(Tripwire::Header(name)) => (event(number), Some(name)),
             };
+            let headers: Vec<Header> =
+                header.into_iter().map(|name| Header { name: name.to_owned(), value: None }).collect();
             publisher
                 .send(&Outgoing {
                     topic: &config.topics.events,
                     partition: Some(0),
                     key: Some(b"k"),
                     value: Some(&value),
-                    headers: if is_bad && number % 80 != 17 { &tripwire[..] } else { &[] },
+                    headers: &headers,
                     timestamp: Some(Timestamp::from_millis(number * 1_000)),
                 })
                 .unwrap();
-            is_bad
+            tripwire.is_some()
         };
-        for number in 0..200 {
-            expected.push(send(number));
-        }
+        let mut expected: Vec<bool> = (0..200).map(&mut send).collect();
         let until = |app: &App, n: usize| {
             let limit = Instant::now() + Duration::from_secs(120);
             let count = |topic: &String| records(&memory, topic).len();
@@ -168,11 +196,11 @@ mod tests {
         let app = start(&memory, &config);
         until(&app, 200);
         // Killed, so that the next one replays what was refused.
-        memory.kill(&format!("{}.score.a.0", config.app));
-        let _ = app.stop();
-        for number in 200..260 {
-            expected.push(send(number));
+        for role in chain_roles(&config) {
+            memory.kill(&format!("{}.{role}.a.0", config.app));
         }
+        let _ = app.stop();
+        expected.extend((200..260).map(&mut send));
         let app = start(&memory, &config);
         until(&app, 260);
         app.stop().unwrap();
@@ -184,6 +212,7 @@ mod tests {
                 String::from_utf8(found.unwrap_or_default()).unwrap()
             };
             assert_eq!(header("driftless.error.code"), "panic");
+            assert_eq!(header("driftless.error.topic"), config.topics.events);
             header("driftless.error.offset").parse::<usize>().unwrap()
         };
         let mut refused: Vec<usize> = letters.iter().map(offset).collect();
@@ -191,5 +220,36 @@ mod tests {
         let bad: Vec<usize> = expected.iter().enumerate().filter(|(_, bad)| **bad).map(|(at, _)| at).collect();
         assert_eq!(refused, bad);
         assert_eq!(records(&memory, &config.topics.predictions).len(), 260 - bad.len());
+    }
+
+    /// Some values make the decoder panic, one header the windows.
+    #[test]
+    fn records_that_make_the_program_panic_become_dead_letters_and_the_others_go_on() {
+        assert_that_only_these_are_refused(MINIMAL, |number| match number % 80 {
+            17 => Some(Tripwire::Value),
+            57 => Some(Tripwire::Header("tripwire")),
+            _ => None,
+        });
+    }
+
+    /// What a hop holds back comes out with other records, several at once: these are not refused for it.
+    #[test]
+    fn what_a_hop_lets_out_is_refused_itself_and_not_the_record_that_let_it_out() {
+        let windows =
+            "[[features.windows]]\nby = [\"terminal\"]\nspans = [\"1h\"]\naggregates = [\"count\"]\n\n[kafka]";
+        for order in ["event-time", "arrival"] {
+            let text = MINIMAL
+                .replace(
+                    "[events.fields.amount]",
+                    "lateness = \"1s\"\n\n[events.fields.terminal]\ntype = \"string\"\n\n[events.fields.amount]",
+                )
+                .replace("[features]\n", &format!("[features]\norder = \"{order}\"\nidle_after = \"100ms\"\n"))
+                .replace("[kafka]", windows);
+            assert_that_only_these_are_refused(&text, |number| match number % 80 {
+                17 | 18 | 23 => Some(Tripwire::Header("tripwire in a hop")),
+                57 => Some(Tripwire::Header("tripwire")),
+                _ => None,
+            });
+        }
     }
 }

@@ -100,7 +100,7 @@ impl<S: Stage> Worker<S> {
                 self.member.start(&positions)?;
                 shard.machine.commit();
                 if let Some(suspects) = self.suspects.get(&number) {
-                    shard.refuse(suspects.refused());
+                    shard.refusals.clone_from(suspects.refusals());
                 }
                 if let Some(counted) = shop.stage.counted(&shard.machine) {
                     self.breakers.entry(number).or_insert_with(|| Breaker::new(shop.breaker, counted)).resume(counted);

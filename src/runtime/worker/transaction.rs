@@ -86,7 +86,7 @@ impl<S: Stage> Worker<S> {
         }
         let max = self
             .suspects
-            .get(&number)
+            .get_mut(&number)
             .map_or(self.shop.max_batch, |suspects| suspects.batch(shard, self.shop.max_batch));
         if let Err(panic) = guarded(|| shard.take(max, step, &mut batch)) {
             return self.panicked(number, &[], panic);
