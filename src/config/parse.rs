@@ -9,7 +9,7 @@ use super::resolve::resolve;
 use super::{Config, suggest};
 
 /// Keys whose value is a length of time.
-const SPANS: [&str; 17] = [
+const SPANS: [&str; 18] = [
     "lateness",
     "max_ahead",
     "deduplicate",
@@ -17,6 +17,7 @@ const SPANS: [&str; 17] = [
     "spans",
     "transaction",
     "checkpoint",
+    "max_skew",
     "window",
     "offset",
     "every",

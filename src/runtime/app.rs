@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::alignment::Alignment;
 use super::board::Board;
 use super::change::check_change;
 use super::clock::Clock;
@@ -223,6 +224,11 @@ impl App {
                 on_gap: config.kafka.on_gap,
                 trust_journal: self.setup.trust_journal,
             },
+            alignment: Alignment::new(
+                config.score.max_skew.filter(|_| stage.is_aligned()),
+                self.shards,
+                self.pace.clock().instant(),
+            ),
             interval: config.score.transaction.to_std(),
             delivery: config.score.delivery,
             checkpoint: config.score.checkpoint.to_std(),

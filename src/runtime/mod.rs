@@ -5,6 +5,7 @@
 //! caller says how far inputs may be read and what time it is: the demo runs on it, and its outcome is then the same
 //! however fast the machine.
 
+mod alignment;
 mod app;
 mod behind;
 mod board;

@@ -57,6 +57,11 @@ pub(super) trait Stage: Send + Sync + 'static {
     /// everything.
     fn is_paced(&self) -> bool;
 
+    /// Whether its shards are held to each other's time in a backlog.
+    fn is_aligned(&self) -> bool {
+        false
+    }
+
     /// Whether the commands it takes in are told as log lines: one stage does, so that each is told once.
     fn tells_decisions(&self) -> bool;
 

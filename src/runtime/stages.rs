@@ -144,6 +144,11 @@ impl Stage for ScoreStage {
         true
     }
 
+    /// What a hop takes in is in order of time already.
+    fn is_aligned(&self) -> bool {
+        self.plan.params.station.is_first()
+    }
+
     fn tells_decisions(&self) -> bool {
         false
     }

@@ -6,6 +6,7 @@
 //!
 //! All of it blocks and belongs on plain threads, never on a tokio worker.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::data::{Header, Record, Timestamp};
@@ -194,6 +195,16 @@ pub trait Member {
 
     /// Waits for all deliveries, adds the input offsets with fresh group metadata, and commits.
     fn commit(&mut self, positions: &[Position]) -> Result<(), TransportError>;
+
+    /// Has the next commit carry a remark beside the offset of the first input of a partition number, where the cluster
+    /// can hold it. It is heard once it is committed.
+    fn remark(&mut self, _partition: i32, _remark: String) {}
+
+    /// What the group's commits carry as of now, by partition number, of this many; empty where a commit carries none,
+    /// and nothing of partitions that nothing was committed for.
+    fn remarks(&mut self, _partitions: i32) -> Result<BTreeMap<i32, String>, TransportError> {
+        Ok(BTreeMap::new())
+    }
 
     /// Gives the open transaction up: purge, drain, abort.
     fn abort(&mut self) -> Result<(), TransportError>;

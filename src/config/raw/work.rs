@@ -20,6 +20,9 @@ pub(crate) struct RawScore {
     pub checkpoint: Span,
     /// Most records of one batch; default 4096.
     pub max_batch: usize,
+    /// Length of time, 1 s or more, or `0s`; default `1d`. How far in event time a shard may run ahead of the others while
+    /// there is a backlog; `0s`: as far as it gets.
+    pub max_skew: Span,
     /// Between 0 and 1; default 0.5. A score at or above it is decided as the positive class.
     pub threshold: f64,
 }
@@ -32,6 +35,7 @@ impl Default for RawScore {
             delivery: Delivery::ExactlyOnce,
             checkpoint: Span::from_millis(15_000),
             max_batch: 4096,
+            max_skew: Span::from_days(1),
             threshold: 0.5,
         }
     }

@@ -14,6 +14,9 @@ const SHORTEST_CHECKPOINT: Span = Span::from_millis(10);
 /// A restore replays what came since the last one.
 const LONGEST_CHECKPOINT: Span = Span::from_millis(3_600_000);
 
+/// With less the shards would wait for each other's commits all the time.
+const SHORTEST_SKEW: Span = Span::from_millis(1_000);
+
 pub(super) fn score(raw: &RawScore, events: &RawEvents) -> Result<ScoreParams, Problem> {
     let transaction = positive("score.transaction", raw.transaction)?;
     if transaction > LONGEST_TRANSACTION {
@@ -31,6 +34,7 @@ pub(super) fn score(raw: &RawScore, events: &RawEvents) -> Result<ScoreParams, P
         transaction,
         delivery: raw.delivery,
         checkpoint,
+        max_skew: max_skew(raw.max_skew)?,
         max_batch: whole("score.max_batch", raw.max_batch, 1..=1_000_000)?,
         threshold: unit("score.threshold", raw.threshold, Unit::Closed)?,
         breaker: BreakerParams {
@@ -38,6 +42,14 @@ pub(super) fn score(raw: &RawScore, events: &RawEvents) -> Result<ScoreParams, P
             window: whole("events.reject_window", events.reject_window, 1..=1_000_000_000)?,
         },
     })
+}
+
+fn max_skew(raw: Span) -> Result<Option<Span>, Problem> {
+    if raw != Span::default() && raw < SHORTEST_SKEW {
+        let message = format!("`{raw}` is too short; write at least `{SHORTEST_SKEW}`, or `0s` for no bound");
+        return Err(Problem::new("score.max_skew", message));
+    }
+    Ok(Some(raw).filter(|skew| *skew != Span::default()))
 }
 
 pub(super) fn drift(raw: &RawDrift) -> Result<DriftParams, Problem> {

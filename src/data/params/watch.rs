@@ -38,6 +38,8 @@ pub struct ScoreParams {
     pub checkpoint: Span,
     /// Most records of one batch.
     pub max_batch: usize,
+    /// How far a shard may run ahead of the others in a backlog; `None`: as far as it gets.
+    pub max_skew: Option<Span>,
     /// A score at or above it is decided as the positive class.
     pub threshold: f64,
     /// When a shard whose events have gone bad is held back.

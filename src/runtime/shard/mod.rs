@@ -4,14 +4,18 @@
 //! Next comes the record that is earlier in time, ties by input and offset, among the inputs not read to their end; an
 //! input whose next record is still on its way is waited for.
 
+mod aligned;
+mod idle;
 mod input;
 mod keeping;
 mod refusals;
 mod schemas;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use aligned::Progress;
+use idle::Idle;
 use input::Queued;
 use keeping::Keeping;
 use schemas::Schemas;
@@ -25,11 +29,9 @@ use crate::schema_registry::Lookups;
 use crate::transport::Position;
 use crate::transport::failpoint::{self, Mutation};
 
+pub(super) use aligned::Allowed;
 pub(super) use input::Input;
 pub(super) use refusals::{Place, Refusals};
-
-/// An idle shard says so again after this time, so that nobody downstream waits for it.
-const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// A shard whose machine is up to date.
 pub(super) struct Shard<M> {
@@ -43,6 +45,7 @@ pub(super) struct Shard<M> {
     control: Control,
     sequence: u64,
     idle: Idle,
+    progress: Progress,
     checkpoints: Checkpoints,
     schemas: Schemas,
     keeping: Keeping,
@@ -56,13 +59,6 @@ pub(super) struct Shard<M> {
 struct Control {
     next: i64,
     committed: i64,
-}
-
-/// When the machine was last told that everything has been read.
-struct Idle {
-    /// `None` once there was more to read.
-    told: Option<Instant>,
-    step: u64,
 }
 
 /// Where a restore or a first start leaves a shard.
@@ -91,7 +87,8 @@ impl<M: Machine<Model = Model>> Shard<M> {
             checkpoints,
             schemas: Schemas { lookups: start.lookups, ..Schemas::default() },
             keeping: Keeping::default(),
-            idle: Idle { told: None, step: 0 },
+            idle: Idle::default(),
+            progress: Progress::default(),
             refusals: Refusals::default(),
             looking: None,
         }
@@ -138,8 +135,9 @@ impl<M: Machine<Model = Model>> Shard<M> {
         self.control.next
     }
 
-    /// Takes at most `max` records in order.
-    pub(super) fn take(&mut self, max: usize, step: Option<&Step>, batch: &mut Vec<Item<Model>>) {
+    /// Takes records in order, as far as it is allowed.
+    pub(super) fn take(&mut self, allowed: Allowed<'_>, batch: &mut Vec<Item<Model>>) {
+        let Allowed { max, step, until } = allowed;
         self.schemas.waits = None;
         while batch.len() < max {
             let Some(index) = self.first(step) else {
@@ -151,6 +149,9 @@ impl<M: Machine<Model = Model>> Shard<M> {
                 }
                 return;
             };
+            if self.has_to_wait(index, until) {
+                return;
+            }
             let input = InputIndex(index as u8);
             let is_kept = self.machine.is_kept(input);
             let queue = &mut self.inputs[index].queue;
@@ -229,27 +230,6 @@ impl<M: Machine<Model = Model>> Shard<M> {
         self.schemas.waits.as_deref()
     }
 
-    /// Tells the machine when everything has been read: once, and again as a heartbeat when live. It is `at`.
-    pub(super) fn idle(&mut self, step: Option<&Step>, at: Instant, batch: &mut Vec<Item<Model>>) {
-        if self.inputs.iter().any(|input| input.has_record(step) || !input.is_read_out(step)) {
-            return;
-        }
-        let due = match step {
-            Some(step) => self.idle.step < step.number,
-            None => self.idle.told.is_none_or(|told| at.saturating_duration_since(told) >= HEARTBEAT),
-        };
-        if due {
-            self.idle = Idle { told: Some(at), step: step.map_or(0, |step| step.number) };
-            self.steps.push(JournalStep::Idle);
-            batch.push(Item::Idle);
-        }
-    }
-
-    /// The last step that has been read whole.
-    pub(super) fn step_done(&self) -> u64 {
-        self.idle.step
-    }
-
     /// Its checkpoints.
     pub(super) fn checkpoints(&mut self) -> &mut Checkpoints {
         &mut self.checkpoints
@@ -322,7 +302,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
         self.keeping = Keeping::default();
         self.schemas.next = None;
         self.control.next = self.control.committed;
-        self.idle = Idle { told: None, step: 0 };
+        self.idle = Idle::default();
         for input in &mut self.inputs {
             input.queue.clear();
             input.next = input.committed;

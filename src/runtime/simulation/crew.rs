@@ -9,9 +9,11 @@ use super::stock::stock;
 use super::wire::Wire;
 use super::world::Process;
 use crate::config::params::OnGap;
+use crate::data::Span;
 use crate::data::params::BreakerParams;
 use crate::monitor::MonitorParams;
 use crate::pipeline::PipelineParams;
+use crate::runtime::alignment::Alignment;
 use crate::runtime::board::Board;
 use crate::runtime::clock::Clock;
 use crate::runtime::guards::Guards;
@@ -72,6 +74,7 @@ pub(super) struct Workplace {
     transaction: std::time::Duration,
     checkpoint: std::time::Duration,
     max_batch: usize,
+    max_skew: Option<Span>,
 }
 
 impl Workplace {
@@ -86,6 +89,7 @@ impl Workplace {
             transaction: scenario.transaction,
             checkpoint: scenario.checkpoint,
             max_batch: scenario.max_batch,
+            max_skew: scenario.max_skew,
         }
     }
 
@@ -139,6 +143,11 @@ impl Workplace {
             pace: Arc::new(Pace::live(self.clock.clone())),
             board: Arc::new(Board::default()),
             stop: Arc::default(),
+            alignment: Alignment::new(
+                self.max_skew.filter(|_| stage.is_aligned()),
+                self.monitor.shards,
+                self.clock.instant(),
+            ),
             interval: self.transaction,
             checkpoint: self.checkpoint,
             delivery: config.score.delivery,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::stock::{evidence, stock};
-use crate::data::{ArtifactRef, ModelCommand, ModelRecord, Timestamp};
+use crate::data::{ArtifactRef, ModelCommand, ModelRecord, Span, Timestamp};
 use crate::stats::SplitMix64;
 
 /// A last event of every shard comes so late that all windows before it are settled.
@@ -57,6 +57,8 @@ pub(super) struct Scenario {
     /// Between the beginnings of two checkpoints.
     pub checkpoint: Duration,
     pub max_batch: usize,
+    /// How far a shard may run ahead of the others.
+    pub max_skew: Option<Span>,
     pub steps: usize,
     pub arrivals: Vec<Arrival>,
     pub temper: Temper,
@@ -76,6 +78,7 @@ impl Scenario {
             transaction: Duration::from_millis([0, 1, 10, 40, 150][random.below(5) as usize]),
             checkpoint: Duration::from_millis([0, 30, 200, 1_000, 60_000][random.below(5) as usize]),
             max_batch: [1, 2, 3, 5, 9, 40][random.below(6) as usize],
+            max_skew: None,
             steps: 100 + random.below(200) as usize,
             arrivals: arrivals(random, shards, live),
             temper,

@@ -3,6 +3,7 @@
 //! A call can find that its process has crashed, fail by itself, or come back after other processes have worked for a
 //! while. Whatever the caller held to be true before may be over then: that is how a zombie is made.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::mutation::Mutation;
@@ -117,6 +118,15 @@ impl Member for WireMember {
         let positions = if self.wire.mutation == Some(Mutation::OffsetsNotSent) { &[] } else { positions };
         self.inner.commit(positions)?;
         self.wire.call(Call::Answer)
+    }
+
+    fn remark(&mut self, partition: i32, remark: String) {
+        self.inner.remark(partition, remark);
+    }
+
+    fn remarks(&mut self, partitions: i32) -> Result<BTreeMap<i32, String>, TransportError> {
+        self.wire.call(Call::Committed)?;
+        self.inner.remarks(partitions)
     }
 
     fn abort(&mut self) -> Result<(), TransportError> {

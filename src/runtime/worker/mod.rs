@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use super::alignment::Alignment;
 use super::behind::Behind;
 use super::board::{Board, Phase};
 use super::breaker::Breaker;
@@ -60,6 +61,8 @@ pub(super) struct Shop<S> {
     pub board: Arc<Board>,
     pub stop: Arc<AtomicBool>,
     pub guards: Guards,
+    /// How far shards are, and how far apart they may be.
+    pub alignment: Alignment,
     /// Age at which a transaction is committed.
     pub interval: Duration,
     /// Whether predictions wait for that.

@@ -9,7 +9,7 @@
 use std::time::Instant;
 
 use super::panics::guarded;
-use super::{BACKOFF, State, Worker, WorkerError};
+use super::{BACKOFF, Shop, State, Worker, WorkerError};
 use crate::codec::OPEN_KEY;
 use crate::config::params::Topics;
 use crate::data::params::Delivery;
@@ -17,7 +17,7 @@ use crate::data::{Machine, Output, Sink, Timestamp};
 use crate::model::Model;
 use crate::runtime::breaker::Breaker;
 use crate::runtime::pace::Step;
-use crate::runtime::shard::{Shard, Stamp};
+use crate::runtime::shard::{Allowed, Shard, Stamp};
 use crate::runtime::stage::{Stage, target};
 use crate::runtime::watch;
 use crate::transport::{Member, Outgoing, TransportError, failpoint};
@@ -88,8 +88,14 @@ impl<S: Stage> Worker<S> {
             .suspects
             .get_mut(&number)
             .map_or(self.shop.max_batch, |suspects| suspects.batch(shard, self.shop.max_batch));
-        if let Err(panic) = guarded(|| shard.take(max, step, &mut batch)) {
+        let now = self.shop.pace.clock().instant();
+        let until = if step.is_some() { Timestamp::MAX } else { self.shop.alignment.until(number, now) };
+        if let Err(panic) = guarded(|| shard.take(Allowed { max, step, until }, &mut batch)) {
             return self.panicked(number, &[], panic);
+        }
+        self.shop.alignment.tell(number, shard.standing(), now);
+        if shard.is_ahead() {
+            look_around(&self.shop, &mut *self.member, now);
         }
         if shard.waits() != self.waiting.get(&number).map(String::as_str) {
             self.shop.board.waits(number, shard.waits());
@@ -185,6 +191,9 @@ impl<S: Stage> Worker<S> {
             // Also where only a slice goes: the offsets carry the membership, and a member that has lost the shard is
             // refused by them.
             positions.extend(shard.positions());
+            if let Some(remark) = shop.alignment.remark(number, shard.standing(), self.shop.pace.clock().instant()) {
+                self.member.remark(number, remark);
+            }
             taken.push(Taken { number, is_journaled });
             if !is_journaled {
                 self.send_slice(number)?;
@@ -270,6 +279,16 @@ fn addressed<'a>(output: &Output<'a>, topics: &'a Topics, next: Option<&'a str>,
         value: output.value,
         headers: output.headers,
         timestamp: None,
+    }
+}
+
+/// Asks where the shards of other processes stand.
+fn look_around<S>(shop: &Shop<S>, member: &mut dyn Member, now: Instant) {
+    if shop.alignment.is_due(now) {
+        match member.remarks(shop.guards.shards) {
+            Ok(remarks) => shop.alignment.hear(&remarks, now),
+            Err(error) => tracing::debug!(%error, "others are not heard"),
+        }
     }
 }
 

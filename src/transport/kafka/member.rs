@@ -5,7 +5,7 @@
 //! nor lost, with metadata fetched for that commit and checked against a loss afterwards: the broker takes a
 //! transactional commit without generation and member id even from a member it has expelled.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use super::context::{Bell, GroupEvent, Rebalances, bell_of};
 use super::errors::{classify_code, failed, passes};
 use super::fetch::{Fetcher, SLICE};
 use super::publish::Transactions;
+use super::remarks::Remarks;
 use super::settings::Settings;
 use crate::transport::failpoint::{self, Mutation};
 use crate::transport::{CommittedOffset, Member, MemberSpec, News, Outgoing, Position, TransportError};
@@ -218,6 +219,7 @@ pub(super) struct KafkaMember {
     transactions: Transactions,
     fetcher: Fetcher,
     membership: Membership,
+    remarks: Remarks,
     bell: Arc<Bell>,
 }
 
@@ -230,6 +232,7 @@ impl KafkaMember {
             transactions,
             fetcher: Fetcher::new(Arc::clone(settings), spec.group.clone(), &spec.inputs, Arc::clone(&bell)),
             membership: Membership::join(settings, spec, &bell)?,
+            remarks: Remarks::new(settings, &spec.group, spec.inputs.first().map_or("", String::as_str)),
             bell,
         })
     }
@@ -308,6 +311,7 @@ impl Member for KafkaMember {
     }
 
     fn commit(&mut self, positions: &[Position]) -> Result<(), TransportError> {
+        let remarks = self.remarks.take();
         self.transactions.settle()?;
         failpoint::abort_at("before_offsets")?;
         if !positions.is_empty() && !failpoint::is_on(Mutation::SkipOffsets) {
@@ -317,6 +321,7 @@ impl Member for KafkaMember {
                     .add_partition_offset(&at.topic, at.partition, Offset::Offset(*next))
                     .map_err(|error| failed("cannot name an input offset", &error))?;
             }
+            self.remarks.write(&remarks, &mut offsets);
             let metadata = self.membership.metadata(positions)?;
             self.transactions.add_offsets(&offsets, &metadata)?;
         }
@@ -324,7 +329,16 @@ impl Member for KafkaMember {
         self.transactions.commit()
     }
 
+    fn remark(&mut self, partition: i32, remark: String) {
+        self.remarks.say(partition, remark);
+    }
+
+    fn remarks(&mut self, partitions: i32) -> Result<BTreeMap<i32, String>, TransportError> {
+        self.remarks.heard(partitions)
+    }
+
     fn abort(&mut self) -> Result<(), TransportError> {
+        self.remarks.take();
         self.transactions.abort()
     }
 

@@ -22,6 +22,7 @@ mod native;
 mod outlet;
 mod parcel;
 mod publish;
+mod remarks;
 mod settings;
 mod upkeep;
 

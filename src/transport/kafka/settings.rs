@@ -277,6 +277,13 @@ impl Settings {
         config
     }
 
+    /// A client that asks for what a group has committed; transactions that are not decided do not keep it waiting.
+    pub(super) fn listening(&self, group: &str) -> ClientConfig {
+        let mut config = self.view("read_uncommitted");
+        config.set("group.id", group);
+        config
+    }
+
     /// A client that only asks for metadata and offsets.
     pub(super) fn view(&self, isolation: &str) -> ClientConfig {
         let mut config = self.consumer();

@@ -17,6 +17,8 @@ pub(super) struct Group {
     target: BTreeMap<i32, MemberNumber>,
     owner: BTreeMap<i32, MemberNumber>,
     pub(super) committed: BTreeMap<TopicPartition, i64>,
+    /// What commits said, by partition number.
+    pub(super) remarks: BTreeMap<i32, String>,
 }
 
 /// What changes for one member.

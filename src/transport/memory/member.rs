@@ -1,6 +1,6 @@
 //! A member over the memory transport: the whole contract of [`Member`], with the faults of the script.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub(super) struct MemoryMember {
     revoked: BTreeSet<i32>,
     /// Told as lost, not released yet; the group is joined again when this is empty.
     lost: BTreeSet<i32>,
+    /// What the next commit says, by partition number.
+    remarks: BTreeMap<i32, String>,
 }
 
 impl MemoryMember {
@@ -42,6 +44,7 @@ impl MemoryMember {
             owned: BTreeSet::new(),
             revoked: BTreeSet::new(),
             lost: BTreeSet::new(),
+            remarks: BTreeMap::new(),
         })
     }
 
@@ -185,7 +188,7 @@ impl Member for MemoryMember {
         }
         if !positions.is_empty() {
             state.may_commit(&self.spec, self.number)?;
-            state.add_offsets(transaction, &self.spec, positions);
+            state.add_offsets(transaction, &self.spec, positions, std::mem::take(&mut self.remarks));
         }
         if let Some(lost @ (Fault::LoseCommit | Fault::DelayCommit)) = fault {
             state.set_adrift(transaction, lost == Fault::DelayCommit);
@@ -196,7 +199,18 @@ impl Member for MemoryMember {
         if fault == Some(Fault::LoseAnswer) { Err(lost_answer()) } else { Ok(()) }
     }
 
+    fn remark(&mut self, partition: i32, remark: String) {
+        self.remarks.insert(partition, remark);
+    }
+
+    fn remarks(&mut self, _partitions: i32) -> Result<BTreeMap<i32, String>, TransportError> {
+        let mut state = self.shared.lock();
+        state.alive(&self.spec.transactional_id, self.epoch)?;
+        Ok(state.group(&self.spec).remarks.clone())
+    }
+
     fn abort(&mut self) -> Result<(), TransportError> {
+        self.remarks.clear();
         let mut state = self.shared.lock();
         let transaction = state.open_transaction(&self.spec.transactional_id, self.epoch)?;
         state.decide(transaction, false);

@@ -48,6 +48,7 @@ struct Transaction {
 struct Offsets {
     group: String,
     positions: Vec<Position>,
+    remarks: BTreeMap<i32, String>,
 }
 
 /// All producers, and transactions that are not over yet.
@@ -130,10 +131,16 @@ impl State {
     }
 
     /// Adds offsets to a transaction; nobody can read them until it is decided.
-    pub(super) fn add_offsets(&mut self, transaction: TransactionNumber, spec: &MemberSpec, positions: &[Position]) {
+    pub(super) fn add_offsets(
+        &mut self,
+        transaction: TransactionNumber,
+        spec: &MemberSpec,
+        positions: &[Position],
+        remarks: BTreeMap<i32, String>,
+    ) {
         if let Some(transaction) = self.transactions.under_way.get_mut(&transaction) {
             transaction.marks.insert(Mark::Offsets);
-            transaction.offsets = Some(Offsets { group: spec.group.clone(), positions: positions.to_vec() });
+            transaction.offsets = Some(Offsets { group: spec.group.clone(), positions: positions.to_vec(), remarks });
         }
     }
 
@@ -197,8 +204,10 @@ impl State {
             Mark::Partition(topic, partition) => self.topics.end(topic, *partition, number, commit),
             Mark::Offsets => {
                 let Some(offsets) = transaction.offsets.take().filter(|_| commit) else { return };
-                let committed = &mut self.groups.entry(offsets.group).or_default().committed;
-                committed.extend(offsets.positions.into_iter().map(|position| (position.at, position.next)));
+                let group = self.groups.entry(offsets.group).or_default();
+                group.remarks.extend(offsets.positions.iter().map(|position| (position.at.partition, String::new())));
+                group.remarks.extend(offsets.remarks);
+                group.committed.extend(offsets.positions.into_iter().map(|position| (position.at, position.next)));
             }
         }
     }
