@@ -62,6 +62,8 @@ pub enum Metric {
     EvictedGroups,
     /// Values that were in no list.
     Unlisted,
+    /// Categories a model did not see in training.
+    UnseenCategories,
     /// Predictions waiting for labels.
     WaitingPredictions,
     /// Follow-ups waiting for events.
@@ -104,7 +106,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Metric; 46] = [
+    pub const ALL: [Metric; 47] = [
         Metric::BuildInfo,
         Metric::Start,
         Metric::Ready,
@@ -132,6 +134,7 @@ impl Metric {
         Metric::StateGroups,
         Metric::EvictedGroups,
         Metric::Unlisted,
+        Metric::UnseenCategories,
         Metric::WaitingPredictions,
         Metric::EarlyFollowUps,
         Metric::HeldBack,
