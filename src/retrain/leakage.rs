@@ -9,6 +9,7 @@ use super::ordered::{FIRST_KNOWN, Labelled, ordered};
 use super::{Dataset, TrainingInputs, TrainingOutcome, TrainingParams, train};
 use crate::data::params::{Filling, ModelFamily, PreparedSpec, Preparing, Scaling};
 use crate::data::{Span, Timestamp};
+use crate::drift::SignalProfile;
 use crate::model::{Columns, Model};
 use crate::stats::{SplitMix64, auc::auc};
 
@@ -191,7 +192,7 @@ fn a_category_that_tells_is_learnt_and_the_model_that_is_served_is_the_one_that_
         let model = candidate(prepared, family);
         let found = model.evidence().candidate.auc.unwrap();
         assert!(found > 0.75 && found > plain + 0.05, "{family:?}: {found}, of the bare code {plain}");
-        let importance: Vec<f64> = model.profile().iter().take(2).map(|signal| signal.importance()).collect();
+        let importance: Vec<f64> = model.profile().iter().take(2).map(SignalProfile::importance).collect();
         assert!(importance[1] > importance[0], "{family:?}: {importance:?}");
         assert!((importance.iter().sum::<f64>() - 1.0).abs() < 1e-9);
 
