@@ -493,6 +493,77 @@ fn what_cannot_be_derived_is_refused() {
 }
 
 #[test]
+fn what_cannot_be_prepared_is_refused() {
+    let tables =
+        |keys: &str| window_refusal(&format!("[features]\nfields = [\"amount\"]\n{}", keys.replace("; ", "\n")));
+    let encoded = |keys: &str| tables(&format!("[[features.encoded]]; {keys}"));
+    let cases = [
+        ("field = \"shop\"; as = \"target\"", "accepted"),
+        ("field = \"shop\"; as = \"target\"; prior_weight = 0; max_categories = 5", "accepted"),
+        ("field = \"shop\"; as = \"frequency\"; [[features.encoded]]; field = \"shop\"; as = \"target\"", "accepted"),
+        ("as = \"target\"", "missing; write a string field"),
+        ("field = \"amount\"; as = \"target\"", "`amount` is no `string`"),
+        ("field = \"shop\"; as = \"target\"; categories = [\"web\"]", "says nothing about `as = \"target\"`"),
+        ("field = \"shop\"; as = \"frequency\"; prior_weight = 3", "says nothing about `as = \"frequency\"`"),
+        ("field = \"shop\"; as = \"hashed\"; buckets = 8; max_categories = 5", "is for encodings that are trained"),
+        ("field = \"shop\"; as = \"target\"; prior_weight = -1", "-1 is out of range; write a number, 0 or more"),
+        ("field = \"shop\"; as = \"target\"; prior_weight = 1e10", "10000000000 is out of range"),
+        ("field = \"shop\"; as = \"target\"; max_categories = 0", "0 is out of range; write a whole number from 1"),
+        (
+            "field = \"shop\"; as = \"target\"; [[features.encoded]]; field = \"shop\"; as = \"target\"",
+            "`shop.target` is there already",
+        ),
+        (
+            "field = \"shop\"; as = \"target\"; [[features.derived]]; name = \"shop.target\"; expr = \"amount\"",
+            "makes `shop.target`, which is also the name of another feature",
+        ),
+        (
+            "field = \"shop\"; as = \"target\"; [[features.prepared]]; features = [\"shop.code\"]; missing = \"mean\"",
+            "`shop.code` is prepared already",
+        ),
+    ];
+    for (keys, expected) in cases {
+        let found = encoded(keys);
+        assert!(found.starts_with(expected), "{keys}: {found}");
+    }
+    let prepared = |keys: &str| tables(&format!("[[features.prepared]]; {keys}"));
+    let cases = [
+        ("features = [\"amount\"]; as = \"standardised\"", "accepted"),
+        ("features = [\"amount\"]; as = \"normalised\"; quantiles = [0.01, 0.99]; indicator = true", "accepted"),
+        ("as = \"standardised\"", "missing; write names of features"),
+        ("features = [\"amount\"]", "asks for nothing"),
+        ("features = [\"amonut\"]; indicator = true", "`amonut` is no feature of the row; did you mean `amount`?"),
+        ("features = [\"amount\", \"amount\"]; indicator = true", "`amount` is prepared already"),
+        ("features = [\"amount\"]; as = \"standardised\"; quantiles = [0.0, 1.0]", "is for `as = \"normalised\"`"),
+        ("features = [\"amount\"]; as = \"normalised\"; quantiles = [0.9, 0.1]", "0.9 is not below 0.1"),
+        ("features = [\"amount\"]; as = \"normalised\"; quantiles = [0.0, 1.5]", "1.5 is out of range"),
+    ];
+    for (keys, expected) in cases {
+        let found = prepared(keys);
+        assert!(found.starts_with(expected), "{keys}: {found}");
+    }
+    let row = window_refusal(
+        "[features]\nfields = [\"amount\"]\nrow = [\"amount\"]\n[[features.encoded]]\nfield = \"shop\"\nas = \"target\"",
+    );
+    assert!(row.starts_with("needs `shop.code`, which `features.row` leaves out"), "{row}");
+}
+
+#[test]
+fn a_target_without_labels_is_refused_and_the_code_stands_in_the_row_once() -> Result<(), ConfigError> {
+    let text = "app = \"a\"\n[events.fields.shop]\ntype = \"string\"\n[[features.encoded]]\nfield = \"shop\"\nas = \"target\"\n";
+    let refused = Config::parse(text).map(|_| ()).unwrap_err().to_string();
+    assert!(refused.contains("`features.encoded[0].as`: `target` is the share of positives"), "{refused}");
+    let labels = "[labels.kinds.label.fields.fraud]\ntype = \"boolean\"\n[labels.label]\nfield = \"fraud\"\n";
+    let both = "[[features.encoded]]\nfield = \"shop\"\nas = \"frequency\"\nmax_categories = 9\n";
+    let config = Config::parse(&format!("{text}{both}{labels}"))?;
+    assert_eq!(config.features.names, ["shop.code"]);
+    assert_eq!(config.features.codes().collect::<Vec<_>>(), ["shop.code"]);
+    let inputs: Vec<&str> = config.retrain.prepared.iter().map(|spec| spec.name.as_str()).collect();
+    assert_eq!(inputs, ["shop.target", "shop.frequency"]);
+    Ok(())
+}
+
+#[test]
 fn label_kind_unknown_is_refused() {
     assert_eq!(
         refusal("label-kind-unknown"),

@@ -14,10 +14,11 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 #[test]
-fn models_of_version_1_score_the_bits_they_scored_when_written() {
+fn models_of_every_version_score_the_bits_they_scored_when_written() {
     let expected = [
         ("model-v1-linear.json", [0.2816497744871525, 0.8135439973770425]),
         ("model-v1-forest.json", [0.3347446793716337, 0.6937775553828446]),
+        ("model-v2-linear.json", [0.08528424244559021, 0.8485725815299455]),
     ];
     let mut rows = Columns::new(3);
     rows.push_row(&[8.0, 12.5, 0.1]);

@@ -8,7 +8,9 @@ use driftless::data::{
     ArtifactRef, Columns, ControlItem, Evidence, Gain, HoldoutScore, ModelCommand, ModelRecord, Span, Timestamp,
 };
 use driftless::drift::{Profile, ProfileInputs, Sample};
-use driftless::model::{Estimator, Forest, Layout, Lineage, Linear, LinearParts, Model, ModelParts, TreeNodes};
+use driftless::model::{
+    Estimator, Forest, Layout, Lineage, Linear, LinearParts, Model, ModelParts, Preparation, TreeNodes,
+};
 use driftless::stats::SplitMix64;
 
 const TREES: usize = 100;
@@ -71,6 +73,7 @@ fn model(rows: &Rows<'_>, estimator: Estimator) -> Result<Model> {
     let score = HoldoutScore { auc: None, log_loss: 0.5 };
     let parts = ModelParts {
         layout: Layout::new(rows.names.to_vec())?,
+        preparation: Preparation::default(),
         estimator,
         threshold: 0.5,
         profile,

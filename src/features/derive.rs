@@ -91,6 +91,10 @@ impl Derivation {
                 let bucket = |own: &[u8]| (xxh3_64(own) % u64::from((*n).max(1))) as f64;
                 self.push(text(column).map(|own| own.map_or(f64::NAN, bucket)));
             }
+            Step::Code(column) => {
+                let code = |own: &[u8]| (xxh3_64(own) >> 16) as f64;
+                self.push(text(column).map(|own| own.map_or(f64::NAN, code)));
+            }
             Step::NoText(column) => self.push(text(column).map(|own| flag(own.is_none()))),
             _ => self.operate(step),
         }
@@ -142,6 +146,7 @@ impl Derivation {
             | Step::Is(..)
             | Step::Ordinal(..)
             | Step::Hash(..)
+            | Step::Code(_)
             | Step::NoText(_) => {}
         }
     }
@@ -277,5 +282,7 @@ mod tests {
         let hashed = value(&[Step::Hash(own, 64)]);
         assert!((0.0..64.0).contains(&hashed) && hashed.fract() == 0.0);
         assert!(value(&[Step::Hash(none, 64)]).is_nan());
+        assert_eq!(value(&[Step::Code(own)]), (xxh3_64(b"web") >> 16) as f64);
+        assert!(value(&[Step::Code(none)]).is_nan());
     }
 }

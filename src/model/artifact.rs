@@ -7,13 +7,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Columns, Estimator, Layout};
+use super::{Columns, Estimator, Layout, Preparation};
 use crate::data::params::ModelFamily;
 use crate::data::{Evidence, Timestamp};
 use crate::drift::Profile;
 
-/// The version of the artifact format this build writes and the only one it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest version of the artifact format this build reads. Version 2 has a preparation; a model without one is
+/// written as version 1, which has no place for it.
+pub const FORMAT_VERSION: u32 = 2;
 /// The largest artifact that is read.
 pub const MAX_ARTIFACT_BYTES: usize = 64 << 20;
 const FORMAT: &str = "driftless-model";
@@ -38,6 +39,9 @@ pub struct Lineage {
 pub struct ModelParts {
     /// Which feature each position of a row is.
     pub layout: Layout,
+    /// What the estimator is given of a row.
+    #[serde(default, skip_serializing_if = "Preparation::is_identity")]
+    pub preparation: Preparation,
     /// The fitted family.
     pub estimator: Estimator,
     /// A score at or above it decides for the positive class.
@@ -84,7 +88,7 @@ pub enum ModelError {
     Unreadable(#[from] serde_json::Error),
     /// A format of another name or version.
     #[error(
-        "artifact format `{format}` version {version} is not one this build reads (`{FORMAT}` version {FORMAT_VERSION})"
+        "artifact format `{format}` version {version} is not one this build reads (`{FORMAT}` up to version {FORMAT_VERSION})"
     )]
     Format {
         /// The name found.
@@ -97,8 +101,17 @@ pub enum ModelError {
     Width {
         /// Features of the estimator.
         estimator: usize,
-        /// Features of the layout.
+        /// Features of the layout, or inputs prepared of them.
         layout: usize,
+    },
+    /// An input that is prepared of a feature that is not there.
+    #[error("an input is prepared of a feature that the layout does not have")]
+    Preparation,
+    /// A version that does not go with what is in the artifact.
+    #[error("artifact version {version} is not the one of its contents")]
+    Contents {
+        /// The version found.
+        version: u32,
     },
     /// The profile's signals are not the layout's features and the score.
     #[error("the reference profile's signals are not the layout's features followed by `score`")]
@@ -113,13 +126,19 @@ pub enum ModelError {
     },
 }
 
+impl ModelParts {
+    fn format_version(&self) -> u32 {
+        if self.preparation.is_identity() { 1 } else { 2 }
+    }
+}
+
 impl Model {
     /// Checks that the parts agree and takes them.
     ///
     /// # Errors
     /// Estimator or profile of another layout, a threshold outside [0, 1], evidence that is not finite.
     pub fn new(parts: ModelParts) -> Result<Self, ModelError> {
-        let width = parts.layout.width();
+        let width = parts.preparation.width(parts.layout.width()).ok_or(ModelError::Preparation)?;
         if parts.estimator.width() != width {
             return Err(ModelError::Width { estimator: parts.estimator.width(), layout: width });
         }
@@ -146,10 +165,13 @@ impl Model {
             return Err(ModelError::TooLarge { bytes: bytes.len() });
         }
         let Header { format, format_version } = serde_json::from_slice(bytes)?;
-        if format != FORMAT || format_version != FORMAT_VERSION {
+        if format != FORMAT || !(1..=FORMAT_VERSION).contains(&format_version) {
             return Err(ModelError::Format { format, version: format_version });
         }
         let artifact: Artifact<ModelParts> = serde_json::from_slice(bytes)?;
+        if artifact.model.format_version() != format_version {
+            return Err(ModelError::Contents { version: format_version });
+        }
         Model::new(artifact.model)
     }
 
@@ -158,7 +180,8 @@ impl Model {
     /// # Errors
     /// An artifact that would be too large to read again.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
-        let artifact = Artifact { format: FORMAT.to_owned(), format_version: FORMAT_VERSION, model: &self.parts };
+        let format_version = self.parts.format_version();
+        let artifact = Artifact { format: FORMAT.to_owned(), format_version, model: &self.parts };
         let bytes = serde_json::to_vec(&artifact)?;
         if bytes.len() > MAX_ARTIFACT_BYTES {
             return Err(ModelError::TooLarge { bytes: bytes.len() });
@@ -170,7 +193,12 @@ impl Model {
     /// `layout().width()`), finite and within [0, 1] for every input. Deterministic, and a row's score does not depend on
     /// the rows beside it.
     pub fn score(&self, rows: &Columns, out: &mut Vec<f64>) {
-        self.parts.estimator.score(rows, out);
+        self.score_counting(rows, out, &mut Vec::new());
+    }
+
+    /// The same, and adds to `unseen`, by position of the feature, the rows with a category that training did not see.
+    pub fn score_counting(&self, rows: &Columns, out: &mut Vec<f64>, unseen: &mut Vec<u64>) {
+        self.parts.estimator.score(&self.parts.preparation.inputs(rows, unseen), out);
     }
 
     /// Whether a score decides for the positive class.
@@ -181,6 +209,11 @@ impl Model {
     /// Which feature each position of a row is.
     pub fn layout(&self) -> &Layout {
         &self.parts.layout
+    }
+
+    /// What the estimator is given of a row.
+    pub fn preparation(&self) -> &Preparation {
+        &self.parts.preparation
     }
 
     /// The family of its estimator.
@@ -261,6 +294,7 @@ mod tests {
         let score = HoldoutScore { auc: Some(0.7), log_loss: 0.5 };
         ModelParts {
             layout: Layout::new(names).unwrap(),
+            preparation: Preparation::default(),
             estimator,
             threshold: 0.5,
             profile,
@@ -305,8 +339,8 @@ mod tests {
 
     #[test]
     fn another_format_or_version_is_named() {
-        let error = Model::from_bytes(br#"{"format":"driftless-model","format_version":2,"model":{"new":1}}"#);
-        assert!(matches!(error, Err(ModelError::Format { version: 2, .. })));
+        let error = Model::from_bytes(br#"{"format":"driftless-model","format_version":3,"model":{"new":1}}"#);
+        assert!(matches!(error, Err(ModelError::Format { version: 3, .. })));
         assert!(matches!(Model::from_bytes(b"{}"), Err(ModelError::Unreadable(_))));
         assert!(matches!(Model::from_bytes(b""), Err(ModelError::Unreadable(_))));
     }

@@ -11,7 +11,7 @@
 use serde::Deserialize;
 
 use super::linear::{Linear, LinearError, LinearParts, MAX_COEFFICIENT};
-use super::{Estimator, Layout, LayoutError, Lineage, Model, ModelError, ModelParts};
+use super::{Estimator, Layout, LayoutError, Lineage, Model, ModelError, ModelParts, Preparation};
 use crate::data::{Evidence, Gain, HoldoutScore, Timestamp};
 use crate::drift::{GivenSignal, Profile, ProfileError, SCORE, SignalError};
 
@@ -111,6 +111,7 @@ pub fn import_scaled_logistic(bytes: &[u8], at: Timestamp, names: Option<&[Strin
     let score = HoldoutScore { auc: None, log_loss: 0.0 };
     Ok(Model::new(ModelParts {
         layout: Layout::new(file.features)?,
+        preparation: Preparation::default(),
         estimator: Estimator::Linear(linear),
         threshold: file.threshold,
         profile,

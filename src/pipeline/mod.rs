@@ -23,6 +23,7 @@ mod relay;
 mod schemas;
 mod state;
 mod tally;
+mod unseen;
 mod upstreams;
 
 use std::sync::Arc;
@@ -53,6 +54,7 @@ use enrich::Enrichment;
 use held::HeldBack;
 use pass::Scratch;
 use schemas::Schemas;
+use unseen::Unseen;
 use upstreams::Upstreams;
 
 /// The events topic, as an input of the stage.
@@ -120,6 +122,7 @@ pub struct Pipeline {
     performance: Performance,
     clocks: Clocks,
     champion: Champion,
+    unseen: Unseen,
     upstreams: Upstreams,
     held: HeldBack,
     /// The last thing of the open transaction was that everything has been read.
@@ -167,6 +170,7 @@ impl Pipeline {
             performance: Performance::new(&params.performance),
             clocks,
             champion: Champion::default(),
+            unseen: Unseen::new(&params.features),
             committed: (clocks, Champion::default()),
             params,
         }
@@ -180,11 +184,6 @@ impl Pipeline {
     /// The version that answers.
     pub fn model_version(&self) -> u32 {
         self.champion.version()
-    }
-
-    /// The version in charge, where it cannot answer: its model is not at hand or needs a feature that is not computed.
-    pub fn unanswered(&self) -> Option<u32> {
-        Some(self.champion.ledger().champion()).filter(|version| *version != self.champion.version())
     }
 
     /// The latest event or known-at time taken in; `None` before the first.
@@ -268,6 +267,7 @@ impl Machine for Pipeline {
         self.recent.iter_mut().for_each(Recent::commit);
         self.drift.commit();
         self.performance.commit();
+        self.unseen.commit();
         self.committed = (self.clocks, self.champion.clone());
     }
 
@@ -286,6 +286,7 @@ impl Machine for Pipeline {
         self.recent.iter_mut().for_each(Recent::rollback);
         self.drift.rollback();
         self.performance.rollback();
+        self.unseen.rollback();
         (self.clocks, self.champion) = self.committed.clone();
     }
 

@@ -271,7 +271,9 @@ impl Pipeline {
     /// Without a model the base rate of each row's moment stays its score.
     fn score(&mut self, scratch: &mut Scratch) {
         if let Some(model) = self.champion.model().filter(|_| scratch.columns.n_rows() > 0) {
-            model.score(&self.champion.columns(&scratch.columns), &mut scratch.scores);
+            let columns = self.champion.columns(&scratch.columns);
+            model.score_counting(&columns, &mut scratch.scores, &mut self.unseen.batch);
+            self.unseen.add(model.layout());
         }
         for step in &scratch.steps {
             // One too old to be held may share its id with one that is.

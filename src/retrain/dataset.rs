@@ -29,6 +29,7 @@ pub struct Dataset {
     layout: Layout,
     rows: Columns,
     times: Vec<Timestamp>,
+    known_at: Vec<Timestamp>,
     labels: Vec<bool>,
     published: Vec<f64>,
     hashes: Vec<u64>,
@@ -50,6 +51,7 @@ impl Dataset {
             layout: params.layout.clone(),
             rows: Columns::new(width),
             times: Vec::with_capacity(known.len()),
+            known_at: Vec::with_capacity(known.len()),
             labels: Vec::with_capacity(known.len()),
             published: Vec::with_capacity(known.len()),
             hashes: Vec::with_capacity(known.len()),
@@ -70,6 +72,7 @@ impl Dataset {
             digest.update([u8::from(example.positive)]);
             digest.update(&row_bytes);
             data.times.push(example.event_time);
+            data.known_at.push(example.known_at);
             data.labels.push(example.positive);
             data.published.push(example.score);
             data.hashes.push(xxh3_64(example.event_id.as_bytes()));
@@ -103,6 +106,11 @@ impl Dataset {
     /// Event time of each row, ascending.
     pub fn times(&self) -> &[Timestamp] {
         &self.times
+    }
+
+    /// When each row's label became known.
+    pub fn known_at(&self) -> &[Timestamp] {
+        &self.known_at
     }
 
     /// Whether each row is of the positive class.

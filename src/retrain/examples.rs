@@ -112,6 +112,8 @@ pub(super) struct Example<'a> {
     /// Which of [`Examples::sources`] says where its features are.
     pub layout: usize,
     pub features: &'a [f64],
+    /// When the revision of the label that is taken became known.
+    pub known_at: Timestamp,
     pub positive: bool,
 }
 
@@ -198,7 +200,8 @@ impl Examples {
                 let known = entry.labels.iter().filter(|label| label.known_at < cutoff);
                 let label = known.max_by_key(|label| label.revision)?;
                 let Row { event_time, score, layout, .. } = *row;
-                Some(Example { event_id, event_time, score, layout, features: &row.features, positive: label.positive })
+                let Label { known_at, positive, .. } = *label;
+                Some(Example { event_id, event_time, score, layout, features: &row.features, known_at, positive })
             })
             .collect();
         examples.sort_unstable_by(|a, b| (a.event_time, a.event_id).cmp(&(b.event_time, b.event_id)));

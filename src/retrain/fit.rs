@@ -17,9 +17,10 @@ use smartcore::linear::logistic_regression::{
     LogisticRegression, LogisticRegressionParameters, LogisticRegressionSolverName,
 };
 
-use super::{Dataset, TrainingParams};
+use super::TrainingParams;
+use super::design::Design;
 use crate::data::params::ModelFamily;
-use crate::model::{CLIP, Estimator, Forest, Linear, LinearParts, LinkedNode, TreeNodes};
+use crate::model::{CLIP, Columns, Estimator, Forest, Linear, LinearParts, LinkedNode, Preparation, TreeNodes};
 use crate::stats::{Moments, SplitMix64};
 
 /// Larger values count as this in training: thresholds between two values have to stay finite.
@@ -78,12 +79,22 @@ impl FitRows {
     }
 }
 
-/// An estimator and what it makes of its features.
+/// An estimator, what it is given of a row, and what it makes of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Fitted {
+    pub preparation: Preparation,
     pub estimator: Estimator,
-    /// Share of each feature, in layout order; they add up to 1, or are all 0.
+    /// Share of each input; they add up to 1, or are all 0.
     pub importance: Vec<f64>,
+}
+
+impl Fitted {
+    /// Scores rows as the model made of it will.
+    pub(super) fn score(&self, rows: &Columns) -> Vec<f64> {
+        let mut scores = Vec::new();
+        self.estimator.score(&self.preparation.inputs(rows, &mut Vec::new()), &mut scores);
+        scores
+    }
 }
 
 /// The fit of one family to some rows of a data set.
@@ -91,6 +102,7 @@ pub(super) struct Fitted {
 pub(super) struct Fitting {
     family: ModelFamily,
     rows: Arc<FitRows>,
+    preparation: Preparation,
     imputation: Vec<f64>,
     scale: Vec<f64>,
     params: TrainingParams,
@@ -98,15 +110,15 @@ pub(super) struct Fitting {
 }
 
 impl Fitting {
-    /// Prepares the given rows.
-    pub(super) fn new(data: &Dataset, rows: &[usize], family: ModelFamily, params: &TrainingParams, seed: u64) -> Self {
-        let mut imputation = Vec::with_capacity(data.rows().width());
-        let mut scale = Vec::with_capacity(data.rows().width());
-        let mut design = Array2::from_elem((rows.len(), data.rows().width()).f(), f64::NAN);
-        for (mut column, source) in design.columns_mut().into_iter().zip(data.rows().columns()) {
-            for (value, row) in column.iter_mut().zip(rows) {
-                let found = source.get(*row).copied().filter(|found| found.is_finite());
-                *value = found.map_or(f64::NAN, |found| found.clamp(-LARGEST, LARGEST));
+    /// Readies rows for a family.
+    pub(super) fn new(rows: &Design, family: ModelFamily, params: &TrainingParams, seed: u64) -> Self {
+        let (width, n_rows) = (rows.inputs.width(), rows.inputs.n_rows());
+        let mut imputation = Vec::with_capacity(width);
+        let mut scale = Vec::with_capacity(width);
+        let mut design = Array2::from_elem((n_rows, width).f(), f64::NAN);
+        for (mut column, source) in design.columns_mut().into_iter().zip(rows.inputs.columns()) {
+            for (value, found) in column.iter_mut().zip(source) {
+                *value = if found.is_finite() { found.clamp(-LARGEST, LARGEST) } else { f64::NAN };
             }
             let (fill, spread) = match family {
                 ModelFamily::Linear => centre(&column.view()),
@@ -122,9 +134,9 @@ impl Fitting {
             imputation.push(fill);
             scale.push(spread);
         }
-        let labels = rows.iter().map(|&row| data.labels().get(row).copied().unwrap_or_default()).collect();
-        let rows = Arc::new(FitRows { design, labels });
-        Fitting { family, rows, imputation, scale, params: params.clone(), seed }
+        let preparation = rows.preparation.clone();
+        let rows = Arc::new(FitRows { design, labels: rows.labels.clone() });
+        Fitting { family, rows, preparation, imputation, scale, params: params.clone(), seed }
     }
 
     /// The family fitted.
@@ -178,7 +190,8 @@ impl Fitting {
                     let (mean, scale) = (self.imputation.clone(), self.scale.clone());
                     let linear = Linear::new(LinearParts { mean, scale, coefficients, intercept });
                     let estimator = Estimator::Linear(linear.map_err(|error| failed(error.to_string()))?);
-                    return Ok(Fitted { estimator, importance: shares(importance) });
+                    let preparation = self.preparation.clone();
+                    return Ok(Fitted { preparation, estimator, importance: shares(importance) });
                 }
                 (Piece::Forest { trees: more, importance: part }, ModelFamily::Forest) => {
                     let weight = more.len() as f64;
@@ -189,7 +202,8 @@ impl Fitting {
             }
         }
         let forest = Forest::new(self.imputation.clone(), &trees).map_err(|error| failed(error.to_string()))?;
-        Ok(Fitted { estimator: Estimator::Forest(forest), importance: shares(importance) })
+        let (preparation, estimator) = (self.preparation.clone(), Estimator::Forest(forest));
+        Ok(Fitted { preparation, estimator, importance: shares(importance) })
     }
 }
 
@@ -309,7 +323,6 @@ fn shares(mut weights: Vec<f64>) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Columns;
     use ndarray::aview1;
     use proptest::prelude::*;
 
@@ -381,16 +394,9 @@ mod tests {
 
     #[test]
     fn lost_and_foreign_parts_are_refused() {
-        let layout = crate::model::Layout::new(vec!["a".into()]).unwrap();
         let params = TrainingParams::default();
-        let dataset_params = super::super::DatasetParams {
-            layout: &layout,
-            cutoff: crate::data::Timestamp::MAX,
-            history: params.history,
-            maturity: params.maturity,
-        };
-        let data = Dataset::build(&super::super::Examples::default(), &dataset_params);
-        let fitting = Fitting::new(&data, &[], ModelFamily::Linear, &params, 1);
+        let rows = Design { preparation: Preparation::default(), inputs: Columns::new(1), labels: vec![] };
+        let fitting = Fitting::new(&rows, ModelFamily::Linear, &params, 1);
         assert_eq!(fitting.combine(vec![]), Err(FitError::Lost));
         assert!(fitting.combine(vec![fitting.tasks()[0].run()]).is_err());
         let foreign = FitPart(Piece::Forest { trees: vec![], importance: vec![] });

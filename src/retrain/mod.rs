@@ -2,7 +2,8 @@
 //!
 //! [`Examples`] joins what was logged; a [`Dataset`] is what of it was known before a cutoff, in time order; a
 //! [`Training`] splits it by time, fits, chooses a family, fits the chosen one on all training rows and evaluates that
-//! very model once, beside the model in charge, on later rows. The fits are handed out as [`FitTask`]s, which may run on
+//! very model once, beside the model in charge, on later rows. What single features are prepared by are
+//! statistics of the rows fitted, and travel in the model. The fits are handed out as [`FitTask`]s, which may run on
 //! any number of threads: the result is the same bits, because tasks and their seeds are fixed by the parameters.
 //!
 //! When to train, and what becomes of the candidate, is not decided here (`monitor`); storing it is `registry`.
@@ -10,9 +11,15 @@
 #[cfg(test)]
 mod battery;
 mod dataset;
+mod design;
+#[cfg(test)]
+mod design_tests;
 mod evaluate;
 mod examples;
 mod fit;
+#[cfg(test)]
+mod leakage;
+mod ordered;
 mod params;
 mod sample;
 mod split;

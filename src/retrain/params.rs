@@ -1,7 +1,7 @@
 //! How to train: spans of the split, sizes, families and their settings.
 
 use crate::data::Span;
-use crate::data::params::{DriftParams, ModelFamily, RetrainParams, ScoreParams};
+use crate::data::params::{DriftParams, ModelFamily, PreparedSpec, RetrainParams, ScoreParams};
 
 /// Settings of a training; checked by [`TrainingParams::check`].
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub struct TrainingParams {
     pub min_holdout: usize,
     /// The most rows a model is fitted to; of more, a sample by event id is taken.
     pub max_rows: usize,
+    /// What is made of single features before the fit.
+    pub prepared: Vec<PreparedSpec>,
     /// Families to choose from.
     pub families: Vec<ModelFamily>,
     /// Trees of a forest.
@@ -52,6 +54,7 @@ impl Default for TrainingParams {
             min_train: 1_000,
             min_holdout: 200,
             max_rows: 40_000,
+            prepared: Vec::new(),
             families: vec![ModelFamily::Linear, ModelFamily::Forest],
             trees: 60,
             depth: 12,
@@ -87,6 +90,7 @@ impl From<Configured<'_>> for TrainingParams {
             holdout: retrain.holdout,
             validation: retrain.holdout,
             max_rows: retrain.max_rows,
+            prepared: retrain.prepared.clone(),
             families: retrain.families.clone(),
             trees: usize::from(retrain.trees),
             depth: retrain.max_depth,

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::design::Design;
 use super::evaluate::{Rivals, evaluate};
 use super::fit::{FitError, FitPart, FitTask, Fitted, Fitting};
 use super::sample::sample;
@@ -112,9 +113,13 @@ impl Training {
             return self.fit_chosen(split, family);
         }
         let rows = sample(data.hashes(), split.train.clone(), params.max_rows, params.seed);
+        let design = match Design::new(data, &rows, &params.prepared) {
+            Ok(design) => design,
+            Err(error) => return Step::Done(TrainingOutcome::Failed { why: error.to_string() }),
+        };
         let families = params.families.iter();
         let fittings: Vec<Fitting> =
-            families.map(|&family| Fitting::new(data, &rows, family, params, self.seeds.next_u64())).collect();
+            families.map(|&family| Fitting::new(&design, family, params, self.seeds.next_u64())).collect();
         let tasks = fittings.iter().flat_map(Fitting::tasks).collect();
         self.stage = Stage::Choose { split, fittings };
         Step::Run(tasks)
@@ -136,9 +141,7 @@ impl Training {
                     continue;
                 }
             };
-            let mut scores = Vec::new();
-            fitted.estimator.score(&rows, &mut scores);
-            let Some(log_loss) = loss::mean_log_loss(labels, &scores) else { continue };
+            let Some(log_loss) = loss::mean_log_loss(labels, &fitted.score(&rows)) else { continue };
             self.validation.push((fitting.family().name().to_owned(), log_loss));
             if best.is_none_or(|(_, least)| log_loss < least) {
                 best = Some((fitting.family(), log_loss));
@@ -153,7 +156,11 @@ impl Training {
     fn fit_chosen(&mut self, split: Split, family: crate::data::params::ModelFamily) -> Step {
         let TrainingInputs { params, data, .. } = &self.inputs;
         let fitted_rows = sample(data.hashes(), split.all_train(), params.max_rows, params.seed);
-        let fitting = Box::new(Fitting::new(data, &fitted_rows, family, params, self.seeds.next_u64()));
+        let design = match Design::new(data, &fitted_rows, &params.prepared) {
+            Ok(design) => design,
+            Err(error) => return Step::Done(TrainingOutcome::Failed { why: error.to_string() }),
+        };
+        let fitting = Box::new(Fitting::new(&design, family, params, self.seeds.next_u64()));
         let tasks = fitting.tasks();
         self.stage = Stage::Finish { split, fitting, fitted_rows };
         Step::Run(tasks)
@@ -161,9 +168,7 @@ impl Training {
 
     fn conclude(&self, split: &Split, fitted: Fitted, fitted_rows: &[usize]) -> TrainingOutcome {
         let TrainingInputs { params, data, champion } = &self.inputs;
-        let mut scores = Vec::new();
-        fitted.estimator.score(data.rows(), &mut scores);
-
+        let scores = fitted.score(data.rows());
         let holdout = split.holdout.clone();
         let fits = |model: &Arc<Model>| Some((model.clone(), Selection::of(model.layout(), data.layout().names())?));
         let champion_scores = match champion.as_ref().and_then(fits) {
@@ -201,6 +206,7 @@ impl Training {
         let profile = self.profile(split, &fitted, &scores, fitted_rows);
         let model = Model::new(ModelParts {
             layout: data.layout().clone(),
+            preparation: fitted.preparation,
             estimator: fitted.estimator,
             threshold: params.threshold,
             profile,
@@ -237,7 +243,7 @@ impl Training {
             features: Sample { columns: features.columns(), times: data.times().get(train).unwrap_or_default() },
             scores: Sample { columns: &[unseen_scores], times: &unseen_times },
             window: params.drift_window,
-            importance: &fitted.importance,
+            importance: &fitted.preparation.by_feature(&fitted.importance, data.layout().width()),
         })
     }
 }

@@ -45,15 +45,17 @@ impl Shown {
     }
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct ShownShard {
     tally: pipeline::Tally,
+    unseen: Vec<u64>,
     version: u32,
 }
 
 impl ShownShard {
     fn of(machine: &Pipeline) -> Self {
-        ShownShard { tally: machine.tally(), version: machine.model_version() }
+        let unseen = machine.unseen().map(|(_, count)| count).collect();
+        ShownShard { tally: machine.tally(), unseen, version: machine.model_version() }
     }
 }
 
@@ -172,8 +174,8 @@ impl Stage for ScoreStage {
     fn observe(&self, shard: i32, machine: &Pipeline) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let now = ShownShard::of(machine);
-        let before = shown.shards.insert((self.role, shard), now).unwrap_or_default();
-        watch::scored(self.role, machine, &before.tally);
+        let before = shown.shards.insert((self.role, shard), now.clone()).unwrap_or_default();
+        watch::scored(self.role, machine, &before.tally, &before.unseen);
         watch::identity(shown.shards.values().map(|shard| shard.tally));
         let at = Instant::now();
         shown.dead_letters.add(&now.tally, &before.tally, at);

@@ -105,8 +105,8 @@ pub(super) fn released(role: &'static str, shard: i32) {
     }
 }
 
-/// A shard after a commit; `before` is what its machine had counted when it was last shown.
-pub(super) fn scored(role: &'static str, machine: &Pipeline, before: &pipeline::Tally) {
+/// A shard after a commit; `before` and `before_unseen` are what its machine had counted when it was last shown.
+pub(super) fn scored(role: &'static str, machine: &Pipeline, before: &pipeline::Tally, before_unseen: &[u64]) {
     let now = machine.tally();
     let shard = machine.shard();
     let version = machine.model_version();
@@ -126,6 +126,10 @@ pub(super) fn scored(role: &'static str, machine: &Pipeline, before: &pipeline::
     count(Metric::LabelsJoined, &[], now.labels - before.labels);
     count(Metric::EvictedGroups, &[], now.features.evicted - before.features.evicted);
     count(Metric::Unlisted, &[], now.features.unlisted - before.features.unlisted);
+    let before_unseen = before_unseen.iter().copied().chain(std::iter::repeat(0));
+    for ((feature, now), before) in machine.unseen().zip(before_unseen) {
+        count(Metric::UnseenCategories, &[Label::Signal(feature)], now - before);
+    }
     for (input, (now, before)) in [events, labels, facts].into_iter().zip(now.rejects.iter().zip(&before.rejects)) {
         for (code, (now, before)) in RejectCode::ALL.iter().zip(now.iter().zip(before)) {
             if now > before {

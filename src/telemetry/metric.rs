@@ -62,6 +62,8 @@ pub enum Metric {
     EvictedGroups,
     /// Values that were in no list.
     Unlisted,
+    /// Categories a model did not see in training.
+    UnseenCategories,
     /// Predictions waiting for labels.
     WaitingPredictions,
     /// Follow-ups waiting for events.
@@ -106,7 +108,7 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Metric; 47] = [
+    pub const ALL: [Metric; 48] = [
         Metric::BuildInfo,
         Metric::Start,
         Metric::Ready,
@@ -134,6 +136,7 @@ impl Metric {
         Metric::StateGroups,
         Metric::EvictedGroups,
         Metric::Unlisted,
+        Metric::UnseenCategories,
         Metric::WaitingPredictions,
         Metric::EarlyFollowUps,
         Metric::HeldBack,

@@ -204,6 +204,12 @@ pub(super) const fn declaration(metric: Metric) -> Declaration {
             &[],
             "Values of string fields that were in none of the lists that features look them up in.",
         ),
+        Metric::UnseenCategories => counter(
+            "driftless_unseen_categories_total",
+            Unit::Count,
+            &["signal"],
+            "Predictions from a category that the model had not seen in training, by feature.",
+        ),
         Metric::WaitingPredictions => gauge(
             "driftless_waiting_predictions",
             Unit::Count,

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use driftless::config::Config;
 use driftless::data::{ArtifactRef, Columns, Evidence, Gain, HoldoutScore, ModelCommand, ModelRecord, Span, Timestamp};
 use driftless::drift::{Profile, ProfileInputs, Sample};
-use driftless::model::{Estimator, Layout, Lineage, Linear, LinearParts, Model, ModelParts};
+use driftless::model::{Estimator, Layout, Lineage, Linear, LinearParts, Model, ModelParts, Preparation};
 use driftless::registry::Store;
 use rdkafka::producer::{BaseRecord, Producer};
 use std::time::Duration;
@@ -198,6 +198,7 @@ pub(crate) fn model(rate: u64) -> Result<Model> {
     let gain = Gain { mean: 0.1, low: 0.05, high: 0.15 };
     Ok(Model::new(ModelParts {
         layout: Layout::new(names)?,
+        preparation: Preparation::default(),
         estimator,
         threshold: 0.5,
         profile,

@@ -18,7 +18,7 @@ use driftless::data::{
     Outbox, Record, Sink, Span, Timestamp,
 };
 use driftless::drift::{Profile, ProfileInputs, Sample};
-use driftless::model::{Estimator, Layout, Lineage, Linear, LinearParts, Model, ModelParts};
+use driftless::model::{Estimator, Layout, Lineage, Linear, LinearParts, Model, ModelParts, Preparation};
 use driftless::pipeline::{EVENTS, LABELS, Pipeline};
 use driftless::stats::SplitMix64;
 
@@ -259,6 +259,7 @@ pub(crate) fn model(version: u32) -> Arc<Model> {
     };
     let parts = ModelParts {
         layout: Layout::new(names).unwrap(),
+        preparation: Preparation::default(),
         estimator,
         threshold: 0.5,
         profile,

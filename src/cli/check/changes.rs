@@ -79,6 +79,12 @@ impl Changes {
                     .to_owned(),
             );
         }
+        if old.retrain.prepared != new.retrain.prepared {
+            notes.push(
+                "what a training prepares changes with the next training; models in charge keep what they have"
+                    .to_owned(),
+            );
+        }
         let wait = |config: &Config| config.labels.as_ref().map(|labels| labels.wait);
         if let (Some(was), Some(is)) = (wait(old), wait(new))
             && is < was

@@ -1,11 +1,11 @@
-//! What each feature is, in words.
+//! What each feature is, and what a training makes of it, in words.
 
 use super::understood::Feature;
 use crate::config::Config;
 use crate::data::Span;
 use crate::data::params::{
-    Aggregate, FieldColumn, FieldKind, FieldSpec, NumberIndex, Source, TextIndex, WindowKind, WindowSpec, number_names,
-    text_names,
+    Aggregate, FieldColumn, FieldKind, FieldSpec, Filling, NumberIndex, PreparedSpec, Preparing, Scaling, Source,
+    TextIndex, WindowKind, WindowSpec, number_names, text_names,
 };
 
 /// The features of the row, in its order.
@@ -23,6 +23,35 @@ pub(super) fn features(config: &Config) -> Vec<Feature> {
     };
     let named = features.names.iter().enumerate();
     named.map(|(index, name)| Feature { index, name: name.clone(), what: what(index) }).collect()
+}
+
+/// What a training makes of one feature.
+pub(super) fn prepared(spec: &PreparedSpec) -> String {
+    let PreparedSpec { name, feature, how } = spec;
+    match *how {
+        Preparing::Number { scaling, missing } => {
+            let scaled = match scaling {
+                Scaling::Own => "as it is".to_owned(),
+                Scaling::Standardised => "standardised".to_owned(),
+                Scaling::Normalised { low: 0.0, high: 1.0 } => "between its smallest and its largest value".to_owned(),
+                Scaling::Normalised { low, high } => format!("between its quantiles {low} and {high}"),
+            };
+            let missing = match missing {
+                Filling::None => "",
+                Filling::Mean => ", the mean where it is missing",
+                Filling::Median => ", the median where it is missing",
+            };
+            format!("`{name}` {scaled}{missing}")
+        }
+        Preparing::IsMissing => format!("`{name}`, whether it is missing"),
+        Preparing::Target { prior_weight, max_categories } => format!(
+            "`{name}`, the share of positives by `{feature}`, the overall one weighing {prior_weight} rows, of up to \
+             {max_categories} categories"
+        ),
+        Preparing::Frequency { max_categories } => {
+            format!("`{name}`, the share of rows by `{feature}`, of up to {max_categories} categories")
+        }
+    }
 }
 
 /// Names of the columns of what a window is over.

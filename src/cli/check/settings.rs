@@ -1,5 +1,6 @@
 //! Single settings in words, grouped by table, in the order of the file.
 
+use super::in_words::prepared;
 use super::understood::Setting;
 use crate::config::Config;
 use crate::config::formats::Framing;
@@ -201,7 +202,7 @@ fn retrain_settings(config: &Config) -> Vec<(&'static str, String)> {
     }
     let on: Vec<&str> = retrain.on.iter().map(|reason| reason.name()).collect();
     let families: Vec<&str> = retrain.families.iter().map(|family| family.name()).collect();
-    vec![
+    let mut settings = vec![
         ("on", on.join(", ")),
         ("first", format!("after {} of labelled history and {} labels", retrain.first_after, retrain.min_labels)),
         ("pace", {
@@ -218,7 +219,9 @@ fn retrain_settings(config: &Config) -> Vec<(&'static str, String)> {
             let (trees, depth, leaf) = (retrain.trees, retrain.max_depth, retrain.min_leaf);
             format!("{trees} trees, depth {depth}, leaves of {leaf}, {} features per split", retrain.features_per_split)
         }),
-    ]
+    ];
+    settings.extend(retrain.prepared.iter().map(|spec| ("input", prepared(spec))));
+    settings
 }
 
 fn window(window: Span, offset: Span) -> String {

@@ -16,6 +16,11 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     } else if !config.promote.auto {
         warnings.push("`promote.auto` is false: the base rate answers until `driftless models promote`".to_owned());
     }
+    if config.retrain.on.is_empty() && !config.retrain.prepared.is_empty() {
+        let text = "what is prepared (`target`, `frequency`, `features.prepared`) is made by a training, and nothing is ever \
+                    trained: a model from elsewhere sees the row as it is";
+        warnings.push(text.to_owned());
+    }
     let path = config.store.path.display();
     warnings.push(format!("`store.path` is the local directory `{path}`: it works only while all roles share it"));
     match config.http.listen {

@@ -22,6 +22,8 @@ pub(crate) struct RawFeatures {
     pub encoded: Vec<RawEncoded>,
     /// Features computed from fields and features.
     pub derived: Vec<RawDerived>,
+    /// What a training makes of features before it fits.
+    pub prepared: Vec<RawPrepared>,
     /// Names of the features of the row, in its order; default: everything that is computed.
     pub row: Vec<String>,
     /// Most groups that a shard keeps of one grouping, from 1 to 100000000; default 1000000.
@@ -39,6 +41,7 @@ impl Default for RawFeatures {
             windows: Vec::new(),
             encoded: Vec::new(),
             derived: Vec::new(),
+            prepared: Vec::new(),
             row: Vec::new(),
             max_keys: 1_000_000,
             utc_offset: "+00:00".to_owned(),
@@ -134,13 +137,17 @@ pub(crate) enum RawEnds {
 pub(crate) struct RawEncoded {
     /// A string field of the event; required.
     pub field: Option<String>,
-    /// `one_hot`, `ordinal` or `hashed`; required.
+    /// `one_hot`, `ordinal`, `hashed`, `target` or `frequency`; required.
     #[serde(rename = "as")]
     pub how: Option<RawEncoding>,
     /// The values that are told apart, for `one_hot` and `ordinal`.
     pub categories: Vec<String>,
     /// Number of buckets, for `hashed`.
     pub buckets: Option<u32>,
+    /// Training rows that the overall share of positives weighs as much as, for `target`, from 0 on; default 20.
+    pub prior_weight: Option<f64>,
+    /// Most categories a model tells apart, for `target` and `frequency`, from 1 to 1000000; default 100000.
+    pub max_categories: Option<u32>,
 }
 
 /// `features.encoded.as`
@@ -150,6 +157,8 @@ pub(crate) enum RawEncoding {
     OneHot,
     Ordinal,
     Hashed,
+    Target,
+    Frequency,
 }
 
 /// `[[features.derived]]`
@@ -160,6 +169,41 @@ pub(crate) struct RawDerived {
     pub name: Option<String>,
     /// What it is computed as; required.
     pub expr: Option<String>,
+}
+
+/// `[[features.prepared]]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RawPrepared {
+    /// Features of the row; required.
+    pub features: Vec<String>,
+    /// `standardised` or `normalised`; default: the number as it is.
+    #[serde(rename = "as")]
+    pub how: Option<RawScaling>,
+    /// The quantiles that become 0 and 1, for `normalised`; default `[0.0, 1.0]`, the smallest and the largest value.
+    pub quantiles: Option<[f64; 2]>,
+    /// `keep`, `mean` or `median`; default `keep`. What a missing value counts as.
+    pub missing: RawFilling,
+    /// Whether the model is also told that a value is missing; default false.
+    pub indicator: bool,
+}
+
+/// `features.prepared.as`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RawScaling {
+    Standardised,
+    Normalised,
+}
+
+/// `features.prepared.missing`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RawFilling {
+    #[default]
+    Keep,
+    Mean,
+    Median,
 }
 
 impl RawWindowKind {

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use facts::RawFacts;
 pub(crate) use features::{
-    RawDerived, RawEncoded, RawEncoding, RawEnds, RawFeatures, RawWhich, RawWindow, RawWindowKind,
+    RawDerived, RawEncoded, RawEncoding, RawEnds, RawFeatures, RawFilling, RawPrepared, RawScaling, RawWhich,
+    RawWindow, RawWindowKind,
 };
 pub(crate) use formats::{RawFormat, RawInputFormat, RawOutputs, RawSchemaRegistry};
 pub(crate) use kafka::{RawHttp, RawKafka, RawLog, RawPropertyValue, RawStore, RawTopics};
@@ -83,6 +84,7 @@ mod tests {
         raw.features.windows = vec![RawWindow::default()];
         raw.features.encoded = vec![RawEncoded::default()];
         raw.features.derived = vec![RawDerived::default()];
+        raw.features.prepared = vec![RawPrepared::default()];
         raw.kafka.properties = BTreeMap::from([("NAME".to_owned(), RawPropertyValue::Table(BTreeMap::new()))]);
         let mut keys = BTreeMap::new();
         flatten(String::new(), serde_json::to_value(raw).unwrap(), &mut keys);

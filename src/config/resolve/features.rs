@@ -2,7 +2,8 @@
 
 use super::aggregates::{Over, aggregate, number};
 use super::derived::{self, NamedDerived};
-use super::encoded;
+use super::encoded::{self, Encoded};
+use super::prepared::Prepared;
 use super::range::whole;
 use super::windows::{self, NamedKind};
 use crate::config::error::Problem;
@@ -10,8 +11,8 @@ use crate::config::locate::join;
 use crate::config::raw::{RawEnds, RawFeatures, RawWindow};
 use crate::config::suggest;
 use crate::data::params::{
-    Aggregate, ChainParams, EventParams, FeatureParams, FieldColumn, Grouping, Hop, KindIndex, LabelParams, Source,
-    TextIndex, WindowKind, WindowSpec,
+    Aggregate, ChainParams, EventParams, FeatureParams, FieldColumn, Grouping, Hop, KindIndex, LabelParams,
+    PreparedSpec, Source, TextIndex, WindowKind, WindowSpec,
 };
 
 /// Most features of a layout, and most bytes of a feature's name: what a model artifact can hold.
@@ -25,6 +26,8 @@ const OTHER_SIGNALS: [&str; 4] = ["score", "performance", "schedule", "labels"];
 pub(super) struct Seen {
     pub features: FeatureParams,
     pub chain: ChainParams,
+    /// What a training makes of it before it fits.
+    pub prepared: Vec<PreparedSpec>,
 }
 
 pub(super) fn features(raw: &RawFeatures, events: &EventParams, labels: Option<&LabelParams>) -> Result<Seen, Problem> {
@@ -44,10 +47,17 @@ pub(super) fn features(raw: &RawFeatures, events: &EventParams, labels: Option<&
     for (position, window) in raw.windows.iter().enumerate() {
         layout.add_windows(&format!("features.windows[{position}]"), window)?;
     }
+    let mut prepared = Prepared::default();
     for (position, table) in raw.encoded.iter().enumerate() {
         let key = format!("features.encoded[{position}]");
-        for named in encoded::encoded(&key, table, events)? {
+        let Encoded { features, prepared: spec } = encoded::encoded(&key, table, events)?;
+        // The code of a field stands in the row once, whatever is made of it.
+        let is_there = spec.as_ref().is_some_and(|spec| prepared.has(&spec.feature));
+        for named in features.into_iter().filter(|_| !is_there) {
             layout.add_derived(&key, named)?;
+        }
+        if let Some(spec) = spec {
+            prepared.add_encoded(&key, spec, labels.is_some())?;
         }
     }
     for (position, table) in raw.derived.iter().enumerate() {
@@ -56,7 +66,11 @@ pub(super) fn features(raw: &RawFeatures, events: &EventParams, labels: Option<&
         layout.add_derived(&key, named)?;
     }
     layout.choose(&raw.row)?;
-    Ok(Seen { features: layout.params, chain: layout.chain })
+    for (position, table) in raw.prepared.iter().enumerate() {
+        prepared.add(&format!("features.prepared[{position}]"), table, &layout.params.names)?;
+    }
+    let prepared = prepared.checked(&layout.params.names)?;
+    Ok(Seen { features: layout.params, chain: layout.chain, prepared })
 }
 
 /// Minutes that local time is ahead of UTC, in milliseconds: `+05:30`, `-08:00`.

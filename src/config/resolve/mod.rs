@@ -13,6 +13,7 @@ mod fields;
 mod formats;
 mod kafka;
 mod labels;
+mod prepared;
 mod range;
 mod retrain;
 mod rules;
@@ -45,12 +46,13 @@ pub(super) fn resolve(raw: &RawConfig, base: &Path) -> Result<Config, Problem> {
     };
     let before = 1 + usize::from(labels.is_some());
     let facts = facts::facts(&raw.facts, &topics.facts, before, (&mut events, sources))?;
-    let Seen { features, chain } = features::features(&raw.features, &events, labels.as_ref())?;
+    let Seen { features, chain, prepared } = features::features(&raw.features, &events, labels.as_ref())?;
     kafka::hops(&mut topics, &app, &raw.kafka.topics, &chain.hops)?;
     let score = watch::score(&raw.score, &raw.events)?;
     let drift = watch::drift(&raw.drift)?;
     let performance = watch::performance(&raw.performance)?;
-    let retrain = retrain::retrain(&raw.retrain, features.width(), labels.is_some())?;
+    let mut retrain = retrain::retrain(&raw.retrain, features.width(), labels.is_some())?;
+    retrain.prepared = prepared;
     let promote = retrain::promote(&raw.promote)?;
     let kafka = kafka::kafka(&raw.kafka)?;
     Ok(Config {

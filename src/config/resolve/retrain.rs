@@ -43,6 +43,7 @@ pub(super) fn retrain(raw: &RawRetrain, width: usize, labelled: bool) -> Result<
         min_leaf: whole("retrain.min_leaf", raw.min_leaf, 1..=1_000_000)?,
         features_per_split,
         seed: raw.seed,
+        prepared: Vec::new(),
     })
 }
 

@@ -211,6 +211,8 @@ pub enum Step {
     Ordinal(TextIndex, Vec<String>),
     /// Hash of the text modulo the number.
     Hash(TextIndex, u32),
+    /// The text as a whole number that is the same wherever it comes up: the first 48 bits of its hash.
+    Code(TextIndex),
     /// 1 if there is no such text, else 0.
     NoText(TextIndex),
     /// Adds.
@@ -276,9 +278,11 @@ impl Derived {
     pub fn columns(&self) -> impl Iterator<Item = FieldColumn> + '_ {
         self.steps.iter().filter_map(|step| match step {
             Step::Field(column) => Some(FieldColumn::Number(*column)),
-            Step::Is(column, _) | Step::Ordinal(column, _) | Step::Hash(column, _) | Step::NoText(column) => {
-                Some(FieldColumn::Text(*column))
-            }
+            Step::Is(column, _)
+            | Step::Ordinal(column, _)
+            | Step::Hash(column, _)
+            | Step::Code(column)
+            | Step::NoText(column) => Some(FieldColumn::Text(*column)),
             _ => None,
         })
     }

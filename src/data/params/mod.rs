@@ -14,6 +14,7 @@ mod features;
 mod format;
 mod labels;
 mod pattern;
+mod prepared;
 mod retrain;
 mod time_format;
 mod watch;
@@ -28,6 +29,7 @@ pub use features::{Aggregate, Calendar, Derived, FeatureParams, Grouping, Source
 pub use format::{InputFormat, OutputForm};
 pub use labels::{KindIndex, KindSpec, LabelParams, LabelSpec};
 pub use pattern::{Pattern, PatternError};
+pub use prepared::{Filling, PreparedSpec, Preparing, Scaling};
 pub use retrain::{ModelFamily, PromoteParams, PromotionMetric, RetrainParams};
 pub use time_format::{TimeFormat, TimeFormatError};
 pub use watch::{BreakerParams, Delivery, DriftParams, PerformanceParams, ScoreParams};

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::PreparedSpec;
 use crate::data::{Span, TrainingReason};
 
 /// A family of models.
@@ -57,6 +58,9 @@ pub struct RetrainParams {
     pub features_per_split: usize,
     /// Seed of everything random in a training.
     pub seed: u64,
+    /// What is made of single features before the fit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prepared: Vec<PreparedSpec>,
 }
 
 /// What a candidate is compared by.

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::config::Config;
 use crate::data::{ArtifactRef, Columns, Evidence, Gain, HoldoutScore, Span, Timestamp};
 use crate::drift::{Profile, ProfileInputs, Sample};
-use crate::model::{Estimator, Layout, Lineage, Linear, LinearParts, Model, ModelParts};
+use crate::model::{Estimator, Layout, Lineage, Linear, LinearParts, Model, ModelParts, Preparation};
 use crate::registry::Store;
 use crate::runtime::control::Models;
 use crate::stats::SplitMix64;
@@ -204,5 +204,7 @@ fn model(config: &Config, version: u32) -> Model {
         trained_by: "simulation".to_owned(),
     };
     let layout = Layout::new(names).unwrap();
-    Model::new(ModelParts { layout, estimator, threshold: 0.5, profile, lineage, evidence: evidence() }).unwrap()
+    let preparation = Preparation::default();
+    Model::new(ModelParts { layout, preparation, estimator, threshold: 0.5, profile, lineage, evidence: evidence() })
+        .unwrap()
 }
