@@ -2,12 +2,16 @@
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 import time
 from dataclasses import dataclass
 from typing import Callable
 
-from application import wait
+import memory
+from application import ROLES, ROOT, wait
+from feed import World
 
 
 @dataclass
@@ -17,8 +21,10 @@ class Case:
     clear: Callable
     quick: bool = False
     """Also without --runbook."""
-    fires_s: int = 90
-    clears_s: int = 90
+    fires_s: int = 180
+    clears_s: int = 180
+    possible: Callable = lambda: None
+    """Why it cannot be tried here, or nothing."""
     labels: Callable = lambda live: {}
     """Labels that the alert must have, beside its name."""
 
@@ -54,7 +60,7 @@ def come_and_go(live):
     """An autoscaler gone wrong."""
     for _ in range(6):
         live.application.add("score", "score-b").start()
-        live.wait(30, "another instance is assigned", lambda: live.application["score-b"].says("assigned") > 0)
+        live.wait(120, "another instance is assigned", lambda: live.application["score-b"].says("assigned") > 0)
         live.application.remove("score-b")
 
 
@@ -70,21 +76,70 @@ def lack_processor_time(live):
     live.feed.world.rate = 200.0
 
 
+def near_the_limit(live):
+    """The score role gets a control group of its own, whose limit is then drawn close."""
+    score = live.application["score"]
+    score.stop()
+    score.start(under=memory.limited())
+    resident = f'driftless_resident_memory_bytes{{instance="{score.address}"}}'
+    live.wait(150, "it is ready", score.is_ready)
+    time.sleep(5)
+    live.wait(30, "its memory is known", lambda: live.watchers.value(resident) is not None)
+    memory.limit(live.watchers.value(resident) / 0.94)
+
+
+def raise_the_limit(live):
+    memory.limit(4 * memory.limit_now())
+
+
 # --- Brokers
 
 def refuse_writes(live):
-    """Fewer replicas are in sync than the topic of the predictions asks for."""
-    _set_replicas(live, 2)
+    """Somebody made the longest record of a topic so short that no prediction fits."""
+    _set_limit(live, 100)
 
 
 def take_writes(live):
-    _set_replicas(live, 1)
+    _set_limit(live, 1_048_588)
 
 
-def _set_replicas(live, number):
+def _set_limit(live, size):
     topic = live.application.topic("predictions")
     live.application.kafka("kafka.admin.ConfigCommand", "--alter", "--entity-type", "topics", "--entity-name", topic,
-                                 "--add-config", f"min.insync.replicas={number}")
+                           "--add-config", f"max.message.bytes={size}")
+
+
+def leave_a_transaction_open(live):
+    """Another writer of the events topic opens a transaction and dies."""
+    application = live.application
+    writer = subprocess.Popen(
+        [ROOT / "scripts/kafka", "tool", "ProducerPerformance", "--topic", application.topic("events"), "--num-records", "1000000",
+         "--throughput", "20", "--record-size", "100", "--transactional-id", "somebody", "--transaction-duration-ms", "900000",
+         "--producer-props", f"bootstrap.servers={application.brokers}", "transaction.timeout.ms=900000"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        live.wait(120, "a transaction of somebody else is open", lambda: _open_transactions(application))
+    finally:
+        os.killpg(writer.pid, signal.SIGKILL)
+        writer.wait()
+
+
+def abort_it(live):
+    application = live.application
+    for partition, start in _open_transactions(application):
+        application.kafka("TransactionsCommand", "abort", "--topic", application.topic("events"), "--partition", partition,
+                          "--start-offset", start)
+
+
+def _open_transactions(application):
+    """Partition and first offset of each transaction that is open on the events topic."""
+    found = []
+    for partition in ("0", "1"):
+        told = application.kafka("TransactionsCommand", "describe-producers", "--topic", application.topic("events"), "--partition", partition)
+        header, *rows = [line.split("\t") for line in told.splitlines() if line.strip()]
+        place = [name.strip() for name in header].index("CurrentTransactionStartOffset")
+        found += [(partition, row[place].strip()) for row in rows if row[place].strip() not in ("-1", "None")]
+    return found
 
 
 def remove_unread(live):
@@ -119,7 +174,7 @@ def let_the_bad_ones_pass(live):
     """As recovery.md says of a producer that is mended: start with `max_rejected = 1.0`, and put it back afterwards."""
     live.feed.world.unusable = 0.0
     score = live.application["score"].restart(MAX_REJECTED="max_rejected = 1.0")
-    live.wait(60, "the bad ones have passed", lambda: live.watchers.value("sum(driftless_lag_records)") == 0)
+    live.wait(150, "the bad ones have passed", lambda: live.watchers.value("sum(driftless_lag_records)") < 200)
     score.restart()
 
 
@@ -169,13 +224,57 @@ def roll_back(live):
     live.application.cli("models", "rollback", "--why", "the runbook says so")
 
 
-def lose_the_store(live):
-    """The score role is started where the store is not mounted."""
-    live.application["score"].restart(STORE=live.application.directory / "empty-store")
+def break_the_store(live):
+    """The store does not answer while the score role starts."""
+    models = live.application.store / "models"
+    models.rename(models.with_suffix(".away"))
+    models.write_text("no directory", encoding="utf-8")
+    live.application["score"].restart()
 
 
-def mount_the_store(live):
-    os.symlink(live.application.store / "models", live.application.directory / "empty-store" / "models")
+def mend_the_store(live):
+    models = live.application.store / "models"
+    models.unlink()
+    models.with_suffix(".away").rename(models)
+
+
+def promote_what_one_has_not(live):
+    """Two instances, one of them with a store of its own, to which a new model does not come."""
+    application = live.application
+    shutil.copytree(application.store, application.directory / "copied-store")
+    application.add("score", "score-b").configure(STORE=application.directory / "copied-store").start()
+    live.wait(150, "both score", lambda: application["score-b"].says("restored") > 0)
+    before = versions(live)
+    train_often(live)
+    live.wait(90, "another model is registered", lambda: versions(live) - before)
+    train_seldom(live)
+    live.wait(150, "the monitor is back", application["monitor"].is_ready)
+    application.cli("models", "promote", max(versions(live)), "--why", "to see who follows")
+
+
+def versions(live):
+    lines = live.application.cli("models", "list", "--json").splitlines()
+    return {record["version"] for record in map(json.loads, lines) if record["command"] == "registered"}
+
+
+def share_its_store(live):
+    application = live.application
+    shutil.copytree(application.store, application.directory / "copied-store", dirs_exist_ok=True)
+    application["score-b"].restart(STORE=application.directory / "copied-store")
+    live.wait(150, "it is ready", application["score-b"].is_ready)
+
+
+def as_before(live):
+    """What a case that failed may have left behind."""
+    live.feed.world = World()
+    take_writes(live)
+    for name in [name for name in live.application.instances if name not in ROLES]:
+        live.application.remove(name)
+    away = live.application.store / "models.away"
+    if away.exists():
+        mend_the_store(live)
+    for instance in live.application.instances.values():
+        instance.restart()
 
 
 def drifts(live):
@@ -192,13 +291,14 @@ CASES = (
     Case("DriftlessNothingScores", stop("score"), start("score"), quick=True),
     Case("DriftlessDeadLetters", change(unusable=0.3), change(unusable=0.0), quick=True),
     Case("DriftlessNothingMonitors", stop("monitor"), start("monitor")),
-    Case("DriftlessNotReady", lose_the_store, mount_the_store),
+    Case("DriftlessNotReady", break_the_store, mend_the_store),
     Case("DriftlessShardHeldBack", change(unusable=1.0), let_the_bad_ones_pass),
-    Case("DriftlessStuck", refuse_writes, take_writes),
+    Case("DriftlessStuck", leave_a_transaction_open, abort_it),
     Case("DriftlessTransactionsAborted", refuse_writes, take_writes),
     Case("DriftlessPredictionsLate", send_many, nothing),
     Case("DriftlessLagGrowing", lack_processor_time, nothing),
     Case("DriftlessFlapping", start_again_and_again, nothing),
+    Case("DriftlessMemoryNearLimit", near_the_limit, raise_the_limit, possible=memory.why_not),
     Case("DriftlessRebalancing", come_and_go, nothing),
     Case("DriftlessOffsetsSkipped", remove_unread, nothing),
     Case("DriftlessGroupsEvicted", change(shops=6000, rate=1000.0), change(shops=20, rate=200.0)),
@@ -206,6 +306,7 @@ CASES = (
     Case("DriftlessPerformanceLow", perform_badly, start("retrain"), clears_s=180),
     Case("DriftlessTrainingFailed", lose_the_training_log, share_the_store, fires_s=180, clears_s=180),
     Case("DriftlessTrainingHangs", train_for_ever, train_less, fires_s=180, clears_s=180),
+    Case("DriftlessVersionsDiffer", promote_what_one_has_not, share_its_store),
     Case("DriftlessModelOld", nothing, roll_back, fires_s=300),
     Case("DriftlessDriftUnanswered", drift_unanswered, start("retrain"), fires_s=420, clears_s=240),
 )
@@ -213,6 +314,4 @@ CASES = (
 NOT_CAUSED = {
     "DriftlessCountIdentityBroken": "a defect of Driftless, which no input is known to cause",
     "DriftlessPanicked": "a defect of Driftless, which no record is known to cause",
-    "DriftlessVersionsDiffer": "?",
-    "DriftlessMemoryNearLimit": "?",
 }
