@@ -64,16 +64,20 @@ def come_and_go(live):
         live.application.remove("score-b")
 
 
-def lack_processor_time(live):
+def lack_processor_time(alert):
     """More comes, and the process gets a tenth of a processor, until the alert fires."""
-    live.feed.world.rate = 2000.0
-    score = live.application["score"].process
-    until = time.monotonic() + 120
-    while not live.watchers.alerts("DriftlessLagGrowing") and time.monotonic() < until:
-        for sign, seconds in ((signal.SIGSTOP, 0.45), (signal.SIGCONT, 0.05)):
-            score.send_signal(sign)
-            time.sleep(seconds)
-    live.feed.world.rate = 200.0
+
+    def apply(live):
+        live.feed.world.rate = 5000.0
+        score = live.application["score"].process
+        until = time.monotonic() + 150
+        while not live.watchers.alerts(alert) and time.monotonic() < until:
+            for sign, seconds in ((signal.SIGSTOP, 0.4), (signal.SIGCONT, 0.04)):
+                score.send_signal(sign)
+                time.sleep(seconds)
+        live.feed.world.rate = 200.0
+
+    return apply
 
 
 def near_the_limit(live):
@@ -164,10 +168,6 @@ def change(**values):
             setattr(live.feed.world, name, value)
 
     return apply
-
-
-def send_many(live):
-    live.feed.send(60_000, time.time())
 
 
 def let_the_bad_ones_pass(live):
@@ -267,6 +267,7 @@ def share_its_store(live):
 def as_before(live):
     """What a case that failed may have left behind."""
     live.feed.world = World()
+    abort_it(live)
     take_writes(live)
     for name in [name for name in live.application.instances if name not in ROLES]:
         live.application.remove(name)
@@ -295,8 +296,8 @@ CASES = (
     Case("DriftlessShardHeldBack", change(unusable=1.0), let_the_bad_ones_pass),
     Case("DriftlessStuck", leave_a_transaction_open, abort_it),
     Case("DriftlessTransactionsAborted", refuse_writes, take_writes),
-    Case("DriftlessPredictionsLate", send_many, nothing),
-    Case("DriftlessLagGrowing", lack_processor_time, nothing),
+    Case("DriftlessPredictionsLate", lack_processor_time("DriftlessPredictionsLate"), nothing),
+    Case("DriftlessLagGrowing", lack_processor_time("DriftlessLagGrowing"), nothing),
     Case("DriftlessFlapping", start_again_and_again, nothing),
     Case("DriftlessMemoryNearLimit", near_the_limit, raise_the_limit, possible=memory.why_not),
     Case("DriftlessRebalancing", come_and_go, nothing),
