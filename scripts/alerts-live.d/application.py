@@ -1,5 +1,6 @@
 """The system under watch: a Kafka of its own, an application in three processes of the binary, and what an operator does to it."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = "shops"
+# How many times longer than usual anything may take (DRIFTLESS_ALERTS_PATIENCE): for machines that are busy with something else.
+PATIENCE = float(os.environ.get("DRIFTLESS_ALERTS_PATIENCE", "1"))
 ROLES = ("score", "monitor", "retrain")
 # A day of event time passes in a second (feed.py), so windows are ten seconds long, and the first training comes after twenty.
 CONFIG = f"""
@@ -208,7 +211,7 @@ def wait(seconds, what, reached, look=0.3):
     """Looks until it is so; returns how long that took."""
     begun = time.monotonic()
     while not reached():
-        if time.monotonic() - begun > seconds:
+        if time.monotonic() - begun > seconds * PATIENCE:
             raise TimeoutError(f"not within {seconds} s: {what}")
         time.sleep(look)
     return time.monotonic() - begun

@@ -118,11 +118,11 @@ def leave_a_transaction_open(live):
     application = live.application
     writer = subprocess.Popen(
         [ROOT / "scripts/kafka", "tool", "ProducerPerformance", "--topic", application.topic("events"), "--num-records", "1000000",
-         "--throughput", "20", "--record-size", "100", "--transactional-id", "somebody", "--transaction-duration-ms", "900000",
+         "--throughput", "500", "--record-size", "100", "--transactional-id", "somebody", "--transaction-duration-ms", "900000",
          "--producer-props", f"bootstrap.servers={application.brokers}", "transaction.timeout.ms=900000"],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        live.wait(120, "a transaction of somebody else is open", lambda: _open_transactions(application))
+        live.wait(120, "a transaction of somebody else is open on both partitions", lambda: len(_open_transactions(application)) == 2)
     finally:
         os.killpg(writer.pid, signal.SIGKILL)
         writer.wait()
