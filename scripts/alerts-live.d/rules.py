@@ -13,7 +13,7 @@ SECONDS = {"m": 1, "h": 20, "d": 40}
 NUMBERS = (
     ("DriftlessPredictionsLate", "> 60\n", "> 2\n"),
     ("DriftlessLagGrowing", "> 10000\n", "> 2000\n"),
-    ("DriftlessRebalancing", "> 20\n", "> 2\n"),
+    ("DriftlessRebalancing", "> 20\n", "> 1\n"),
     ("DriftlessModelOld", "> 60 * 86400\n", "> 150\n"),
 )
 
