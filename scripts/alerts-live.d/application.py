@@ -69,8 +69,8 @@ first_after = "20d"
 min_labels = 1000
 cool_down = "COOL_DOWN"
 schedule = "SCHEDULE"
-history = "120d"
-holdout = "HOLDOUT"
+history = "HISTORY"
+holdout = "6d"
 trees = TREES
 max_depth = 6
 families = ["forest"]
@@ -94,7 +94,7 @@ listen = "127.0.0.1:PORT"
 [log]
 format = "json"
 """
-DEFAULTS = {"MAX_REJECTED": "", "COOL_DOWN": "40d", "SCHEDULE": "10000d", "HOLDOUT": "6d", "TREES": "10"}
+DEFAULTS = {"MAX_REJECTED": "", "COOL_DOWN": "40d", "SCHEDULE": "10000d", "HISTORY": "120d", "TREES": "10"}
 
 
 def free_port():
