@@ -187,15 +187,13 @@ def train_seldom(live):
     live.application["monitor"].restart()
 
 
-def label_everything_alike(live):
-    """The source of the labels says that nothing is fraud; a short history makes that all there is."""
-    live.feed.world.one_class = True
+def look_back_too_little(live):
+    """Within `retrain.history` there are fewer rows than a training needs."""
     live.application["retrain"].restart(HISTORY="10d")
     train_often(live)
 
 
-def label_properly(live):
-    live.feed.world.one_class = False
+def look_back_far_enough(live):
     live.application["retrain"].restart()
     registered = 'sum(increase(driftless_trainings_total{result="registered"}[30s]))'
     live.wait(150, "a training succeeds", lambda: (live.watchers.value(registered) or 0) > 0)

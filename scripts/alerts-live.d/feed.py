@@ -30,8 +30,6 @@ class World:
     unusable: float = 0.0
     """Share of the payments that lack their amount."""
     labels: bool = True
-    one_class: bool = False
-    """Every label says that it was no fraud."""
 
 
 class Feed:
@@ -89,7 +87,7 @@ class Feed:
         lines, world = [], self.world
         while self.waiting and self.waiting[0][0] <= now:
             at, shop, event, fraud = self.waiting.popleft()
-            label = {"event_id": event, "known_at": self.event_time(at), "fraud": fraud and not world.one_class}
+            label = {"event_id": event, "known_at": self.event_time(at), "fraud": fraud}
             lines.append(f"{shop}\t{json.dumps(label)}\n")
         if world.labels:
             self._write("labels", lines)
