@@ -231,12 +231,14 @@ def mend_the_store(live):
 def promote_what_one_has_not(live):
     """Two instances, one of them with a store of its own, to which a new model does not come."""
     application = live.application
+    application.cli("models", "freeze", "--why", "to see who follows")
+    live.wait(60, "the freeze is known", lambda: not live.watchers.value("sum(driftless_trainings_open)"))
     shutil.copytree(application.store, application.directory / "copied-store")
-    application.add("score", "score-b").configure(STORE=application.directory / "copied-store").start()
-    live.wait(150, "both score", lambda: application["score-b"].says("restored") > 0)
+    other = application.add("score", "score-b").configure(STORE=application.directory / "copied-store").start()
+    live.wait(150, "both score", lambda: other.says("restored") > 0 and other.is_ready() and application["score"].is_ready())
     before = versions(live)
     train_often(live)
-    live.wait(90, "another model is registered", lambda: versions(live) - before)
+    live.wait(150, "another model is registered", lambda: versions(live) - before)
     train_seldom(live)
     live.wait(150, "the monitor is back", application["monitor"].is_ready)
     application.cli("models", "promote", max(versions(live)), "--why", "to see who follows")
@@ -252,6 +254,7 @@ def share_its_store(live):
     shutil.copytree(application.store, application.directory / "copied-store", dirs_exist_ok=True)
     application["score-b"].restart(STORE=application.directory / "copied-store")
     live.wait(150, "it is ready", application["score-b"].is_ready)
+    application.cli("models", "unfreeze", "--why", "seen")
 
 
 def as_before(live):
@@ -264,5 +267,6 @@ def as_before(live):
     away = live.application.store / "models.away"
     if away.exists():
         mend_the_store(live)
+    live.application.cli("models", "unfreeze", "--why", "a case failed", check=False)
     for instance in live.application.instances.values():
         instance.restart()
