@@ -194,7 +194,12 @@ class Application:
         return self.instances[name]
 
     def cli(self, *arguments, check=True):
-        return run(self.binary, *arguments, "--config", self["score"].file, check=check)
+        """A command of the binary; given once more where a busy broker did not answer it."""
+        command = (self.binary, *arguments, "--config", self["score"].file)
+        try:
+            return run(*command, check=check)
+        except RuntimeError:
+            return run(*command, check=check)
 
     def kafka(self, tool, *arguments):
         return run(ROOT / "scripts/kafka", "tool", tool, "--bootstrap-server", self.brokers, *arguments)
@@ -208,12 +213,17 @@ class Application:
 
 
 def wait(seconds, what, reached, look=0.3):
-    """Looks until it is so; returns how long that took."""
+    """Looks until it is so; returns how long that took. Who does not answer in time is asked again."""
     begun = time.monotonic()
-    while not reached():
+    while not _is_so(reached):
         if time.monotonic() - begun > seconds * PATIENCE:
-            raise TimeoutError(f"not within {seconds} s: {what}")
+            raise TimeoutError(f"not within {seconds * PATIENCE:.0f} s: {what}")
         time.sleep(look)
     return time.monotonic() - begun
 
 
+def _is_so(reached):
+    try:
+        return reached()
+    except OSError:
+        return False
