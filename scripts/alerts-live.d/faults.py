@@ -254,6 +254,9 @@ def share_its_store(live):
     shutil.copytree(application.store, application.directory / "copied-store", dirs_exist_ok=True)
     application["score-b"].restart(STORE=application.directory / "copied-store")
     live.wait(150, "it is ready", application["score-b"].is_ready)
+    score = 'driftless_model_version{role="score"}'
+    live.wait(150, "both score with one model", lambda: live.watchers.value(f"max({score}) - min({score})") == 0)
+    application.remove("score-b")
     application.cli("models", "unfreeze", "--why", "seen")
 
 
