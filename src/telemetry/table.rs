@@ -147,7 +147,7 @@ pub(super) const fn declaration(metric: Metric) -> Declaration {
             "driftless_lag_records",
             Unit::Count,
             &["partition"],
-            "Records of the events topic not read yet, by partition, as of the last poll.",
+            "Records of the events topic not read yet, those of open transactions included, by partition, as of the last look.",
         ),
         Metric::LagSeconds => gauge(
             "driftless_lag_seconds",

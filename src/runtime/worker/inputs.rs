@@ -67,7 +67,8 @@ impl<S: Stage> Worker<S> {
         for (number, state) in &mut self.shards {
             let State::Running(shard) = state else { continue };
             if let (Some(bounds), Some(input)) = (bounds.get(*number as usize), shard.inputs().first()) {
-                let look = Look { at, end: bounds.end, settled: input.settled() };
+                // To the high watermark: what lies behind an open transaction cannot be read, and its predictions are late all the same.
+                let look = Look { at, end: bounds.high, settled: input.settled() };
                 let behind = self.behind.entry(*number).or_default().look(look);
                 watch::lag(role, *number, look.end - look.settled, behind);
             }
