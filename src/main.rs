@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use driftless::cli::{self, check, demo, dlq, health, models, produce, replay, reset, run, topics, why};
+use driftless::cli::{
+    self, check, demo, dlq, health, models, produce, replay, reset, run, set, status, top, topics, why,
+};
 
 /// Keeps machine-learning models honest on live Kafka streams.
 #[derive(Parser)]
@@ -33,6 +35,12 @@ enum Command {
     Models(models::ModelsArgs),
     /// List dead letters, or send them to where they came from.
     Dlq(dlq::DlqArgs),
+    /// Watch a running application: partitions, models, drift, alerts, trainings.
+    Top(top::TopArgs),
+    /// Print the same once, as text or JSON; exit code 1 if something is critical.
+    Status(status::StatusArgs),
+    /// Change what the process of this machine logs, or say how another setting is changed.
+    Set(set::SetArgs),
     /// Ask the process of this machine whether it is ready; exit code 0 or 1.
     Health(health::HealthArgs),
     /// Let an application that is stopped begin anew: its offsets, journals and state are deleted.
@@ -50,6 +58,9 @@ fn main() -> ExitCode {
         Command::Why(args) => why::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Dlq(args) => dlq::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Status(args) => status::run(&args),
+        Command::Set(args) => set::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Reset(args) => reset::run(&args),
     };

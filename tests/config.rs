@@ -754,6 +754,30 @@ fn formats_without_what_they_need_or_with_what_they_cannot_use_are_refused() {
             refusal_in_folder("registry-address-with-password"),
             r#"registry-address-with-password:37: `schema_registry.urls[0]`: holds a name or a password; write `schema_registry.user` and `schema_registry.password`"#,
         ),
+        (
+            refusal_in_folder("notify-of-no-address"),
+            r#"notify-of-no-address:37: `notify.url`: `127.0.0.1:9093` is no address; write one such as `http://127.0.0.1:9093`"#,
+        ),
+        (
+            refusal_in_folder("notify-secret-in-the-file"),
+            r#"notify-secret-in-the-file:37: `notify.url`: holds a secret and must not stand in the file; write `{ env = "NOTIFY_URL" }` or `{ file = "/path/to/it" }`"#,
+        ),
+        (
+            refusal_in_folder("notify-password-in-the-file"),
+            r#"notify-password-in-the-file:37: `notify.url`: holds a secret and must not stand in the file; write `{ env = "NOTIFY_URL" }` or `{ file = "/path/to/it" }`"#,
+        ),
+        (
+            refusal_in_folder("notify-nobody"),
+            r#"notify-nobody:37: `notify.on`: has no use without `notify.url`; write the address to post to"#,
+        ),
+        (
+            refusal_in_folder("notify-of-nothing"),
+            r#"notify-of-nothing:38: `notify.on`: is empty; name what is told, or leave `notify.url` out"#,
+        ),
+        (
+            refusal_in_folder("notify-models-to-alertmanager"),
+            r#"notify-models-to-alertmanager:39: `notify.on`: `models` is no alert, and `notify.format` is `alertmanager`; leave it out"#,
+        ),
     ];
     let wrong: Vec<_> = refusals.iter().filter(|(said, expected)| said != expected).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");

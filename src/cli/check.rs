@@ -94,6 +94,9 @@ fn usable(args: &CheckArgs) -> Result<Config, ConfigError> {
         registry.ensure_supported()?;
         registry.password()?;
     }
+    if let Some(notify) = &config.notify {
+        notify.address()?;
+    }
     pipeline_params(&config).map_err(|error| ConfigError::Unusable(error.to_string()))?;
     Ok(config)
 }

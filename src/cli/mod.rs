@@ -8,12 +8,17 @@ pub mod connect;
 pub mod demo;
 pub mod dlq;
 pub mod health;
+pub mod live;
 pub mod models;
 pub mod produce;
 pub mod replay;
 pub mod reset;
 pub mod run;
+pub mod set;
 mod signals;
+pub mod status;
+mod terminal;
+pub mod top;
 pub mod topics;
 pub mod why;
 

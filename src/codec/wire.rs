@@ -30,7 +30,22 @@ pub fn read<T: Published>(what: &'static str, bytes: Option<&[u8]>) -> Result<T,
     if let Some(record) = framed.or_else(|| if is_json { None } else { T::of_datum(bytes) }) {
         return Ok(record);
     }
-    serde_json::from_slice(bytes).map_err(|error| WireError { what, why: error.to_string() })
+    serde_json::from_slice(bytes).map_err(|error| WireError { what, why: without_values(&error) })
+}
+
+/// What is wrong with a text, and where, without any of its values: this is logged, and values are not.
+fn without_values(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let names_only = ["missing field ", "duplicate field "].iter().any(|start| message.starts_with(start));
+    if !error.is_data() || names_only {
+        return message;
+    }
+    // What was found is quoted before it; what was expected is ours.
+    let (_, expected) = message.rsplit_once(", expected ").unwrap_or(("", "what is expected"));
+    match expected.contains(" at line ") {
+        true => format!("a value is not {expected}"),
+        false => format!("a value is not what is expected at line {} column {}", error.line(), error.column()),
+    }
 }
 
 /// The fields of a datum of one of the published schemas, whichever it is.
@@ -217,5 +232,18 @@ mod tests {
         write(&read, &mut by_serde);
         let whole_numbers_short = String::from_utf8_lossy(&by_serde).replace("-7.0,", "-7,");
         assert_eq!(String::from_utf8_lossy(&bytes), whole_numbers_short);
+    }
+
+    #[test]
+    fn an_error_says_where_and_what_was_expected_but_no_value() {
+        let alert = |text: &str| read::<DriftAlert>("alert", Some(text.as_bytes())).unwrap_err().to_string();
+        let whole = r#"{"alert_id":"a","phase":"PHASE","signal":"s"}"#;
+        let variants = "one of `opened`, `ongoing`, `recovered` at line 1 column";
+        let error = alert(&whole.replace("PHASE", "canary, expected canary"));
+        assert!(error.contains(variants) && !error.contains("canary"), "{error}");
+        let error = alert(r#"{"alert_id":"a","phase":"opened","signal":12345}"#);
+        assert!(error.contains("a value is not a string at line 1 column") && !error.contains("12345"), "{error}");
+        assert!(alert(r#"{"alert_id":"a"}"#).contains("missing field `phase`"));
+        assert!(alert("canary").contains("expected value at line 1"), "{}", alert("canary"));
     }
 }

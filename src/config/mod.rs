@@ -11,6 +11,7 @@ mod error;
 pub mod formats;
 mod load;
 mod locate;
+pub mod notify;
 pub mod params;
 mod parse;
 mod raw;
@@ -27,6 +28,7 @@ use crate::data::params::{
 };
 pub use error::{ConfigError, Place, Problem};
 use formats::{OutputParams, SchemaRegistryParams};
+use notify::NotifyParams;
 use params::{HttpParams, KafkaParams, LogParams, StoreParams, Topics};
 pub use secret::{Secret, SecretSource};
 
@@ -59,6 +61,8 @@ pub struct Config {
     pub outputs: OutputParams,
     /// Where schemas are looked up; `None`: nowhere.
     pub schema_registry: Option<SchemaRegistryParams>,
+    /// Who is told of what the monitor decides; `None`: nobody.
+    pub notify: Option<NotifyParams>,
     /// The cluster.
     pub kafka: KafkaParams,
     /// All topic names.

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
 
+use super::log_page;
 use crate::telemetry::{self, Metric};
 
 /// Prometheus' text format.
@@ -40,6 +41,7 @@ pub(super) fn router(health: Shared) -> Router {
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .route("/log", get(log_page::now).put(log_page::change))
         .fallback(nothing_here)
         .layer(map_response(last_on_its_connection))
         .with_state(health)
@@ -74,7 +76,7 @@ async fn nothing_here() -> Response {
     page(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "here are /livez, /readyz and /metrics\n".to_owned())
 }
 
-fn page(status: StatusCode, content_type: &'static str, body: String) -> Response {
+pub(super) fn page(status: StatusCode, content_type: &'static str, body: String) -> Response {
     let mut response = (status, body).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

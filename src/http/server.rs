@@ -8,6 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use tokio::sync::oneshot;
 
 use super::bounded::{BoundedListener, Limits};
+use super::log_page::Peer;
 use super::pages::{Health, router};
 
 /// A running server; it ends with [`Server::stop`] or when dropped.
@@ -42,7 +43,7 @@ impl Server {
                     Err(error) => return tracing::error!(%error, "health and metrics are not served"),
                 };
                 tokio::select! {
-                    served = axum::serve(listener, router) => {
+                    served = axum::serve(listener, router.into_make_service_with_connect_info::<Peer>()) => {
                         tracing::error!(?served, "health and metrics are no longer served");
                     }
                     // Sent by `stop`, or its sender dropped.
@@ -156,6 +157,17 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{answer}");
         assert!(answer.contains("# TYPE driftless_build_info gauge\n"), "{answer}");
+    }
+
+    #[test]
+    fn what_is_logged_is_shown_and_refused_to_whom_it_was_passed_on_by() {
+        let server = server(Vec::new());
+        let answer = ask(&server, "GET", "/log");
+        assert!(answer.starts_with("HTTP/1.1 409 ") && answer.ends_with("this process writes no logs\n"), "{answer}");
+        let answer = ask(&server, "PUT", "/log");
+        assert!(answer.starts_with("HTTP/1.1 409 "), "{answer}");
+        let answer = ask(&server, "PUT", "/log HTTP/1.1\r\norigin: http://elsewhere\r\nx:");
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("run `driftless set` there"), "{answer}");
     }
 
     #[test]

@@ -12,8 +12,10 @@ use super::clock::Clock;
 use super::control::Models;
 use super::frames;
 use super::guards::{Guards, check_topics};
+use super::notify;
 use super::pace::{Pace, Step};
 use super::retrain::{self, RETRAIN, RetrainShop};
+use super::roles::{RoleError, Roles};
 use super::setup::{chain_params, layout, monitor_params};
 use super::stage::{Plan, Stage};
 use super::stages::{MONITOR, MonitorStage, SCORE, ScoreStage, Shown, chain_roles};
@@ -33,22 +35,6 @@ const START_PAUSE: Duration = Duration::from_millis(500);
 /// Rows of a file of the training log.
 const FILE_ROWS: usize = 50_000;
 
-/// Which roles run in this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Roles {
-    /// The data plane.
-    pub score: bool,
-    /// Merges summaries, opens alerts, asks for trainings, promotes.
-    pub monitor: bool,
-    /// Trains.
-    pub retrain: bool,
-}
-
-impl Roles {
-    /// All of them.
-    pub const ALL: Roles = Roles { score: true, monitor: true, retrain: true };
-}
-
 /// What an application is started with.
 #[derive(Clone)]
 pub struct AppSetup {
@@ -66,22 +52,6 @@ pub struct AppSetup {
     pub stepped: bool,
     /// Goes on where the journals end although the groups' offsets are gone; without it that is refused.
     pub trust_journal: bool,
-}
-
-/// A role stopped, and why.
-#[derive(Debug, thiserror::Error)]
-#[error("{role}: {why}")]
-pub struct RoleError {
-    /// The role.
-    pub role: &'static str,
-    /// The reason, with what to do.
-    pub why: String,
-}
-
-impl RoleError {
-    pub(super) fn new(role: &'static str, why: impl std::fmt::Display) -> Self {
-        RoleError { role, why: why.to_string() }
-    }
 }
 
 /// Roles running in this process.
@@ -143,6 +113,8 @@ impl App {
         if roles.retrain {
             app.start_retrain(&models)?;
         }
+        app.threads
+            .extend(notify::spawn(&app.setup, &app.pace, &app.stop).map_err(|error| RoleError::new(MONITOR, error))?);
         Ok(app)
     }
 
@@ -257,6 +229,7 @@ impl App {
         name: String,
         work: impl FnOnce() -> Result<(), WorkerError> + Send + 'static,
     ) -> Result<(), RoleError> {
+        watch::runs(role);
         let board = self.board.clone();
         let thread = std::thread::Builder::new().name(name).spawn(move || {
             let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));

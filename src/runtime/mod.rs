@@ -21,11 +21,13 @@ mod guards;
 mod history;
 mod job;
 mod letters;
+mod notify;
 mod pace;
 mod replay;
 mod reset;
 mod restore;
 mod retrain;
+mod roles;
 mod settle;
 mod setup;
 mod shard;
@@ -39,7 +41,7 @@ mod watch;
 mod why;
 mod worker;
 
-pub use app::{App, AppSetup, RoleError, Roles};
+pub use app::{App, AppSetup};
 pub use change::check_change;
 pub use dlq::{Letter, LetterFilter, LetterSource, Letters, MAX_HOPS, Obstacle, ResendParams, Resent, resend};
 pub use history::{HistoryError, Stretch};
@@ -50,6 +52,7 @@ pub use replay::{
     replay,
 };
 pub use reset::{Beginning, ResetError, ResetParams, ResetPlan, plan_reset};
+pub use roles::{RoleError, Roles};
 pub use setup::{SetupError, chain_params, pipeline_params};
 pub use topics::topic_specs;
 pub use why::{Sought, Why, WhyParams, why};

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::app::{App, RoleError};
+use super::app::App;
 use super::retrain::RETRAIN;
+use super::roles::RoleError;
 use super::stages::MONITOR;
 use crate::transport::{TopicPartition, TransportError};
 

@@ -8,7 +8,7 @@ use super::stages::{MONITOR, SCORE};
 use crate::data::{ModelCommand, RejectCode};
 use crate::monitor::{self, Monitor};
 use crate::pipeline::{self, Pipeline};
-use crate::telemetry::{Label, Metric, count, gauge, observe, unknown};
+use crate::telemetry::{Label, Metric, count, gauge, observe, observe_all, unknown};
 
 /// What [`monitored`] shows of performance.
 const PERFORMANCE: [Metric; 6] = [
@@ -31,12 +31,18 @@ pub(super) fn begin() {
     for role in [SCORE, MONITOR] {
         count(Metric::Transactions, &[Label::Role(role), Label::Outcome("aborted")], 0);
         count(Metric::SkippedOffsets, &[Label::Role(role)], 0);
+        for cause in Cause::ALL {
+            count(Metric::Aborted, &[Label::Role(role), Label::Cause(cause.name())], 0);
+        }
     }
     for input in ["events", "labels"] {
         count(Metric::DeadLetters, &[Label::Input(input), Label::Reason(RejectCode::Panic.name())], 0);
     }
     for kind in ["assigned", "revoked", "lost"] {
         count(Metric::Rebalances, &[Label::Kind(kind)], 0);
+    }
+    for result in ["delivered", "given_up"] {
+        count(Metric::Notifications, &[Label::Outcome(result)], 0);
     }
     gauge(Metric::HeldShards, &[], 0.0);
     gauge(Metric::TrainingsOpen, &[], 0.0);
@@ -79,8 +85,53 @@ pub(super) fn committed(role: &'static str, took: Duration) {
     observe(Metric::TransactionSeconds, &[Label::Role(role)], took.as_secs_f64());
 }
 
-pub(super) fn aborted(role: &'static str) {
+/// Why a transaction was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The cluster, or the client, did not take a record or the commit.
+    Refused,
+    /// The group has given its partitions to others.
+    PartitionsLost,
+    /// Handling a record panicked.
+    Panic,
+    /// Another producer took the transactional id over.
+    Fenced,
+    /// The client is finished.
+    ClientLost,
+}
+
+impl Cause {
+    const ALL: [Cause; 5] = [Cause::Refused, Cause::PartitionsLost, Cause::Panic, Cause::Fenced, Cause::ClientLost];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Cause::Refused => "refused",
+            Cause::PartitionsLost => "partitions_lost",
+            Cause::Panic => "panic",
+            Cause::Fenced => "fenced",
+            Cause::ClientLost => "client_lost",
+        }
+    }
+}
+
+pub(super) fn aborted(role: &'static str, cause: Cause) {
     count(Metric::Transactions, &[Label::Role(role), Label::Outcome("aborted")], 1);
+    count(Metric::Aborted, &[Label::Role(role), Label::Cause(cause.name())], 1);
+}
+
+/// How long events have waited for what was committed now.
+pub(super) fn latencies(role: &'static str, seconds: impl Iterator<Item = f64>) {
+    observe_all(Metric::Latency, &[Label::Role(role)], seconds);
+}
+
+/// What became of a notice.
+pub(super) fn notified(result: &'static str) {
+    count(Metric::Notifications, &[Label::Outcome(result)], 1);
+}
+
+/// The process runs this role.
+pub(super) fn runs(role: &'static str) {
+    gauge(Metric::Role, &[Label::Role(role)], 1.0);
 }
 
 /// How far a shard is behind the end of its first input, in records and in time.

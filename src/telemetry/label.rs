@@ -16,6 +16,8 @@ pub enum Label<'a> {
     Role(&'static str),
     /// How it ended: `committed`, `aborted`, `registered`, ...
     Outcome(&'static str),
+    /// Why a transaction was given up, from a closed list.
+    Cause(&'static str),
     /// What sort: `assigned`, `revoked`, `lost`.
     Kind(&'static str),
     /// A command of the control log.
@@ -44,6 +46,7 @@ impl Label<'_> {
             Label::Reason(_) => "reason",
             Label::Role(_) => "role",
             Label::Outcome(_) => "result",
+            Label::Cause(_) => "cause",
             Label::Kind(_) => "kind",
             Label::Command(_) => "command",
             Label::ModelVersion(_) => "model_version",
@@ -60,6 +63,7 @@ impl Label<'_> {
             | Label::Reason(text)
             | Label::Role(text)
             | Label::Outcome(text)
+            | Label::Cause(text)
             | Label::Kind(text)
             | Label::Command(text)
             | Label::Version(text) => SharedString::const_str(text),

@@ -12,6 +12,8 @@ pub enum Metric {
     BuildInfo,
     /// When the process started.
     Start,
+    /// Which roles the process runs.
+    Role,
     /// Whether the process can do its work.
     Ready,
     /// Memory in use.
@@ -38,8 +40,12 @@ pub enum Metric {
     CountIdentityDifference,
     /// Transactions by how they ended.
     Transactions,
+    /// Transactions given up, by why.
+    Aborted,
     /// How long a transaction took.
     TransactionSeconds,
+    /// How long an event waited for its prediction.
+    Latency,
     /// How much a transaction consumed.
     BatchRecords,
     /// Records not read yet.
@@ -104,13 +110,16 @@ pub enum Metric {
     TrainingSeconds,
     /// Commands of the control log.
     Promotions,
+    /// Notices to whoever is told.
+    Notifications,
 }
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Metric; 48] = [
+    pub const ALL: [Metric; 52] = [
         Metric::BuildInfo,
         Metric::Start,
+        Metric::Role,
         Metric::Ready,
         Metric::ResidentMemory,
         Metric::MemoryLimit,
@@ -124,7 +133,9 @@ impl Metric {
         Metric::HeldShards,
         Metric::CountIdentityDifference,
         Metric::Transactions,
+        Metric::Aborted,
         Metric::TransactionSeconds,
+        Metric::Latency,
         Metric::BatchRecords,
         Metric::Lag,
         Metric::LagSeconds,
@@ -157,6 +168,7 @@ impl Metric {
         Metric::Trainings,
         Metric::TrainingSeconds,
         Metric::Promotions,
+        Metric::Notifications,
     ];
 
     /// Name, kind, unit, labels and help.

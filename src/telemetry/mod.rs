@@ -19,7 +19,9 @@ mod throttle;
 
 pub use declaration::{Declaration, Kind};
 pub use label::Label;
-pub use logs::{ENVIRONMENT, LogError, init_logs};
+pub use logs::{ENVIRONMENT, LogError, change_logs, init_logs, logs_now};
 pub use metric::Metric;
-pub use recorder::{TelemetryError, count, gauge, install_metrics, look_at_process, observe, render, unknown};
+pub use recorder::{
+    TelemetryError, count, gauge, install_metrics, look_at_process, observe, observe_all, render, unknown,
+};
 pub use throttle::Throttle;

@@ -114,6 +114,16 @@ pub fn observe(metric: Metric, labels: &[Label<'_>], value: f64) {
     with_recorder(|recorder| recorder.register_histogram(&key, &METADATA).record(value));
 }
 
+/// Adds many observations to a histogram, which costs less than one by one.
+pub fn observe_all(metric: Metric, labels: &[Label<'_>], values: impl Iterator<Item = f64>) {
+    debug_assert!(matches!(metric.declaration().kind, Kind::Histogram(_)), "{metric:?}");
+    let key = key(metric, labels);
+    with_recorder(|recorder| {
+        let histogram = recorder.register_histogram(&key, &METADATA);
+        values.for_each(|value| histogram.record(value));
+    });
+}
+
 fn key(metric: Metric, labels: &[Label<'_>]) -> Key {
     let declared = metric.declaration();
     debug_assert!(
@@ -187,6 +197,7 @@ mod tests {
             Label::Reason(RejectCode::Decode.name()),
             Label::Role("score"),
             Label::Outcome("committed"),
+            Label::Cause("refused"),
             Label::Kind("assigned"),
             Label::Command("promote"),
             Label::ModelVersion(7),

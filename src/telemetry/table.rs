@@ -10,6 +10,9 @@ use super::metric::Metric;
 
 /// From a commit on a local broker to the default transaction time-out.
 const TRANSACTION_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// From a commit on a local broker to events that waited for a day; what lies beyond is a replay of the past.
+const LATENCY_SECONDS: &[f64] =
+    &[0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0, 3600.0, 86_400.0];
 /// From one record to the largest batches librdkafka hands over in a second.
 const BATCH_RECORDS: &[f64] = &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0];
 /// From an empty journal to an hour of it.
@@ -51,6 +54,7 @@ pub(super) const fn declaration(metric: Metric) -> Declaration {
             &[],
             "When the process started, in seconds since 1970.",
         ),
+        Metric::Role => gauge("driftless_role", Unit::Count, &["role"], "1 for each role that the process runs."),
         Metric::Ready => gauge(
             "driftless_ready",
             Unit::Count,
@@ -129,12 +133,25 @@ pub(super) const fn declaration(metric: Metric) -> Declaration {
             &["role", "result"],
             "Transactions, by role and by how they ended (committed, aborted).",
         ),
+        Metric::Aborted => counter(
+            "driftless_aborted_transactions_total",
+            Unit::Count,
+            &["role", "cause"],
+            "Transactions given up, by role and by cause (refused, partitions_lost, panic, fenced, client_lost).",
+        ),
         Metric::TransactionSeconds => histogram(
             "driftless_transaction_seconds",
             TRANSACTION_SECONDS,
             Unit::Seconds,
             &["role"],
             "Time from the first record of a transaction to its commit, by role.",
+        ),
+        Metric::Latency => histogram(
+            "driftless_latency_seconds",
+            LATENCY_SECONDS,
+            Unit::Seconds,
+            &["role"],
+            "From the timestamp of an event's record to the commit of its prediction; of a hop, from the stage before it.",
         ),
         Metric::BatchRecords => histogram(
             "driftless_batch_records",
@@ -321,6 +338,12 @@ pub(super) const fn declaration(metric: Metric) -> Declaration {
             Unit::Count,
             &["command"],
             "Records written to the control log by the monitor, by command (promoted, refused, rolled_back).",
+        ),
+        Metric::Notifications => counter(
+            "driftless_notifications_total",
+            Unit::Count,
+            &["result"],
+            "Notices to the receiver of `[notify]`, by what became of them (delivered, given_up).",
         ),
     }
 }

@@ -70,6 +70,13 @@ pub(super) fn settings(config: &Config) -> Vec<Setting> {
     if let Some(registry) = &config.schema_registry {
         add("schema_registry", "urls", registry.urls.join(", "));
     }
+    if let Some(notify) = &config.notify {
+        let to = match &notify.url {
+            PropertyValue::Text(text) => text.clone(),
+            PropertyValue::Secret(source) => format!("the address from {source}"),
+        };
+        add("notify", "url", to);
+    }
     add("kafka", "brokers", config.kafka.bootstrap());
     add("kafka", "session", format!("a dead worker keeps its partitions for {}", config.kafka.session_timeout));
     add("kafka", "gap", {
@@ -81,6 +88,7 @@ pub(super) fn settings(config: &Config) -> Vec<Setting> {
     });
     for property in &config.kafka.properties {
         let value = match &property.value {
+            PropertyValue::Text(_) if may_be_secret(&property.name) => format!("{} = ***", property.name),
             PropertyValue::Text(text) => format!("{} = {text}", property.name),
             PropertyValue::Secret(source) => format!("{} from {source}", property.name),
         };
@@ -252,4 +260,9 @@ fn time(time: &TimeSource) -> String {
         TimeSource::Field { name, format: Some(format), .. } => format!("field `{name}` as `{}`", format.as_str()),
         TimeSource::Field { name, unit, .. } => format!("field `{name}` in {}", unit.name()),
     }
+}
+
+/// Whether the value of a property of librdkafka is better not shown, also of one that does not exist.
+fn may_be_secret(name: &str) -> bool {
+    ["password", "secret", "passphrase", "key.pem", "oauthbearer.config"].iter().any(|part| name.contains(part))
 }

@@ -8,6 +8,7 @@ mod facts;
 mod features;
 mod formats;
 mod kafka;
+mod notify;
 mod records;
 mod work;
 
@@ -22,6 +23,7 @@ pub(crate) use features::{
 };
 pub(crate) use formats::{RawFormat, RawInputFormat, RawOutputs, RawSchemaRegistry};
 pub(crate) use kafka::{RawHttp, RawKafka, RawLog, RawPropertyValue, RawStore, RawTopics};
+pub(crate) use notify::RawNotify;
 pub(crate) use records::{RawChoice, RawEvents, RawField, RawLabel, RawLabels};
 pub(crate) use work::{RawDrift, RawPerformance, RawPromote, RawRetrain, RawScore};
 
@@ -53,6 +55,8 @@ pub(crate) struct RawConfig {
     pub outputs: RawOutputs,
     /// Where schemas are looked up and registered.
     pub schema_registry: RawSchemaRegistry,
+    /// Who is told of what the monitor decides.
+    pub notify: RawNotify,
     /// The cluster and its topics.
     pub kafka: RawKafka,
     /// Where artifacts and examples are kept.
@@ -110,7 +114,8 @@ mod tests {
         let rows = DOCUMENT.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
         let tables =
             ["app", "events", "labels", "facts", "features", "score", "drift", "performance", "retrain", "promote"];
-        let tables = [tables.as_slice(), &["outputs", "schema_registry", "kafka", "store", "http", "log"]].concat();
+        let tables =
+            [tables.as_slice(), &["outputs", "schema_registry", "notify", "kafka", "store", "http", "log"]].concat();
         let keys = rows.filter(|(key, _)| tables.contains(&key.split('.').next().unwrap()));
         keys.map(|(key, rest)| (key.to_owned(), rest.split(" | ").next().unwrap().to_owned())).collect()
     }

@@ -149,7 +149,7 @@ pub(super) fn schema_registry(raw: &RawSchemaRegistry) -> Result<Option<SchemaRe
     let urls = raw.urls.iter().enumerate().map(|(position, url)| {
         let url = url.trim_end_matches('/');
         let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap_or_default();
-        if rest.contains('@') {
+        if url.contains('@') {
             let message = "holds a name or a password; write `schema_registry.user` and `schema_registry.password`";
             return Err(Problem::new(format!("schema_registry.urls[{position}]"), message));
         }

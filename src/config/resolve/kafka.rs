@@ -124,6 +124,10 @@ fn flatten(
             RawPropertyValue::Text(text) => PropertyValue::Text(text.clone()),
             RawPropertyValue::Table(table) => match secret(&key, table)? {
                 Some(source) => PropertyValue::Secret(source),
+                None if SECRETS.contains(&name.as_str()) => {
+                    let message = "is a secret; write `{ env = \"NAME\" }` or `{ file = \"PATH\" }`";
+                    return Err(Problem::new(key, message));
+                }
                 None => {
                     flatten(&name, &key, table, properties)?;
                     continue;

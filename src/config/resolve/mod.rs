@@ -13,6 +13,7 @@ mod fields;
 mod formats;
 mod kafka;
 mod labels;
+mod notify;
 mod prepared;
 mod range;
 mod retrain;
@@ -69,6 +70,7 @@ pub(super) fn resolve(raw: &RawConfig, base: &Path) -> Result<Config, Problem> {
         promote,
         outputs: formats::outputs(&raw.outputs, schema_registry.is_some())?,
         schema_registry,
+        notify: notify::notify(&raw.notify)?,
         kafka,
         topics,
         store: store(&raw.store)?,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{State, Worker, WorkerError};
 use crate::runtime::stage::Stage;
+use crate::runtime::watch::Cause;
 use crate::transport::{Bounds, Outgoing, TransportError, failpoint};
 
 /// How long a worker that leaves goes on writing its last checkpoints.
@@ -111,7 +112,7 @@ impl<S: Stage> Worker<S> {
     /// The same for shards that are taken away, whose next owner waits for them.
     pub(super) fn hand_over(&mut self, shards: &[i32]) -> Result<(), WorkerError> {
         match self.write_checkpoints(Some(shards), HAND_OVER) {
-            Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(&why),
+            Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(Cause::Refused, &why),
             other => other,
         }
     }

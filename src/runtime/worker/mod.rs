@@ -11,6 +11,7 @@ mod panics;
 mod post;
 mod restoring;
 mod transaction;
+mod waited;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use super::pace::Pace;
 use super::restore::{Context, Restore, RestoreError};
 use super::shard::Shard;
 use super::stage::Stage;
-use super::watch;
+use super::watch::{self, Cause};
 use crate::codec::JournalError;
 use crate::config::params::Topics;
 use crate::data::Frames;
@@ -42,6 +43,7 @@ use panics::Suspects;
 pub(super) use post::Post;
 pub(super) use post::run;
 use transaction::Open;
+use waited::Waited;
 
 /// How long a poll may block when there is nothing to do.
 const IDLE_POLL: Duration = Duration::from_millis(5);
@@ -134,6 +136,7 @@ pub(super) struct Worker<S: Stage> {
     /// Since when shards wait for the end of a former owner's transaction.
     left_open: BTreeMap<i32, Instant>,
     decisions: Decisions,
+    waited: Waited,
     looked: Instant,
     stalls: inputs::Stalls,
     /// Since when shards have been behind the end of their first input.
@@ -182,6 +185,7 @@ impl<S: Stage> Worker<S> {
             committing: None,
             left_open: BTreeMap::new(),
             decisions: Decisions::default(),
+            waited: Waited::default(),
             looked: now,
             stalls: BTreeMap::new(),
             behind: BTreeMap::new(),
@@ -213,7 +217,7 @@ impl<S: Stage> Worker<S> {
         self.look_at_inputs()?;
         match self.handle_and_commit() {
             Ok(moved) => self.busy |= moved,
-            Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(&why)?,
+            Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(Cause::Refused, &why)?,
             Err(error) => return Err(error),
         }
         if self.open.is_none() && self.shop.pace.step().is_some() {
@@ -261,7 +265,7 @@ impl<S: Stage> Worker<S> {
                 tracing::warn!(worker = self.id, ?partitions, "lost");
                 watch::rebalanced("lost");
                 if self.open.is_some() {
-                    self.take_back("partitions were lost")?;
+                    self.take_back(Cause::PartitionsLost, "partitions were lost")?;
                 }
                 self.give_up(&partitions)?;
             }

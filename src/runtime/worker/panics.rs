@@ -15,6 +15,7 @@ use crate::data::{Item, Machine};
 use crate::model::Model;
 use crate::runtime::shard::{Place, Refusals, Shard};
 use crate::runtime::stage::Stage;
+use crate::runtime::watch::Cause;
 
 /// What a panic carries.
 pub(super) type Panic = Box<dyn Any + Send>;
@@ -85,7 +86,7 @@ impl<S: Stage> Worker<S> {
         drop(shard);
         self.shards.insert(number, State::Given);
         self.member.stop(&[number])?;
-        self.take_back("handling a record made the program panic")?;
+        self.take_back(Cause::Panic, "handling a record made the program panic")?;
         self.show();
         Ok(true)
     }

@@ -10,6 +10,7 @@ use super::{Shop, Worker, WorkerError};
 use crate::runtime::board::Phase;
 use crate::runtime::stage::Stage;
 use crate::runtime::twin::Fencings;
+use crate::runtime::watch::{self, Cause};
 use crate::transport::TransportError;
 
 /// Waits between joins, doubling from the first to the last.
@@ -85,6 +86,7 @@ impl<S: Stage> Post<S> {
     /// The client is finished: another one joins after a while.
     fn lose(&mut self, error: WorkerError) -> Result<(), WorkerError> {
         let worker = self.worker.take();
+        let is_open = worker.as_ref().is_some_and(|worker| worker.open.is_some());
         if let (WorkerError::Transport(TransportError::Gone(_)), Some(mut worker)) = (&error, worker) {
             // What the last checkpoint lacks may be gone as well, so that nobody could replay it.
             if let Err(error) = worker.write_last_checkpoints() {
@@ -95,6 +97,10 @@ impl<S: Stage> Post<S> {
             WorkerError::Transport(error) if !matches!(error, TransportError::Configuration(_)) => error,
             error => return Err(error),
         };
+        if is_open {
+            let fenced = matches!(error, TransportError::Fenced(_));
+            watch::aborted(self.shop.stage.role(), if fenced { Cause::Fenced } else { Cause::ClientLost });
+        }
         let now = self.shop.pace.clock().instant();
         let held = now.saturating_duration_since(self.joined);
         if self.fencings.ended(matches!(error, TransportError::Fenced(_)), held) {

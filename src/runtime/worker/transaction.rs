@@ -19,7 +19,7 @@ use crate::runtime::breaker::Breaker;
 use crate::runtime::pace::Step;
 use crate::runtime::shard::{Allowed, Shard, Stamp};
 use crate::runtime::stage::{Stage, target};
-use crate::runtime::watch;
+use crate::runtime::watch::{self, Cause};
 use crate::transport::{Member, Outgoing, TransportError, failpoint};
 
 /// The open transaction.
@@ -119,6 +119,9 @@ impl<S: Stage> Worker<S> {
             return self.panicked(number, &batch, panic);
         }
         failpoint::at("after_handle");
+        if self.shop.stage.is_paced() {
+            self.waited.took(&batch);
+        }
         self.send_outputs(number)?;
         failpoint::at("after_send");
         watch::batch(batch.len());
@@ -220,6 +223,7 @@ impl<S: Stage> Worker<S> {
         self.open = None;
         watch::committed(shop.stage.role(), self.clock().since(open.opened));
         self.decisions.committed();
+        self.waited.committed(shop.stage.role(), shop.pace.now());
         for Taken { number, is_journaled } in taken {
             let Some(State::Running(shard)) = self.shards.get_mut(&number) else { continue };
             if let Some(written) = shard.checkpoints().committed(is_journaled) {
@@ -243,16 +247,17 @@ impl<S: Stage> Worker<S> {
 
     pub(super) fn commit_or_take_back(&mut self) -> Result<(), WorkerError> {
         match self.commit() {
-            Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(&why),
+            Err(WorkerError::Transport(TransportError::Aborted(why))) => self.take_back(Cause::Refused, &why),
             other => other,
         }
     }
 
     /// Gives the open transaction up; its records are fetched and handled again.
-    pub(super) fn take_back(&mut self, why: &str) -> Result<(), WorkerError> {
+    pub(super) fn take_back(&mut self, cause: Cause, why: &str) -> Result<(), WorkerError> {
         tracing::warn!(worker = self.id, why, "transaction_aborted");
-        watch::aborted(self.shop.stage.role());
+        watch::aborted(self.shop.stage.role(), cause);
         self.decisions.taken_back();
+        self.waited.taken_back();
         if self.open.take().is_some() {
             self.member.abort()?;
         }

@@ -21,12 +21,14 @@ mod mock;
 mod native;
 mod outlet;
 mod parcel;
+mod progress;
 mod publish;
 mod remarks;
 mod settings;
 mod upkeep;
 
 pub use mock::Embedded;
+pub use progress::GroupProgress;
 pub use settings::{PropertyError, check_properties};
 
 use admin::Views;

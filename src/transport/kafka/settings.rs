@@ -291,6 +291,13 @@ impl Settings {
         config
     }
 
+    /// A client that asks what a group has committed, undecided offsets not waited for; it never joins.
+    pub(super) fn outside(&self, group: &str) -> ClientConfig {
+        let mut config = self.view("read_uncommitted");
+        config.set("group.id", group);
+        config
+    }
+
     pub(super) fn admin(&self) -> ClientConfig {
         let neither: Vec<&str> = PRODUCER_ONLY.iter().chain(&CONSUMER_ONLY).copied().collect();
         self.base(&[], &neither)

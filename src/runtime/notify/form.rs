@@ -1,0 +1,159 @@
+//! A notice in the form that its receiver takes.
+
+use serde_json::{Value, json};
+
+use super::notice::{Notice, State};
+use crate::config::notify::NotifyFormat;
+use crate::data::{Span, Timestamp};
+
+/// An alert that nobody closes ends after this time at Alertmanager.
+const FORGOTTEN_AFTER: Span = Span::from_days(30);
+
+/// The body to be posted at `now`; `None` if this format says nothing of it.
+pub(super) fn body(format: NotifyFormat, notice: &Notice, now: Timestamp) -> Option<Value> {
+    // What goes on has been told; Alertmanager forgets what it does not hear of again.
+    if notice.event == "alert_ongoing" && format != NotifyFormat::Alertmanager {
+        return None;
+    }
+    match format {
+        NotifyFormat::Json => serde_json::to_value(notice).ok(),
+        NotifyFormat::Slack => {
+            Some(json!({ "text": format!("*{}*\n{}", escaped(&notice.title), escaped(&notice.text)) }))
+        }
+        NotifyFormat::Alertmanager => alert(notice, now),
+    }
+}
+
+/// Where it is posted to.
+pub(super) fn url(format: NotifyFormat, address: &str) -> String {
+    match format {
+        NotifyFormat::Alertmanager if !address.ends_with("/alerts") => format!("{address}/api/v2/alerts"),
+        _ => address.to_owned(),
+    }
+}
+
+fn alert(notice: &Notice, now: Timestamp) -> Option<Value> {
+    let ends = match notice.state {
+        State::Firing => now.plus(FORGOTTEN_AFTER),
+        State::Resolved => now,
+        State::Info => return None,
+    };
+    // Labels tell alerts apart: all states of one have the same.
+    let labels = json!({
+        "alertname": "DriftlessDrift",
+        "severity": "ticket",
+        "app": notice.app,
+        "signal": notice.signal,
+        "segment": notice.segment,
+        "alert_id": notice.id,
+    });
+    let mut alert = json!({
+        "labels": labels,
+        "annotations": { "summary": notice.title, "description": notice.text },
+        "endsAt": ends.to_string(),
+    });
+    if notice.event == "alert_opened" {
+        alert["startsAt"] = now.to_string().into();
+    }
+    Some(json!([alert]))
+}
+
+/// The three characters that have a meaning to Slack.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::notice::{of_alert, of_decision};
+    use super::*;
+    use crate::data::{AlertAction, DriftAlert, ModelCommand, ModelRecord, Phase};
+
+    fn alert(phase: Phase) -> DriftAlert {
+        DriftAlert {
+            alert_id: "v1-temp-all-2013-04-12T00:00:00Z".to_owned(),
+            phase,
+            signal: "temp".to_owned(),
+            segment: "all".to_owned(),
+            statistic: "psi".to_owned(),
+            value: Some(3.6),
+            p_value: None,
+            effect: Some(3.0),
+            threshold: Some(0.25),
+            n: 6_589,
+            window_start: Timestamp::default(),
+            window_end: Timestamp::from_millis(1_000),
+            reference_version: 1,
+            model_version: 1,
+            top_features: Vec::new(),
+            incident_id: "i".to_owned(),
+            action: None,
+            reason: None,
+            cutoff: None,
+            message: "`temp` left its reference: psi 3.6 > 0.25 & more".to_owned(),
+        }
+    }
+
+    fn posted(format: NotifyFormat, alert: &DriftAlert) -> Option<Value> {
+        body(format, &of_alert("flights", alert), Timestamp::from_millis(0))
+    }
+
+    #[test]
+    fn json_says_everything_and_what_goes_on_is_not_told_again() {
+        let body = posted(NotifyFormat::Json, &alert(Phase::Opened)).unwrap();
+        assert_eq!(body["event"], "alert_opened");
+        assert_eq!(body["state"], "firing");
+        assert_eq!(body["id"], "v1-temp-all-2013-04-12T00:00:00Z");
+        assert_eq!(body["title"], "flights: `temp` has drifted");
+        assert_eq!((&body["signal"], &body["at"]), (&json!("temp"), &json!(1_000)));
+        assert_eq!(posted(NotifyFormat::Json, &alert(Phase::Ongoing)), None);
+        let asks = DriftAlert { action: Some(AlertAction::Retrain), ..alert(Phase::Opened) };
+        assert_eq!(posted(NotifyFormat::Json, &asks).unwrap()["event"], "training_requested");
+    }
+
+    #[test]
+    fn slack_gets_a_text_without_markup_of_others() {
+        let body = posted(NotifyFormat::Slack, &alert(Phase::Recovered)).unwrap();
+        assert_eq!(
+            body,
+            json!({ "text": "*flights: `temp` is back*\n`temp` left its reference: psi 3.6 &gt; 0.25 &amp; more" })
+        );
+    }
+
+    #[test]
+    fn alertmanager_gets_one_alert_that_begins_goes_on_and_ends() {
+        let alert = |phase| posted(NotifyFormat::Alertmanager, &alert(phase)).unwrap()[0].clone();
+        let [opened, ongoing, recovered] = [Phase::Opened, Phase::Ongoing, Phase::Recovered].map(alert);
+        assert_eq!(opened["labels"], recovered["labels"]);
+        assert_eq!(opened["labels"], ongoing["labels"]);
+        assert_eq!(opened["startsAt"], "1970-01-01T00:00:00Z");
+        assert_eq!(opened["endsAt"], "1970-01-31T00:00:00Z");
+        assert_eq!((&ongoing["startsAt"], &recovered["endsAt"]), (&Value::Null, &json!("1970-01-01T00:00:00Z")));
+        assert_eq!(url(NotifyFormat::Alertmanager, "http://a:9093"), "http://a:9093/api/v2/alerts");
+        assert_eq!(url(NotifyFormat::Alertmanager, "http://a/api/v2/alerts"), "http://a/api/v2/alerts");
+        assert_eq!(url(NotifyFormat::Json, "http://a"), "http://a");
+    }
+
+    #[test]
+    fn decisions_are_told_but_a_candidate_alone_is_not() {
+        let record = |command| ModelRecord {
+            command,
+            version: 3,
+            replaces: 2,
+            at: Timestamp::default(),
+            by: "monitor".to_owned(),
+            why: "auc gain +0.02".to_owned(),
+            incident_id: None,
+            family: None,
+            feature_layout: None,
+            artifact: None,
+            evidence: None,
+        };
+        let told = |command| of_decision("flights", &record(command));
+        assert_eq!(told(ModelCommand::Registered), None);
+        let promoted = told(ModelCommand::Promoted).unwrap();
+        assert_eq!(promoted.title, "flights: v3 takes charge, in place of v2");
+        assert_eq!(promoted.text, "monitor: auc gain +0.02");
+        assert_eq!(body(NotifyFormat::Alertmanager, &promoted, Timestamp::default()), None);
+    }
+}
