@@ -219,3 +219,19 @@ fn links_of_the_runbook_lead_somewhere() {
         assert!(headings.iter().any(|heading| heading == anchor), "{}#{anchor}: {headings:?}", path.display());
     }
 }
+
+/// The image builds its dependencies from a manifest and empty targets; one that is missing there breaks the build.
+#[test]
+fn the_image_knows_every_target_of_the_manifest() {
+    let dockerfile = read(&root("docker/Dockerfile"));
+    let manifest: toml::Table = read(&root("Cargo.toml")).parse().expect("the manifest");
+    let targets = |kind: &str| manifest.get(kind).and_then(toml::Value::as_array).cloned().unwrap_or_default();
+    let path = |target: &toml::Value, folder: &str| match target.get("path").and_then(toml::Value::as_str) {
+        Some(path) => path.to_owned(),
+        None => format!("{folder}/{}.rs", target["name"].as_str().expect("a name")),
+    };
+    let mut paths: Vec<String> = targets("bench").iter().map(|target| path(target, "benches")).collect();
+    paths.extend(targets("test").iter().map(|target| path(target, "tests")));
+    let missing: Vec<&String> = paths.iter().filter(|path| !dockerfile.contains(path.as_str())).collect();
+    assert!(!paths.is_empty() && missing.is_empty(), "docker/Dockerfile does not make {missing:?}");
+}

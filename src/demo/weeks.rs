@@ -59,10 +59,13 @@ struct Week {
 }
 
 impl Weeks {
-    /// Gathers the labelled rows of whole weeks.
+    /// Gathers the labelled rows of whole weeks, in the order of time and id: how partitions came in is not to show, not
+    /// even in the last digit of a sum.
     pub fn of(log: &ScoredLog, grid: &Grid) -> Weeks {
+        let mut rows: Vec<_> = log.scored().iter().enumerate().collect();
+        rows.sort_unstable_by(|(_, a), (_, b)| (a.event_time, &a.event_id).cmp(&(b.event_time, &b.event_id)));
         let mut weeks = std::collections::BTreeMap::<Timestamp, Week>::new();
-        for (row, scored) in log.scored().iter().enumerate() {
+        for (row, scored) in rows {
             let Some(label) = scored.label else { continue };
             let start = scored.event_time.floor(grid.window, grid.offset);
             if start < grid.from || start.plus(grid.window) > grid.to {
@@ -143,6 +146,24 @@ mod tests {
         assert_eq!(perfect[0].n, 9);
         assert_eq!(mean(&weeks.standings(|_| 0.5)).map(|standing| standing.auc), Some(0.5));
         assert_eq!(mean(&[]), None);
+    }
+
+    #[test]
+    fn the_order_in_which_predictions_are_read_does_not_show() {
+        let rows: Vec<i64> = (0..200).collect();
+        let of = |rows: &mut dyn Iterator<Item = &i64>| {
+            let mut log = ScoredLog::default();
+            for i in rows {
+                let id = format!("e{i}");
+                log.add_prediction(prediction(&id, *i, (*i as f64 * 0.37).fract()));
+                log.add_outcome(&outcome(&id, 300, (i % 3 / 2) as f64, 0));
+            }
+            let at = Timestamp::from_millis;
+            let span = Span::from_millis;
+            let weeks = Weeks::of(&log, &Grid { window: span(100), offset: span(0), from: at(0), to: at(200) });
+            weeks.standings(|row| log.scored()[row].score)
+        };
+        assert_eq!(of(&mut rows.iter()), of(&mut rows.iter().rev()));
     }
 
     #[test]
