@@ -27,7 +27,7 @@ pub struct Lineage {
     pub cutoff: Timestamp,
     /// Seed of every random choice.
     pub seed: u64,
-    /// SHA-256, in hex, over the examples in their order: event id, label, row.
+    /// SHA-256, in hex, over the examples in their order: event id, label, the times of both, row.
     pub examples_sha256: String,
     /// Version of the program that trained.
     pub trained_by: String,

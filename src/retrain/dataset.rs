@@ -70,6 +70,8 @@ impl Dataset {
             digest.update((example.event_id.len() as u32).to_le_bytes());
             digest.update(example.event_id.as_bytes());
             digest.update([u8::from(example.positive)]);
+            digest.update(example.event_time.millis().to_le_bytes());
+            digest.update(example.known_at.millis().to_le_bytes());
             digest.update(&row_bytes);
             data.times.push(example.event_time);
             data.known_at.push(example.known_at);
@@ -133,7 +135,7 @@ impl Dataset {
         self.cutoff
     }
 
-    /// SHA-256, in hex, over event ids, labels and rows in their order.
+    /// SHA-256, in hex, over event ids, labels, the times of both and rows, in their order.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
