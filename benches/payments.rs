@@ -14,6 +14,7 @@ mod common;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
+use common::avro::{long, text};
 use common::{Spread, count_from_env, machine};
 use driftless::codec::{EventDecoder, FeatureRow, PredictionView};
 use driftless::config::Config;
@@ -128,20 +129,6 @@ fn payments(customers: &Customers, n: usize) -> Vec<Payment> {
             Payment { key: key.into_bytes(), avro, json: json.into_bytes() }
         })
         .collect()
-}
-
-fn long(value: i64, out: &mut Vec<u8>) {
-    let mut value = ((value << 1) ^ (value >> 63)) as u64;
-    while value > 0x7f {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn text(text: &str, out: &mut Vec<u8>) {
-    long(text.len() as i64, out);
-    out.extend_from_slice(text.as_bytes());
 }
 
 /// The parts of a pipeline, one by one.

@@ -83,7 +83,8 @@ impl AvroEvents {
     }
 }
 
-fn long(value: i64, out: &mut Vec<u8>) {
+/// A number as a zigzag varint.
+pub fn long(value: i64, out: &mut Vec<u8>) {
     let mut value = ((value << 1) ^ (value >> 63)) as u64;
     while value > 0x7f {
         out.push(value as u8 | 0x80);
@@ -92,7 +93,8 @@ fn long(value: i64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-fn text(text: &str, out: &mut Vec<u8>) {
+/// A string with its length.
+pub fn text(text: &str, out: &mut Vec<u8>) {
     long(text.len() as i64, out);
     out.extend_from_slice(text.as_bytes());
 }

@@ -7,7 +7,6 @@
 //! Variance: B. P. Welford (1962), merged as in T. Chan, G. Golub, R. LeVeque: Updating formulae and a pairwise algorithm
 //! for computing sample variances (1979).
 
-use super::reading::Reading;
 use super::rows::Values;
 use super::sketch::{distinct, quantile, top};
 use crate::data::Timestamp;
@@ -157,7 +156,7 @@ pub(super) fn put(words: &mut [u64], at: usize, value: f64) {
 
 /// The number of records and one basic cell, merged with those of a later bundle.
 #[inline]
-fn merged(into: &[u64; 4], from: &[u64; 4]) -> [u64; 4] {
+pub(super) fn merged(into: &[u64; 4], from: &[u64; 4]) -> [u64; 4] {
     let (into, from) = (into.map(f64::from_bits), from.map(f64::from_bits));
     [into[0] + from[0], into[1] + from[1], into[2] + from[2], into[3].max(from[3])].map(f64::to_bits)
 }
@@ -238,18 +237,16 @@ impl Bundle {
         }
     }
 
-    /// Closed panes and the one that goes on as one bundle, where that is a bundle of four words.
+    /// A bundle of the number of records and one basic cell is four words, which are merged without a call.
     #[inline]
-    pub(super) fn together(&self, reading: &Reading<'_>) -> Option<[u64; 4]> {
-        let closed = reading.closed.first_chunk::<4>().filter(|_| self.is_basic && self.stride == 4)?;
-        let newest = reading.newest.and_then(<[u64]>::first_chunk::<4>);
-        Some(newest.map_or(*closed, |newest| merged(closed, newest)))
+    pub(super) fn is_four_words(&self) -> bool {
+        self.is_basic && self.stride == 4
     }
 
     /// Merges later bundles that lie beside each other, the oldest first.
     #[inline]
     pub(super) fn fold(&self, into: &mut [u64], from: &[u64]) {
-        if self.is_basic
+        if self.is_four_words()
             && let ([into], []) = into.as_chunks_mut::<4>()
         {
             *into = from.as_chunks::<4>().0.iter().fold(*into, |into, from| merged(&into, from));

@@ -10,7 +10,6 @@
 
 use std::collections::BTreeSet;
 
-use super::ahead::Ahead;
 use super::block::Block;
 use super::cells::Entry;
 use super::index::{Index, Key, KeyHash};
@@ -48,7 +47,13 @@ pub(super) struct Group {
     scratch: Vec<u64>,
     /// Of each track, the pane of the latest event.
     pub(super) latest: Vec<LatestPane>,
-    pub(super) ahead: Ahead,
+}
+
+/// The key of an event, and the slot where it is expected.
+#[derive(Clone, Copy)]
+pub(super) struct Keyed<'a> {
+    pub key: Key<'a>,
+    pub expected: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -79,7 +84,6 @@ impl Group {
             checkpoint: Checkpoint { number: 2, changed: Vec::new(), pending: Vec::new(), kept: FixedMap::default() },
             evicted: 0,
             scratch: Vec::new(),
-            ahead: Ahead::default(),
         }
     }
 
@@ -111,9 +115,14 @@ impl Group {
     }
 
     #[inline]
-    pub(super) fn is_of(&self, at: u32, key: &Key<'_>) -> bool {
+    fn is_of(&self, at: u32, key: &Key<'_>) -> bool {
         slots::key(self.slots.get(at)) == key.words
             && (!key.words.is_long() || self.long_keys.get(&at).is_some_and(|long| **long == *key.bytes))
+    }
+
+    #[inline]
+    fn holds(&self, at: u32, key: &Key<'_>) -> bool {
+        at < self.slots.len() && slots::is_live(self.slots.get(at)) && self.is_of(at, key)
     }
 
     /// The words of the slot of a key.
@@ -179,13 +188,12 @@ impl Group {
         self.long_keys.remove(&at)
     }
 
-    /// Takes an event in and puts its features into a row of the block; the number of its slot.
+    /// Takes an event in and puts its features into a row of the block; the number of its slot. It may be the one that is
+    /// expected.
     #[inline]
-    pub(super) fn event(&mut self, key: &Key<'_>, event: &EventRow<'_>, block: &mut Block, row: usize) -> u32 {
-        let at = match self.expected(key) {
-            Some(at) => at,
-            None => self.find_or_add(key),
-        };
+    pub(super) fn event(&mut self, of: Keyed<'_>, event: &EventRow<'_>, block: &mut Block, row: usize) -> u32 {
+        let Keyed { key, expected } = of;
+        let at = if self.holds(expected, &key) { expected } else { self.find_or_add(&key) };
         self.touch(at);
         let mut out = Computed { block, row, scratch: &mut self.scratch };
         let mut aids = Aids { log: self.log.of(at), latest: &mut self.latest };
@@ -326,7 +334,7 @@ mod tests {
         let event = EventRow { key: key.as_bytes(), at: Timestamp::from_millis(at), table: &table, row };
         let mut block = Block::new(2);
         let row = block.begin();
-        group.event(&Key::new(key.as_bytes()), &event, &mut block, row)
+        group.event(Keyed { key: Key::new(key.as_bytes()), expected: NO_SLOT }, &event, &mut block, row)
     }
 
     fn checkpoint(group: &mut Group) -> Vec<u8> {

@@ -5,7 +5,7 @@
 
 use super::block::Block;
 use super::cells::{CellKind, get};
-use super::group::Group;
+use super::group::{Group, Keyed, NO_SLOT};
 use super::index::Key;
 use super::plan::{Output, Shape, Track};
 use super::ring::Ring;
@@ -119,7 +119,7 @@ impl Group {
         let mut copy = self.only(key);
         let mut block = Block::new(width);
         let row = block.begin();
-        copy.event(key, event, &mut block, row);
+        copy.event(Keyed { key: *key, expected: NO_SLOT }, event, &mut block, row);
         let slot = copy.slot(key).unwrap_or_default();
         let look =
             |feature: usize| FeatureLook { feature, value: Some(block.get(feature, row)).filter(|x| !x.is_nan()) };

@@ -29,10 +29,11 @@ mod sketch;
 mod slots;
 mod track;
 
+use ahead::Ahead;
 use block::Block;
 pub use carry::{Carried, Former, FormerKind, Fresh};
 use derive::Derivation;
-use group::Group;
+use group::{Group, Keyed};
 use index::Key;
 pub use inspect::{FeatureLook, FieldLook, GroupLook, PaneLook, SinceLook, WindowLook};
 use plan::GroupPlan;
@@ -69,6 +70,8 @@ pub struct Features {
     utc_offset: i64,
     width: usize,
     groups: Vec<Group>,
+    /// Of each grouping, where the events of the batch are expected.
+    ahead: Vec<Ahead>,
     counts: FeatureCounts,
     committed: FeatureCounts,
     /// Memory that is used again for every event.
@@ -89,10 +92,12 @@ impl Features {
     /// Empty windows of the groupings that `is_computed` says yes to. One that completes the row derives the features that
     /// are computed from others, the values of other stages given; else everything that comes before these is the row.
     pub fn of(params: &FeatureParams, is_computed: impl Fn(usize) -> bool, completes: bool) -> Self {
-        let groups =
-            params.groupings.iter().enumerate().filter(|(index, _)| is_computed(*index)).map(|(index, grouping)| {
+        let groups = params.groupings.iter().enumerate().filter(|(index, _)| is_computed(*index));
+        let groups: Vec<Group> = groups
+            .map(|(index, grouping)| {
                 Group::new(GroupPlan::new(params, index, grouping.fields.clone()), params.max_keys)
-            });
+            })
+            .collect();
         let derived = if completes { params.derived.clone() } else { Vec::new() };
         let row = if completes { params.row.clone() } else { Vec::new() };
         let n_computed = params.fields.len() + params.windows.len() + derived.len();
@@ -102,7 +107,8 @@ impl Features {
             derived,
             row,
             utc_offset: params.utc_offset,
-            groups: groups.collect(),
+            ahead: vec![Ahead::default(); groups.len()],
+            groups,
             counts: FeatureCounts::default(),
             committed: FeatureCounts::default(),
             key: Vec::new(),
@@ -136,15 +142,15 @@ impl Features {
 
     /// Finds the groups of coming events and has their memory near. It changes nothing and can be left out.
     pub fn look_ahead<'a>(&mut self, events: &(impl Iterator<Item = EventRow<'a>> + Clone)) {
-        for group in &mut self.groups {
+        for (group, ahead) in self.groups.iter_mut().zip(&mut self.ahead) {
             let fetched = if group.plan.key_fields.is_empty() {
-                group.look_ahead(events.clone().map(|event| (event.key, event.at)))
+                ahead.look(group, events.clone().map(|event| (event.key, event.at)))
             } else {
                 self.keys.clear();
                 for event in events.clone() {
                     self.keys.push(&group.plan, &event);
                 }
-                group.look_ahead(self.keys.iter())
+                ahead.look(group, self.keys.iter())
             };
             // Nothing but the reading of it was wanted.
             std::hint::black_box(fetched);
@@ -164,7 +170,7 @@ impl Features {
         let row = self.block.begin();
         self.rows.push((event.row, event.at));
         let mut handles = Vec::new();
-        for group in &mut self.groups {
+        for (group, ahead) in self.groups.iter_mut().zip(&mut self.ahead) {
             let key = if group.plan.key_fields.is_empty() {
                 event.key
             } else {
@@ -172,7 +178,8 @@ impl Features {
                 &self.key
             };
             let before = group.evicted;
-            let at = group.event(&Key::new(key), &event, &mut self.block, row);
+            let of = Keyed { key: Key::new(key), expected: ahead.next() };
+            let at = group.event(of, &event, &mut self.block, row);
             self.counts.evicted += group.evicted - before;
             if group.plan.takes_follow_ups {
                 handles.extend(group.handle(at));

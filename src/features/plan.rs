@@ -15,7 +15,6 @@
 use super::cells::{Bundle, CellKind};
 use super::filled::Filled;
 use super::reading::Statistic;
-use super::ring::HEAD;
 use super::slots::{KEY_END, LINE};
 use crate::data::Span;
 use crate::data::params::{Aggregate, FeatureParams, FieldColumn, Source, TextIndex, WindowKind, WindowSpec};
@@ -72,6 +71,10 @@ pub(super) struct Panes {
     pub ends_at_latest: bool,
 }
 
+/// Words of a ring's head beside the bits: the newest pane, the pane for which closed ones are put together, and the
+/// filled panes.
+pub(super) const RING_HEAD: usize = 3;
+
 /// Sessions kept of each group.
 pub(super) const SESSIONS: usize = 4;
 
@@ -121,7 +124,7 @@ pub(super) struct GroupPlan {
 impl Panes {
     /// Words of a ring's head.
     pub(super) fn head_words(&self) -> usize {
-        HEAD + Filled::words_of(self.capacity)
+        RING_HEAD + Filled::words_of(self.capacity)
     }
 }
 

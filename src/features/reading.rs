@@ -1,6 +1,6 @@
 //! What a feature reads from a track at one moment: one bundle, or the closed panes and the one that goes on.
 
-use super::cells::{CellKind, MAX_CELL, get};
+use super::cells::{CellKind, MAX_CELL, get, merged};
 use super::rows::Values;
 use super::sketch::{distinct, quantile, top};
 use crate::data::params::{FieldColumn, NumberIndex};
@@ -67,6 +67,14 @@ pub(super) struct Reading<'a> {
 impl<'a> Reading<'a> {
     pub(super) fn of(closed: &'a [u64]) -> Self {
         Reading { closed, newest: None, scale: 1.0, is_weighted: false, duration: f64::NAN }
+    }
+
+    /// Closed panes and the one that goes on as one, of a bundle of four words.
+    #[inline]
+    pub(super) fn together(&self) -> Option<[u64; 4]> {
+        let closed = self.closed.first_chunk()?;
+        let newest = self.newest.and_then(<[u64]>::first_chunk);
+        Some(newest.map_or(*closed, |newest| merged(closed, newest)))
     }
 
     #[inline]

@@ -7,17 +7,13 @@
 
 use super::cells::Entry;
 use super::filled::Filled;
-use super::plan::{Panes, Track};
+use super::plan::{Panes, RING_HEAD, Track};
 use super::reading::Reading;
 use super::slots::{LINE, Log};
 use crate::data::Timestamp;
 
 /// Marks a pane number or time that is not there.
 pub(super) const NONE: i64 = i64::MIN;
-
-/// Words of a head beside the bits: the newest pane, the pane for which closed ones are put together, and the filled
-/// panes.
-pub(super) const HEAD: usize = 3;
 
 /// Filled panes beside each other, in places that go round.
 #[derive(Clone, Copy)]
@@ -102,7 +98,7 @@ impl<'t> Ring<'t> {
 
     #[inline]
     fn filled(&self) -> Filled {
-        Filled { first: self.track.head + HEAD, capacity: self.panes.capacity as usize }
+        Filled { first: self.track.head + RING_HEAD, capacity: self.panes.capacity as usize }
     }
 
     /// All filled panes.
