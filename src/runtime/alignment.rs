@@ -30,7 +30,7 @@ pub(super) struct Standing {
     pub at: Timestamp,
     /// Changes with everything it does.
     pub mark: u64,
-    /// It has read everything there was, a moment ago.
+    /// It has read everything there was, a moment ago, or waits for something that no record brings.
     pub is_at_end: bool,
 }
 

@@ -61,7 +61,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
         Standing {
             at: self.progress.waits_at.unwrap_or(self.progress.reached),
             mark: taken,
-            is_at_end: self.is_read_out(None),
+            is_at_end: self.is_read_out(None) || self.waits().is_some(),
         }
     }
 
