@@ -1,6 +1,7 @@
-//! From a configuration to a cluster.
+//! From a configuration to a cluster, and to the processes that run it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -46,4 +47,15 @@ pub fn kafka(config: &Config, role: &str) -> anyhow::Result<Kafka> {
         ..KafkaParams::new(config.kafka.bootstrap(), format!("{}.{role}", config.app))
     };
     Kafka::new(params).context("kafka client")
+}
+
+/// Asks processes of the application over HTTP: an answer is an answer whatever its status, and nothing stands between.
+pub(super) fn agent(timeout: Duration) -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .timeout_global(Some(timeout))
+        .build()
+        .into()
 }

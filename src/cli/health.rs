@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::Deserialize;
 
+use super::connect::agent;
 use super::live::reachable;
 use super::{FAILED, WrongUsage};
 use crate::config::Config;
@@ -59,15 +60,8 @@ pub fn run(args: &HealthArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn ask(at: SocketAddr, timeout: Duration) -> anyhow::Result<Answer> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .proxy(None)
-        .timeout_global(Some(timeout))
-        .build()
-        .into();
     let url = format!("http://{at}/readyz");
-    let mut response = agent.get(&url).call().with_context(|| format!("`{url}` does not answer"))?;
+    let mut response = agent(timeout).get(&url).call().with_context(|| format!("`{url}` does not answer"))?;
     let text = response.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_string();
     let text = text.with_context(|| format!("the answer of `{url}` cannot be read"))?;
     serde_json::from_str(&text).with_context(|| format!("`{url}` is no page of Driftless"))

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::WrongUsage;
+use super::connect::agent;
 use super::live::reachable;
 use crate::config::Config;
 
@@ -88,15 +89,8 @@ fn at_the_start(key: &str) -> String {
 }
 
 fn put(at: SocketAddr, directives: &str) -> anyhow::Result<String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .proxy(None)
-        .timeout_global(Some(TIMEOUT))
-        .build()
-        .into();
     let url = format!("http://{at}/log");
-    let mut response = agent.put(&url).send(directives).with_context(|| format!("`{url}` does not answer"))?;
+    let mut response = agent(TIMEOUT).put(&url).send(directives).with_context(|| format!("`{url}` does not answer"))?;
     let text = response.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_string();
     let text = text.with_context(|| format!("the answer of `{url}` cannot be read"))?;
     match response.status().as_u16() {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::exposition::{Buckets, Page};
 use crate::cli::WrongUsage;
+use crate::cli::connect::agent;
 use crate::telemetry::Metric;
 
 /// A process that takes longer does not answer.
@@ -61,14 +62,7 @@ impl Endpoint {
         if name.is_empty() || !name.chars().all(known) {
             return Err(wrong("this is no address"));
         }
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .timeout_global(Some(TIMEOUT))
-            .build()
-            .into();
-        Ok(Endpoint { name: name.to_owned(), base: format!("{scheme}://{name}"), agent })
+        Ok(Endpoint { name: name.to_owned(), base: format!("{scheme}://{name}"), agent: agent(TIMEOUT) })
     }
 
     /// How it is named to a person.
