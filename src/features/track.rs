@@ -52,7 +52,7 @@ impl Track {
         match self.shape {
             Shape::Panes(panes) => {
                 let reading = Ring { track: self, panes }.read(slot, event.at, is_whole, latest);
-                match reading.together().filter(|_| self.bundle.is_four_words()) {
+                match self.bundle.is_four_words().then(|| reading.together()).flatten() {
                     Some(together) => out.put(outputs, &Reading { closed: &together, newest: None, ..reading }, event),
                     None => out.put(outputs, &reading, event),
                 }
