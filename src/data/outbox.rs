@@ -97,7 +97,7 @@ struct Entry {
 pub struct Outbox {
     arena: Vec<u8>,
     entries: Vec<Entry>,
-    digest: Xxh3,
+    digest: Digest,
     muted: bool,
     frames: Frames,
 }
@@ -105,7 +105,7 @@ pub struct Outbox {
 impl Default for Outbox {
     fn default() -> Self {
         let frames = Frames::default();
-        Outbox { arena: Vec::new(), entries: Vec::new(), digest: Xxh3::new(), muted: false, frames }
+        Outbox { arena: Vec::new(), entries: Vec::new(), digest: Digest::default(), muted: false, frames }
     }
 }
 
@@ -159,18 +159,18 @@ impl Outbox {
     }
 
     fn add(&mut self, entry: Entry) {
-        self.digest.update(&[entry.to.sink as u8]);
+        self.digest.take(&[entry.to.sink as u8]);
         if let Some(partition) = entry.to.partition {
-            self.digest.update(&partition.to_le_bytes());
+            self.digest.take(&partition.to_le_bytes());
         }
-        digest_field(&mut self.digest, entry.key.clone().map(|range| &self.arena[range]));
-        let value = entry.value.clone().map(|range| &self.arena[range.start + entry.frame..range.end]);
-        digest_field(&mut self.digest, value);
-        self.digest.update(&entry.headers.len().to_le_bytes());
+        self.digest.field(entry.key.clone().map(|range| &self.arena[range]));
+        self.digest.field(entry.value.clone().map(|range| &self.arena[range.start + entry.frame..range.end]));
+        self.digest.take(&entry.headers.len().to_le_bytes());
         for header in &entry.headers {
-            digest_field(&mut self.digest, Some(header.name.as_bytes()));
-            digest_field(&mut self.digest, header.value.as_deref());
+            self.digest.field(Some(header.name.as_bytes()));
+            self.digest.field(header.value.as_deref());
         }
+        self.digest.settle();
         if self.muted {
             self.arena.clear();
         } else {
@@ -206,7 +206,7 @@ impl Outbox {
 
     /// Digest of every output since the last [`Outbox::clear`].
     pub fn digest(&self) -> u128 {
-        self.digest.digest128()
+        self.digest.value()
     }
 
     /// Lets go of the outputs and keeps the digest: they have been handed to the producer of the open transaction.
@@ -222,13 +222,54 @@ impl Outbox {
     }
 }
 
-fn digest_field(digest: &mut Xxh3, field: Option<&[u8]>) {
-    match field {
-        Some(bytes) => {
-            digest.update(&(bytes.len() as u64).to_le_bytes());
-            digest.update(bytes);
+/// XXH3 of a stream of short pieces, which are put beside each other first: a call for each costs more than the hash.
+struct Digest {
+    hash: Xxh3,
+    beside: Vec<u8>,
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Digest { hash: Xxh3::new(), beside: Vec::new() }
+    }
+}
+
+impl Digest {
+    /// Bytes that are hashed at once, about.
+    const ENOUGH: usize = 4 << 10;
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.beside.extend_from_slice(bytes);
+    }
+
+    /// A field with its length, so that null, empty and two in one differ.
+    fn field(&mut self, field: Option<&[u8]>) {
+        match field {
+            Some(bytes) => {
+                self.take(&(bytes.len() as u64).to_le_bytes());
+                self.take(bytes);
+            }
+            None => self.take(&u64::MAX.to_le_bytes()),
         }
-        None => digest.update(&u64::MAX.to_le_bytes()),
+    }
+
+    /// Hashes what has been taken, if it is enough.
+    fn settle(&mut self) {
+        if self.beside.len() >= Self::ENOUGH {
+            self.hash.update(&self.beside);
+            self.beside.clear();
+        }
+    }
+
+    fn value(&self) -> u128 {
+        let mut hash = self.hash.clone();
+        hash.update(&self.beside);
+        hash.digest128()
+    }
+
+    fn reset(&mut self) {
+        self.hash.reset();
+        self.beside.clear();
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct RawScore {
     pub delivery: Delivery,
     /// Length of time, 10 ms to 1 h; default `15s`. How often a shard's state is written out.
     pub checkpoint: Span,
-    /// Most records of one batch; default 4096.
+    /// Most records of one batch; default 1024.
     pub max_batch: usize,
     /// Length of time, 1 s or more, or `0s`; default `1d`. How far in event time a shard may run ahead of the others while
     /// there is a backlog; `0s`: as far as it gets.
@@ -34,7 +34,7 @@ impl Default for RawScore {
             transaction: Span::from_millis(100),
             delivery: Delivery::ExactlyOnce,
             checkpoint: Span::from_millis(15_000),
-            max_batch: 4096,
+            max_batch: 1024,
             max_skew: Span::from_days(1),
             threshold: 0.5,
         }
