@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import memory
-from application import ROLES, ROOT
+from application import APP, ROLES, ROOT
 from feed import World
 
 
@@ -35,11 +35,12 @@ def start(name):
 
 def start_again_and_again(live):
     retrain = live.application["retrain"]
+    begun = f'driftless_start_timestamp_seconds{{instance="{retrain.address}"}}'
     for _ in range(4):
+        before = live.watchers.count(begun)
         retrain.kill()
         retrain.start()
-        live.wait(120, "retrain answers", lambda: retrain.get("/livez")[0] == 200)
-        time.sleep(2)
+        live.wait(120, "Prometheus sees that retrain started", lambda: live.watchers.count(begun) > before)
 
 
 def come_and_go(live):
@@ -70,15 +71,21 @@ def lack_processor_time(alert):
 
 
 def near_the_limit(live):
-    """The score role gets a control group of its own, whose limit is then drawn close."""
+    """The score role gets a control group of its own, whose limit is drawn close, and follows what it takes until the alert fires."""
     score = live.application["score"]
     score.stop()
     score.start(under=memory.limited())
     resident = f'driftless_resident_memory_bytes{{instance="{score.address}"}}'
     live.wait(150, "it is ready", score.is_ready)
-    time.sleep(5)
-    live.wait(30, "its memory is known", lambda: live.watchers.value(resident) is not None)
-    memory.limit(live.watchers.value(resident) / 0.94)
+    live.wait(30, "its memory is known", lambda: live.watchers.count(resident) > 0)
+
+    def is_near():
+        taken = live.watchers.count(resident)
+        if taken and not 0.92 < taken / memory.limit_now() < 0.96:
+            memory.limit(taken / 0.94)
+        return live.watchers.alerts("DriftlessMemoryNearLimit")
+
+    live.wait(150, "DriftlessMemoryNearLimit fires", is_near)
 
 
 def raise_the_limit(live):
@@ -163,8 +170,75 @@ def let_the_bad_ones_pass(live):
     """As recovery.md says of a producer that is mended: start with `max_rejected = 1.0`, and put it back afterwards."""
     live.feed.world.unusable = 0.0
     score = live.application["score"].restart(MAX_REJECTED="max_rejected = 1.0")
-    live.wait(150, "the bad ones have passed", lambda: live.watchers.value("sum(driftless_lag_records)") < 200)
+    live.wait(150, "the bad ones have passed", lambda: score.is_ready() and lag(live) < 200)
     score.restart()
+
+
+def lag(live):
+    """Events that wait; many while nobody says."""
+    said = live.watchers.value("sum(driftless_lag_records)")
+    return float("inf") if said is None else said
+
+
+# --- Defects: records that stand for one, in a program in which they do
+
+def deploy_a_defect(live):
+    """A new version; who answers is ready for events."""
+    score = live.application["score"].deploy(live.application.defective)
+    live.wait(150, "the new version scores", score.is_ready)
+
+
+def go_back_to_the_version_before(live):
+    score = live.application["score"].deploy(live.application.binary)
+    live.wait(150, "the version before scores", score.is_ready)
+
+
+def lose_an_event(live):
+    deploy_a_defect(live)
+    live.feed.send_one("lost", "trapdoor")
+
+
+def go_back(live):
+    application = live.application
+    go_back_to_the_version_before(live)
+    code, told = application.answer("replay")
+    if code != 1 or "lost" not in told:
+        raise RuntimeError(f"`driftless replay` does not name the event that was lost ({code}): {told}")
+    live.feed.send_one("not-lost", "trapdoor")
+    live.wait(60, "a whole version predicts for such an event", lambda: application.predictions_of("not-lost") == 1)
+    if application.predictions_of("lost"):
+        raise RuntimeError("the event was not lost")
+
+
+def panic(live):
+    deploy_a_defect(live)
+    live.feed.send_one("tripped", "tripwire")
+
+
+def deploy_what_is_mended(live):
+    application = live.application
+    if application["score"].says("record_panicked") != 1:
+        raise RuntimeError("the log does not tell of the record, once")
+    go_back_to_the_version_before(live)
+    application.cli("dlq", "replay", "--code", "panic", "--yes", APP)
+    live.wait(60, "the record has its prediction", lambda: application.predictions_of("tripped") == 1)
+
+
+# --- Notifications
+
+def mistype_the_receiver(live):
+    """The next notice is refused for good."""
+    monitor = live.application["monitor"].restart(NOTIFY=f"{live.application.notify}/wrong/alerts")
+    live.wait(150, "it is ready", monitor.is_ready)
+    live.feed.world.centre += 60.0
+
+
+def correct_the_receiver(live):
+    if not live.application["monitor"].says("notification_given_up"):
+        raise RuntimeError("the log does not tell what was given up")
+    address = live.application["monitor"].restart().address
+    taken = f'driftless_notifications_total{{instance="{address}",result="delivered"}}'
+    live.wait(150, "the next notice is taken", lambda: live.watchers.count(taken) > 0)
 
 
 # --- Models
@@ -172,6 +246,15 @@ def let_the_bad_ones_pass(live):
 def drift_unanswered(live):
     live.application["retrain"].stop()
     live.feed.world.centre += 60.0
+
+
+def see_that_a_training_ends(live):
+    """Where it fails, another is due: a rollback begins the incident that asks for it."""
+    live.application["retrain"].start()
+    ended = 'sum(driftless_trainings_total{{result="{}"}})'.format
+    live.wait(150, "a training ends", lambda: live.watchers.count(ended("registered")) + live.watchers.count(ended("training_failed")))
+    if not live.watchers.count(ended("registered")):
+        roll_back(live)
 
 
 def perform_badly(live):
@@ -196,7 +279,7 @@ def look_back_too_little(live):
 def look_back_far_enough(live):
     live.application["retrain"].restart()
     registered = 'sum(increase(driftless_trainings_total{result="registered"}[30s]))'
-    live.wait(150, "a training succeeds", lambda: (live.watchers.value(registered) or 0) > 0)
+    live.wait(150, "a training succeeds", lambda: live.watchers.count(registered) > 0)
     train_seldom(live)
 
 
@@ -232,7 +315,7 @@ def promote_what_one_has_not(live):
     """Two instances, one of them with a store of its own, to which a new model does not come."""
     application = live.application
     application.cli("models", "freeze", "--why", "to see who follows")
-    live.wait(60, "the freeze is known", lambda: not live.watchers.value("sum(driftless_trainings_open)"))
+    live.wait(60, "the freeze is known", lambda: not live.watchers.count("sum(driftless_trainings_open)"))
     shutil.copytree(application.store, application.directory / "copied-store")
     other = application.add("score", "score-b").configure(STORE=application.directory / "copied-store").start()
     live.wait(150, "both score", lambda: other.says("restored") > 0 and other.is_ready() and application["score"].is_ready())
@@ -272,4 +355,5 @@ def as_before(live):
         mend_the_store(live)
     live.application.cli("models", "unfreeze", "--why", "a case failed", check=False)
     for instance in live.application.instances.values():
+        instance.binary = live.application.binary
         instance.restart()
