@@ -110,8 +110,8 @@ def free_port():
         return held.getsockname()[1]
 
 
-def run(*command, check=True, **options):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+def run(*command, check=True):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
     if check and done.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -226,12 +226,13 @@ class Application:
     def answer(self, *arguments):
         """Exit code and output of a command of the binary that may say no."""
         command = [str(part) for part in (self.binary, *arguments, "--config", self["score"].file)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         return done.returncode, done.stdout + done.stderr
 
     def predictions_of(self, event):
-        """How many predictions of an event can be read."""
-        read = run("kcat", "-C", "-q", "-e", "-b", self.brokers, "-t", self.topic("predictions"), "-X", "isolation.level=read_committed")
+        """How many predictions of an event can be read; read for a while, as a topic that is written to has no end."""
+        read = run("timeout", "4", "kcat", "-C", "-q", "-b", self.brokers, "-t", self.topic("predictions"), "-o", "beginning",
+                   "-X", "isolation.level=read_committed", check=False)
         return read.count(f'"event_id":"{event}"')
 
     def kafka(self, tool, *arguments):

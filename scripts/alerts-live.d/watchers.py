@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 
@@ -89,8 +90,13 @@ class Watchers:
         return [one for one in self._held(name) if one["labels"].get("job") == APP]
 
     def notices(self, name):
-        """What the application itself has told Alertmanager under this name (`[notify]`)."""
-        return [one for one in self._held(name) if one["labels"].get("app") == APP]
+        """What the application itself has told Alertmanager under this name (`[notify]`): alerts that have begun."""
+        found = [one for one in self._held(name) if one["labels"].get("app") == APP]
+        soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 5))
+        ahead = [one["startsAt"] for one in found if one["startsAt"] > soon]
+        if ahead:
+            raise RuntimeError(f"Alertmanager has been told of {name} from {ahead} on")
+        return found
 
     def _held(self, name):
         asked = urllib.parse.urlencode({"filter": f'alertname="{name}"', "active": "true", "inhibited": "true"})
