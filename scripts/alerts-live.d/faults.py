@@ -234,6 +234,7 @@ def mistype_the_receiver(live):
 
 
 def correct_the_receiver(live):
+    live.feed.world.centre -= 60.0
     if not live.application["monitor"].says("notification_given_up"):
         raise RuntimeError("the log does not tell what was given up")
     address = live.application["monitor"].restart().address
