@@ -74,7 +74,7 @@ schedule = "SCHEDULE"
 history = "HISTORY"
 holdout = "6d"
 trees = TREES
-max_depth = 6
+max_depth = MAX_DEPTH
 families = ["forest"]
 
 [promote]
@@ -101,7 +101,7 @@ listen = "127.0.0.1:PORT"
 [log]
 format = "json"
 """
-DEFAULTS = {"MAX_REJECTED": "", "COOL_DOWN": "40d", "SCHEDULE": "10000d", "HISTORY": "120d", "TREES": "10"}
+DEFAULTS = {"MAX_REJECTED": "", "COOL_DOWN": "40d", "SCHEDULE": "10000d", "HISTORY": "120d", "TREES": "10", "MAX_DEPTH": "6"}
 
 
 def free_port():

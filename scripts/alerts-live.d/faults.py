@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import memory
-from application import APP, ROLES, ROOT
+from application import APP, PATIENCE, ROLES, ROOT
 from feed import World
 
 
@@ -59,15 +59,20 @@ def lack_processor_time(alert):
 
     def apply(live):
         live.feed.world.rate = 5000.0
-        score = live.application["score"].process
-        until = time.monotonic() + 150
-        while not live.watchers.alerts(alert) and time.monotonic() < until:
-            for sign, seconds in ((signal.SIGSTOP, 0.4), (signal.SIGCONT, 0.04)):
-                score.send_signal(sign)
-                time.sleep(seconds)
+        starve(live, "score", alert)
         live.feed.world.rate = 200.0
 
     return apply
+
+
+def starve(live, name, alert):
+    """A tenth of a processor, until the alert fires."""
+    process = live.application[name].process
+    until = time.monotonic() + 150 * PATIENCE
+    while not live.watchers.alerts(alert) and time.monotonic() < until:
+        for sign, seconds in ((signal.SIGSTOP, 0.4), (signal.SIGCONT, 0.04)):
+            process.send_signal(sign)
+            time.sleep(seconds)
 
 
 def near_the_limit(live):
@@ -263,6 +268,19 @@ def perform_badly(live):
     live.feed.world.reversed = not live.feed.world.reversed
 
 
+def see_that_it_is_answered(live):
+    """The training that was asked for, and where that came too early to know the world as it is now, those that come after it."""
+    before = len(decisions(live))
+    retrain = live.application["retrain"].start()
+    live.wait(150, "the training that was asked for has an end", lambda: len(decisions(live)) > before)
+    if decisions(live)[before] != "promoted":
+        retrain.restart(HISTORY="30d")
+        train_often(live)
+        live.wait(150, "a model is promoted", lambda: "promoted" in decisions(live)[before:])
+        retrain.restart()
+        train_seldom(live)
+
+
 def train_often(live):
     live.application["monitor"].restart(COOL_DOWN="10d", SCHEDULE="10d")
 
@@ -285,8 +303,11 @@ def look_back_far_enough(live):
 
 
 def train_for_ever(live):
-    live.application["retrain"].restart(TREES="1000")
+    """As large a forest as there can be, and little time for it."""
+    live.application["retrain"].restart(TREES="1000", MAX_DEPTH="64")
     train_often(live)
+    live.wait(150, "a training begins", lambda: live.watchers.count("sum(driftless_trainings_open)") > 0)
+    starve(live, "retrain", "DriftlessTrainingHangs")
 
 
 def train_less(live):
@@ -329,8 +350,16 @@ def promote_what_one_has_not(live):
 
 
 def versions(live):
-    lines = live.application.cli("models", "list", "--json").splitlines()
-    return {record["version"] for record in map(json.loads, lines) if record["command"] == "registered"}
+    return {record["version"] for record in control_log(live) if record["command"] == "registered"}
+
+
+def decisions(live):
+    """What became of candidates and trainings."""
+    return [record["command"] for record in control_log(live) if record["command"] in ("promoted", "refused", "training_failed")]
+
+
+def control_log(live):
+    return [json.loads(line) for line in live.application.cli("models", "list", "--json").splitlines()]
 
 
 def share_its_store(live):
