@@ -306,7 +306,7 @@ def look_back_far_enough(live):
 
 def train_for_ever(live):
     """As large a forest as there can be, and little time for it."""
-    live.application["retrain"].restart(TREES="1000", MAX_DEPTH="64")
+    live.application["retrain"].restart(TREES="1000", MAX_DEPTH="32")
     train_often(live)
     live.wait(150, "a training begins", lambda: live.watchers.count("sum(driftless_trainings_open)") > 0)
     starve(live, "retrain", "DriftlessTrainingHangs")
