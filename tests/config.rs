@@ -5,6 +5,7 @@ use std::path::Path;
 use driftless::config::{Config, ConfigError};
 use driftless::data::Span;
 use driftless::data::params::{Aggregate, FieldColumn, KindIndex, NumberIndex, Source, TextIndex, WindowKind};
+use driftless::retrain::{Configured, TrainingParams};
 
 const FLIGHTS: &str = include_str!("../examples/flights.toml");
 
@@ -1159,5 +1160,28 @@ fn tls_is_refused_by_a_binary_without_it() -> Result<(), ConfigError> {
     let message = "`kafka.properties.\"security.protocol\"`: `SASL_SSL` needs TLS, which this binary was built without; \
                    build it with `--features tls`";
     assert_eq!(refused, Err(message.to_owned()));
+    Ok(())
+}
+
+#[test]
+fn what_a_configuration_may_say_of_trainings_a_training_can_be_made_from() -> Result<(), ConfigError> {
+    let ranges = [
+        ("max_rows = 40000", "max_rows", [5_000_i64, 10_000_000], [99, 10_000_001]),
+        ("trees = 60", "trees", [1, 1_000], [0, 1_001]),
+        ("max_depth = 12", "max_depth", [1, 32], [0, 33]),
+    ];
+    for (line, key, possible, impossible) in ranges {
+        assert!(FLIGHTS.contains(line), "{line}");
+        let with = |value: i64| Config::parse(&FLIGHTS.replace(line, &format!("{key} = {value}")));
+        for value in possible {
+            let config = with(value)?;
+            let params: TrainingParams =
+                Configured { retrain: &config.retrain, drift: &config.drift, score: &config.score }.into();
+            assert_eq!(params.check(), Ok(()), "{key} = {value}");
+        }
+        for value in impossible {
+            assert!(with(value).is_err(), "{key} = {value}");
+        }
+    }
     Ok(())
 }

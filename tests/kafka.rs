@@ -12,9 +12,10 @@ use driftless::data::params::Delivery;
 use driftless::data::{Prediction, Span, Timestamp};
 use driftless::pipeline::LABELS;
 use driftless::runtime::{ReplayParams, Sought, WhatIf, WhyParams, replay, why};
+use driftless::telemetry::{install_metrics, render};
 use driftless::transport::kafka::{Kafka, KafkaParams};
 use driftless::transport::memory::Memory;
-use driftless::transport::{MemberSpec, Outgoing, Transport};
+use driftless::transport::{Bounds, MemberSpec, Outgoing, Transport};
 use support::bench::{Bench, Published, assert_whole, differences};
 use support::chain;
 use support::models::{run_with_models, text_without_trainings};
@@ -140,6 +141,50 @@ fn a_prediction_sent_ahead_is_seen_before_its_transaction_commits() {
     app.stop().unwrap();
     assert!(ends(letters) > 0);
     assert_eq!(bench.predicted().len(), N);
+}
+
+/// Events that wait, by the metrics of this process: over all partitions.
+fn lag() -> Option<f64> {
+    let page = render();
+    let lines = page.lines().filter(|line| line.starts_with("driftless_lag_records{"));
+    lines.map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+#[test]
+#[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
+fn events_behind_a_transaction_that_hangs_are_lag() {
+    const N: usize = 8;
+    install_metrics().unwrap();
+    let bench = Bench::new(kafka(), config_of(&fresh("shops")));
+    let app = bench.start_live("a");
+    bench.publish_slowly(0, N);
+    bench.until(&app, || bench.predicted().len() == N && lag() == Some(0.0));
+    let events = &bench.config.topics.events;
+    let partitions = bench.transport.bounds(events).unwrap().unwrap().len();
+    let mut somebody = bench
+        .transport
+        .join(&MemberSpec {
+            group: format!("{}.somebody", bench.config.app),
+            transactional_id: format!("{}.somebody", bench.config.app),
+            inputs: vec![bench.config.topics.models.clone()],
+        })
+        .unwrap();
+    somebody.begin().unwrap();
+    for partition in 0..partitions {
+        let partition = Some(partition as i32);
+        let event =
+            Outgoing { topic: events, partition, key: Some(b"k"), value: Some(b"{}"), headers: &[], timestamp: None };
+        somebody.send(&event).unwrap();
+    }
+    let one_each = |bounds: &[Bounds]| bounds.iter().all(|bounds| bounds.high == bounds.end + 1);
+    bench.until(&app, || one_each(&bench.transport.bounds(events).unwrap().unwrap()));
+    // Whole events come after it, and cannot be read either: only the high watermark tells of them.
+    bench.publish_slowly(N, N);
+    bench.until(&app, || lag() == Some((partitions + N) as f64));
+    assert_eq!(bench.predicted().len(), N);
+    somebody.abort().unwrap();
+    bench.until(&app, || bench.predicted().len() == 2 * N && lag() == Some(0.0));
+    app.stop().unwrap();
 }
 
 #[test]

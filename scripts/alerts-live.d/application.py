@@ -7,6 +7,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +74,7 @@ schedule = "SCHEDULE"
 history = "HISTORY"
 holdout = "6d"
 trees = TREES
-max_depth = 6
+max_depth = MAX_DEPTH
 families = ["forest"]
 
 [promote]
@@ -88,13 +90,18 @@ partitions = 2
 [store]
 path = "STORE"
 
+[notify]
+url = "NOTIFY"
+format = "alertmanager"
+on = ["alerts"]
+
 [http]
 listen = "127.0.0.1:PORT"
 
 [log]
 format = "json"
 """
-DEFAULTS = {"MAX_REJECTED": "", "COOL_DOWN": "40d", "SCHEDULE": "10000d", "HISTORY": "120d", "TREES": "10"}
+DEFAULTS = {"MAX_REJECTED": "", "COOL_DOWN": "40d", "SCHEDULE": "10000d", "HISTORY": "120d", "TREES": "10", "MAX_DEPTH": "6"}
 
 
 def free_port():
@@ -103,25 +110,33 @@ def free_port():
         return held.getsockname()[1]
 
 
-def run(*command, check=True, **options):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+def run(*command, check=True):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
     if check and done.returncode != 0:
         raise RuntimeError(f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+@dataclass
+class Versions:
+    """Programs: as it is, and one built with the cargo feature `failpoints`, in which certain records stand for defects."""
+
+    whole: Path
+    defective: Path | None = None
 
 
 class Instance:
     """One process of the binary, known to Prometheus by its address."""
 
     def __init__(self, application, role, name):
-        self.application, self.role, self.name = application, role, name
+        self.application, self.role, self.name, self.binary = application, role, name, application.binary
         self.address = f"127.0.0.1:{free_port()}"
         self.file = application.directory / f"{name}.toml"
         self.log = application.directory / f"{name}.log"
         self.process = None
 
     def configure(self, **values):
-        values = {**DEFAULTS, "STORE": self.application.store, **values}
+        values = {**DEFAULTS, "STORE": self.application.store, "NOTIFY": self.application.notify, **values}
         text = CONFIG.replace("BROKERS", self.application.brokers).replace("PORT", self.address.split(":")[1])
         for key, value in values.items():
             assert key in text, key
@@ -130,7 +145,7 @@ class Instance:
         return self
 
     def start(self, *arguments, under=()):
-        command = [*under, self.application.binary, "run", "--role", self.role, "--instance", self.name, "--config", self.file, *arguments]
+        command = [*under, self.binary, "run", "--role", self.role, "--instance", self.name, "--config", self.file, *arguments]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
@@ -157,13 +172,19 @@ class Instance:
         self.configure(**values)
         return self.start("--previous", previous)
 
+    def deploy(self, binary):
+        """Another version of the program, in place of the one that runs."""
+        self.stop()
+        self.binary = binary
+        return self.start()
+
     def get(self, page):
         try:
             with urllib.request.urlopen(f"http://{self.address}{page}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
-        except OSError:
+        except (OSError, HTTPException):
             return 0, ""
 
     def is_ready(self):
@@ -175,8 +196,9 @@ class Instance:
 
 
 class Application:
-    def __init__(self, directory, binary, brokers):
-        self.directory, self.binary, self.brokers = directory, binary, brokers
+    def __init__(self, directory, versions, brokers, notify):
+        self.directory, self.brokers, self.notify = directory, brokers, notify
+        self.binary, self.defective = versions.whole, versions.defective
         self.store = directory / "store"
         self.instances = {}
         for role in ROLES:
@@ -200,6 +222,18 @@ class Application:
             return run(*command, check=check)
         except RuntimeError:
             return run(*command, check=check)
+
+    def answer(self, *arguments):
+        """Exit code and output of a command of the binary that may say no."""
+        command = [str(part) for part in (self.binary, *arguments, "--config", self["score"].file)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        return done.returncode, done.stdout + done.stderr
+
+    def predictions_of(self, event):
+        """How many predictions of an event can be read; read for a while, as a topic that is written to has no end."""
+        read = run("timeout", "4", "kcat", "-C", "-q", "-b", self.brokers, "-t", self.topic("predictions"), "-o", "beginning",
+                   "-X", "isolation.level=read_committed", check=False)
+        return read.count(f'"event_id":"{event}"')
 
     def kafka(self, tool, *arguments):
         return run(ROOT / "scripts/kafka", "tool", tool, "--bootstrap-server", self.brokers, *arguments)
@@ -225,5 +259,5 @@ def wait(seconds, what, reached, look=0.3):
 def _is_so(reached):
     try:
         return reached()
-    except OSError:
+    except (OSError, HTTPException, ValueError):
         return False

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import memory
-from application import ROLES, ROOT
+from application import APP, PATIENCE, ROLES, ROOT
 from feed import World
 
 
@@ -35,11 +35,12 @@ def start(name):
 
 def start_again_and_again(live):
     retrain = live.application["retrain"]
+    begun = f'driftless_start_timestamp_seconds{{instance="{retrain.address}"}}'
     for _ in range(4):
+        before = live.watchers.count(begun)
         retrain.kill()
         retrain.start()
-        live.wait(120, "retrain answers", lambda: retrain.get("/livez")[0] == 200)
-        time.sleep(2)
+        live.wait(120, "Prometheus sees that retrain started", lambda: live.watchers.count(begun) > before)
 
 
 def come_and_go(live):
@@ -58,27 +59,38 @@ def lack_processor_time(alert):
 
     def apply(live):
         live.feed.world.rate = 5000.0
-        score = live.application["score"].process
-        until = time.monotonic() + 150
-        while not live.watchers.alerts(alert) and time.monotonic() < until:
-            for sign, seconds in ((signal.SIGSTOP, 0.4), (signal.SIGCONT, 0.04)):
-                score.send_signal(sign)
-                time.sleep(seconds)
+        starve(live, "score", alert)
         live.feed.world.rate = 200.0
 
     return apply
 
 
+def starve(live, name, alert):
+    """A tenth of a processor, until the alert fires."""
+    process = live.application[name].process
+    until = time.monotonic() + 150 * PATIENCE
+    while not live.watchers.alerts(alert) and time.monotonic() < until:
+        for sign, seconds in ((signal.SIGSTOP, 0.4), (signal.SIGCONT, 0.04)):
+            process.send_signal(sign)
+            time.sleep(seconds)
+
+
 def near_the_limit(live):
-    """The score role gets a control group of its own, whose limit is then drawn close."""
+    """The score role gets a control group of its own, whose limit is drawn close, and follows what it takes until the alert fires."""
     score = live.application["score"]
     score.stop()
     score.start(under=memory.limited())
     resident = f'driftless_resident_memory_bytes{{instance="{score.address}"}}'
     live.wait(150, "it is ready", score.is_ready)
-    time.sleep(5)
-    live.wait(30, "its memory is known", lambda: live.watchers.value(resident) is not None)
-    memory.limit(live.watchers.value(resident) / 0.94)
+    live.wait(30, "its memory is known", lambda: live.watchers.count(resident) > 0)
+
+    def is_near():
+        taken = live.watchers.count(resident)
+        if taken and not 0.92 < taken / memory.limit_now() < 0.96:
+            memory.limit(taken / 0.94)
+        return live.watchers.alerts("DriftlessMemoryNearLimit")
+
+    live.wait(150, "DriftlessMemoryNearLimit fires", is_near)
 
 
 def raise_the_limit(live):
@@ -163,8 +175,76 @@ def let_the_bad_ones_pass(live):
     """As recovery.md says of a producer that is mended: start with `max_rejected = 1.0`, and put it back afterwards."""
     live.feed.world.unusable = 0.0
     score = live.application["score"].restart(MAX_REJECTED="max_rejected = 1.0")
-    live.wait(150, "the bad ones have passed", lambda: live.watchers.value("sum(driftless_lag_records)") < 200)
+    live.wait(150, "the bad ones have passed", lambda: score.is_ready() and lag(live) < 200)
     score.restart()
+
+
+def lag(live):
+    """Events that wait; many while nobody says."""
+    said = live.watchers.value("sum(driftless_lag_records)")
+    return float("inf") if said is None else said
+
+
+# --- Defects: records that stand for one, in a program in which they do
+
+def deploy_a_defect(live):
+    """A new version; who answers is ready for events."""
+    score = live.application["score"].deploy(live.application.defective)
+    live.wait(150, "the new version scores", score.is_ready)
+
+
+def go_back_to_the_version_before(live):
+    score = live.application["score"].deploy(live.application.binary)
+    live.wait(150, "the version before scores", score.is_ready)
+
+
+def lose_an_event(live):
+    deploy_a_defect(live)
+    live.feed.send_one("lost", "trapdoor")
+
+
+def go_back(live):
+    application = live.application
+    go_back_to_the_version_before(live)
+    code, told = application.answer("replay")
+    if code != 1 or "lost" not in told:
+        raise RuntimeError(f"`driftless replay` does not name the event that was lost ({code}): {told}")
+    live.feed.send_one("not-lost", "trapdoor")
+    live.wait(60, "a whole version predicts for such an event", lambda: application.predictions_of("not-lost") == 1)
+    if application.predictions_of("lost"):
+        raise RuntimeError("the event was not lost")
+
+
+def panic(live):
+    deploy_a_defect(live)
+    live.feed.send_one("tripped", "tripwire")
+
+
+def deploy_what_is_mended(live):
+    application = live.application
+    if application["score"].says("record_panicked") != 1:
+        raise RuntimeError("the log does not tell of the record, once")
+    go_back_to_the_version_before(live)
+    application.cli("dlq", "replay", "--code", "panic", "--yes", APP)
+    live.wait(60, "the record has its prediction", lambda: application.predictions_of("tripped") == 1)
+
+
+# --- Notifications
+
+def mistype_the_receiver(live):
+    """The next notice is refused for good."""
+    monitor = live.application["monitor"].restart(NOTIFY=f"{live.application.notify}/wrong/alerts")
+    live.wait(150, "it is ready", monitor.is_ready)
+    live.feed.world.centre += 60.0
+
+
+def correct_the_receiver(live):
+    live.feed.world.centre -= 60.0
+    if not live.application["monitor"].says("notification_given_up"):
+        raise RuntimeError("the log does not tell what was given up")
+    address = live.application["monitor"].restart().address
+    taken = f'driftless_notifications_total{{instance="{address}",result="delivered"}}'
+    live.wait(150, "the next notice is taken", lambda: live.watchers.count(taken) > 0)
 
 
 # --- Models
@@ -174,9 +254,33 @@ def drift_unanswered(live):
     live.feed.world.centre += 60.0
 
 
+def see_that_a_training_ends(live):
+    """Where it fails, another is due: a rollback begins the incident that asks for it."""
+    live.application["retrain"].start()
+    ended = 'sum(driftless_trainings_total{{result="{}"}})'.format
+    live.wait(150, "a training ends", lambda: live.watchers.count(ended("registered")) + live.watchers.count(ended("training_failed")))
+    if not live.watchers.count(ended("registered")):
+        roll_back(live)
+
+
 def perform_badly(live):
     live.application["retrain"].stop()
     live.feed.world.reversed = not live.feed.world.reversed
+
+
+def see_that_it_is_answered(live):
+    """The training that was asked for, and where that came too early to know the world as it is now, those that come after it."""
+    before = decided(live)
+    promoted = lambda: any(state != "refused" for version, state in decided(live).items() if version not in before)  # noqa: E731
+    failed = 'sum(driftless_trainings_total{result="training_failed"})'
+    retrain = live.application["retrain"].start()
+    live.wait(150, "the training that was asked for has an end", lambda: len(decided(live)) > len(before) or live.watchers.count(failed))
+    if not promoted():
+        retrain.restart(HISTORY="30d")
+        train_often(live)
+        live.wait(150, "a model is promoted", promoted)
+        retrain.restart()
+        train_seldom(live)
 
 
 def train_often(live):
@@ -196,13 +300,16 @@ def look_back_too_little(live):
 def look_back_far_enough(live):
     live.application["retrain"].restart()
     registered = 'sum(increase(driftless_trainings_total{result="registered"}[30s]))'
-    live.wait(150, "a training succeeds", lambda: (live.watchers.value(registered) or 0) > 0)
+    live.wait(150, "a training succeeds", lambda: live.watchers.count(registered) > 0)
     train_seldom(live)
 
 
 def train_for_ever(live):
-    live.application["retrain"].restart(TREES="1000")
+    """As large a forest as there can be, and little time for it."""
+    live.application["retrain"].restart(TREES="1000", MAX_DEPTH="32")
     train_often(live)
+    live.wait(150, "a training begins", lambda: live.watchers.count("sum(driftless_trainings_open)") > 0)
+    starve(live, "retrain", "DriftlessTrainingHangs")
 
 
 def train_less(live):
@@ -232,21 +339,27 @@ def promote_what_one_has_not(live):
     """Two instances, one of them with a store of its own, to which a new model does not come."""
     application = live.application
     application.cli("models", "freeze", "--why", "to see who follows")
-    live.wait(60, "the freeze is known", lambda: not live.watchers.value("sum(driftless_trainings_open)"))
+    live.wait(60, "the freeze is known", lambda: not live.watchers.count("sum(driftless_trainings_open)"))
     shutil.copytree(application.store, application.directory / "copied-store")
     other = application.add("score", "score-b").configure(STORE=application.directory / "copied-store").start()
     live.wait(150, "both score", lambda: other.says("restored") > 0 and other.is_ready() and application["score"].is_ready())
-    before = versions(live)
+    before = len(versions(live))
     train_often(live)
-    live.wait(150, "another model is registered", lambda: versions(live) - before)
+    live.wait(150, "another model is registered", lambda: len(versions(live)) > before)
     train_seldom(live)
     live.wait(150, "the monitor is back", application["monitor"].is_ready)
     application.cli("models", "promote", max(versions(live)), "--why", "to see who follows")
 
 
 def versions(live):
+    """What became of each candidate."""
     lines = live.application.cli("models", "list", "--json").splitlines()
-    return {record["version"] for record in map(json.loads, lines) if record["command"] == "registered"}
+    listed = [record for record in map(json.loads, lines) if record["command"] == "registered"]
+    return {record["version"]: record["state"] for record in listed}
+
+
+def decided(live):
+    return {version: state for version, state in versions(live).items() if state != "candidate"}
 
 
 def share_its_store(live):
@@ -272,4 +385,5 @@ def as_before(live):
         mend_the_store(live)
     live.application.cli("models", "unfreeze", "--why", "a case failed", check=False)
     for instance in live.application.instances.values():
+        instance.binary = live.application.binary
         instance.restart()

@@ -35,6 +35,7 @@ class World:
 class Feed:
     def __init__(self, brokers, app):
         self.world = World()
+        self.brokers, self.events = brokers, f"{app}.events"
         self.random = random.Random(1)
         self.count = 0
         self.waiting = deque()
@@ -82,6 +83,12 @@ class Feed:
                 self.waiting.append((now + LABEL_AFTER_S, shop, event, above + self.random.gauss(0.0, 0.5) > 0.0))
             lines.append(f"{shop}\t{json.dumps(payment)}\n")
         self._write("events", lines)
+
+    def send_one(self, event, header):
+        """A payment with a header, by itself."""
+        payment = {"id": event, "at": self.event_time(time.time()), "amount": round(self.world.centre, 2)}
+        subprocess.run(["kcat", "-P", "-b", self.brokers, "-t", self.events, "-K", "\t", "-H", f"{header}=yes"],
+                       input=f"shop-1\t{json.dumps(payment)}\n", text=True, check=True, capture_output=True, timeout=60)
 
     def _send_labels(self, now):
         lines, world = [], self.world

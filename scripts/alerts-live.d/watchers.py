@@ -1,8 +1,8 @@
 """A real Prometheus and a real Alertmanager (Debian's binaries) beside the application, both asked as an operator would."""
 
 import json
-import re
 import subprocess
+import time
 import urllib.parse
 import urllib.request
 
@@ -81,19 +81,27 @@ class Watchers:
         found = self.query(expression)
         return found[0][1] if found else None
 
+    def count(self, expression):
+        """What a query of one number answers; nothing is 0."""
+        return self.value(expression) or 0.0
+
     def alerts(self, name):
-        """What Alertmanager holds under this name; also what it does not tell because of another alert."""
+        """What Prometheus has told Alertmanager under this name; also what that does not pass on because of another alert."""
+        return [one for one in self._held(name) if one["labels"].get("job") == APP]
+
+    def notices(self, name):
+        """What the application itself has told Alertmanager under this name (`[notify]`): alerts that have begun."""
+        found = [one for one in self._held(name) if one["labels"].get("app") == APP]
+        soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 5))
+        ahead = [one["startsAt"] for one in found if one["startsAt"] > soon]
+        if ahead:
+            raise RuntimeError(f"Alertmanager has been told of {name} from {ahead} on")
+        return found
+
+    def _held(self, name):
         asked = urllib.parse.urlencode({"filter": f'alertname="{name}"', "active": "true", "inhibited": "true"})
         with urllib.request.urlopen(f"http://{self.alertmanager}/api/v2/alerts?{asked}", timeout=10) as answer:
             return json.load(answer)
-
-    def missing(self):
-        """Metrics that a rule or a panel names and Prometheus has never seen."""
-        named = set()
-        for file in [*rule_files(), *dashboards()]:
-            named.update(re.findall(r"\bdriftless_[a-z_]+", file.read_text(encoding="utf-8")))
-        with urllib.request.urlopen(f"http://{self.prometheus}/api/v1/label/__name__/values", timeout=10) as answer:
-            return sorted(named - set(json.load(answer)["data"]))
 
     def stop(self):
         for process in self.processes:

@@ -91,13 +91,14 @@ struct Log {
     ledger: Ledger,
 }
 
-/// One version in a listing.
+/// One version in a listing, or a training that brought none.
 #[derive(Serialize)]
 struct Listed<'a> {
-    version: u32,
     state: &'static str,
     #[serde(flatten)]
-    registered: &'a ModelRecord,
+    record: &'a ModelRecord,
+    /// Why it was refused, if it was.
+    refused: Option<&'a str>,
 }
 
 /// Lists, or writes a record and says whether it took effect.
@@ -185,8 +186,14 @@ fn list(log: &Log, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
             _ => "candidate",
         };
         let registered = &known.registered;
+        let of_version = |command: ModelCommand| {
+            let mut records = log.records.iter().rev().map(|(record, _)| record);
+            records.find(|record| record.command == command && record.version == *version)
+        };
+        let refused = of_version(ModelCommand::Refused).filter(|_| known.refused);
         if json {
-            serde_json::to_writer(&mut *out, &Listed { version: *version, state, registered })?;
+            let refused = refused.map(|record| record.why.as_str());
+            serde_json::to_writer(&mut *out, &Listed { state, record: registered, refused })?;
             writeln!(out)?;
             continue;
         }
@@ -202,6 +209,17 @@ fn list(log: &Log, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
             )?;
         }
         writeln!(out, "  {}", registered.why)?;
+        if let Some(refused) = refused {
+            writeln!(out, "      refused by {}: {}", refused.by, refused.why)?;
+        }
+    }
+    for (record, _) in log.records.iter().filter(|(record, _)| record.command == ModelCommand::TrainingFailed) {
+        if json {
+            serde_json::to_writer(&mut *out, &Listed { state: "training failed", record, refused: None })?;
+            writeln!(out)?;
+        } else {
+            writeln!(out, "      training failed          {}  {}", record.at, record.why)?;
+        }
     }
     Ok(())
 }
@@ -283,5 +301,48 @@ fn order(
             writeln!(out, "{} v{version}; v{} is in charge", command.name(), after.ledger.champion())?;
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::ArtifactRef;
+
+    #[test]
+    fn a_listing_says_why_a_candidate_was_refused_and_why_a_training_failed() {
+        let mut log = Log { records: Vec::new(), ledger: Ledger::default() };
+        let commands = [
+            (ModelCommand::Registered, 1, 0, "trained because of labels"),
+            (ModelCommand::Promoted, 1, 0, "the first"),
+            (ModelCommand::Registered, 2, 1, "trained because of drift"),
+            (ModelCommand::Refused, 2, 1, "not surely better"),
+            (ModelCommand::TrainingFailed, 1, 1, "too few rows"),
+        ];
+        for (command, version, replaces, why) in commands {
+            let artifact = Some(ArtifactRef { sha256: "00".to_owned(), bytes: 1 });
+            let (by, why) = ("monitor".to_owned(), why.to_owned());
+            let record = ModelRecord { replaces, by, why, artifact, ..plain(command, version) };
+            let effect = log.ledger.apply(&record);
+            log.records.push((record, effect));
+        }
+        let printed = |json| {
+            let mut out = Vec::new();
+            list(&log, json, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let text = printed(false);
+        for expected in ["v1 is in charge\n", "refused by monitor: not surely better\n", "too few rows\n"] {
+            assert!(text.contains(expected), "{text}");
+        }
+        let lines: Vec<serde_json::Value> =
+            printed(true).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let states: Vec<_> = lines.iter().map(|line| line["state"].as_str().unwrap()).collect();
+        assert_eq!(states, ["in charge", "refused", "training failed"]);
+        assert_eq!(
+            (&lines[1]["refused"], &lines[0]["refused"]),
+            (&"not surely better".into(), &serde_json::Value::Null)
+        );
+        assert_eq!(printed(true).matches("\"version\":").count(), 3, "each field stands once");
     }
 }

@@ -65,7 +65,13 @@ impl Screen {
     }
 
     /// Shows these lines; only what changed is written.
+    ///
+    /// # Errors
+    /// When the terminal is gone, or was given back because another thread panicked.
     pub fn show(&mut self, lines: &[Line], size: Canvas, colours: bool) -> Result<()> {
+        if BEFORE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_none() {
+            return Err(std::io::Error::other("something panicked; the lines above say where, please report them"));
+        }
         let lines: Vec<String> = lines.iter().map(|line| line.render(colours)).collect();
         let mut out = String::new();
         if self.size != Some(size) {

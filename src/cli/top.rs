@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::live::{Canvas, LookArgs, Lookout, draw, now};
 use super::signals::Signals;
 use super::{status, terminal};
+use crate::transport::failpoint;
 
 /// Longest wait for a key; a signal or another size is noticed as late as that.
 const STEP: Duration = Duration::from_millis(100);
@@ -51,6 +52,7 @@ pub fn run(args: &TopArgs) -> anyhow::Result<ExitCode> {
     while !signals.came() {
         let size = terminal::size().unwrap_or(Canvas { width: 80, height: Some(24) });
         if drawn.is_none_or(|(at, before)| at.elapsed() >= REDRAW || before != size) {
+            failpoint::at("at_frame");
             screen.show(&frame(&lookout, size), size, colours)?;
             drawn = Some((Instant::now(), size));
         }

@@ -3,15 +3,11 @@
 use std::collections::VecDeque;
 
 use super::enrich::DecodedFact;
-use super::{EVENTS, PipelineParams};
+use super::{EVENTS, PipelineParams, tripwire};
 use crate::codec::{EventDecoder, LabelDecoder};
 use crate::data::params::{KindIndex, KindSpec, LabelSpec, MAX_VALUE_BYTES};
 use crate::data::{InputIndex, Record, Reject, RejectCode, SchemaFact, SchemaNeed, Span, Table, Timestamp};
 use crate::validate::{FieldRules, TimeReader, headers, key, value};
-
-/// A value that begins like this makes the program panic, in tests of what is done about it.
-#[cfg(test)]
-const TRIPWIRE: &[u8] = b"tripwire";
 
 /// What a record turned out to be. Rows are those of the batch's tables.
 #[derive(Clone, Debug)]
@@ -135,8 +131,7 @@ impl Decoders {
     }
 
     fn decode(&mut self, input: InputIndex, record: &Record, rows: &mut Rows) -> Decoded {
-        #[cfg(test)]
-        assert!(!record.value.as_deref().is_some_and(|value| value.starts_with(TRIPWIRE)), "a record of a test");
+        tripwire::decoding(record);
         if input == EVENTS {
             self.event(record, &mut rows.events)
         } else {

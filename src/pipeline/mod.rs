@@ -23,6 +23,7 @@ mod relay;
 mod schemas;
 mod state;
 mod tally;
+mod tripwire;
 mod unseen;
 mod upstreams;
 

@@ -295,7 +295,7 @@ impl Stage for MonitorStage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{InputIndex, Item, Machine, Outbox, Record, Timestamp};
+    use crate::data::{Header, InputIndex, Item, Machine, Outbox, Record, Timestamp};
     use crate::runtime::setup::pipeline_params;
     use crate::telemetry::{install_metrics, render};
 
@@ -331,5 +331,29 @@ mod tests {
         assert!(render().contains("driftless_fact_keys{shard=\"7531\"} 2\n"));
         stage.released(7_531);
         assert!(render().contains("driftless_fact_keys{shard=\"7531\"} 0\n"));
+    }
+
+    #[test]
+    fn an_event_that_nothing_comes_of_is_unaccounted_for() {
+        let config = Config::parse(include_str!("../../examples/minimal.toml")).unwrap();
+        let params = Arc::new(pipeline_params(&config).unwrap());
+        let mut machine = Pipeline::new(params, 0);
+        let value = r#"{"payment_id":"e","created_at":"1970-01-01T00:00:00Z","amount":1,"foreign":true}"#;
+        let event = |offset: i64, headers: Vec<Header>| Item::Record {
+            input: InputIndex(0),
+            record: Record {
+                offset,
+                timestamp: Timestamp::from_millis(0),
+                key: Some(b"k"[..].into()),
+                value: Some(value.as_bytes().into()),
+                headers,
+            },
+        };
+        let trapdoor = Header { name: "trapdoor".to_owned(), value: None };
+        let mut out = Outbox::default();
+        machine.handle(&[event(0, Vec::new())], Timestamp::from_millis(0), &mut out);
+        assert_eq!((machine.tally().predictions, machine.tally().unaccounted()), (1, 0));
+        machine.handle(&[event(1, vec![trapdoor])], Timestamp::from_millis(0), &mut out);
+        assert_eq!((machine.tally().predictions, machine.tally().unaccounted()), (1, 1));
     }
 }

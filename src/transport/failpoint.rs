@@ -2,8 +2,8 @@
 //! fault harness, and only in a binary built with the cargo feature `failpoints`.
 //!
 //! Without the feature every function here is empty. With it, `DRIFTLESS_FAILPOINTS` says what happens where, as
-//! `POINT:ACTION:WHEN` separated by `;`. An action is `kill` (SIGKILL to this process), `stop` (SIGSTOP), `sleep=MS`, or
-//! `abort` where a transaction can be given up. `WHEN` is `n=3` for the third pass alone, or `p=0.01` for each
+//! `POINT:ACTION:WHEN` separated by `;`. An action is `kill` (SIGKILL to this process), `stop` (SIGSTOP), `panic`,
+//! `sleep=MS`, or `abort` where a transaction can be given up. `WHEN` is `n=3` for the third pass alone, or `p=0.01` for each
 //! pass with that probability, drawn from `DRIFTLESS_FAILPOINTS_SEED`. `DRIFTLESS_MUTATION` names one mistake.
 
 use super::TransportError;
@@ -55,6 +55,7 @@ mod armed {
     enum Action {
         Kill,
         Stop,
+        Panic,
         Sleep(Duration),
         Abort,
     }
@@ -103,6 +104,7 @@ mod armed {
             let action = match parts.next()? {
                 "kill" => Action::Kill,
                 "stop" => Action::Stop,
+                "panic" => Action::Panic,
                 "abort" => Action::Abort,
                 other => Action::Sleep(Duration::from_millis(other.strip_prefix("sleep=")?.parse().ok()?)),
             };
@@ -158,12 +160,14 @@ mod armed {
         *MUTATION == Some(mutation)
     }
 
+    #[expect(clippy::panic, reason = "it was asked for")]
     fn pass(point: &'static str) -> Option<Action> {
         let action = TRAPS.lock().unwrap_or_else(PoisonError::into_inner).pass(point)?;
         tracing::warn!("fail point {point}: {action:?}");
         let signal = match action {
             Action::Kill => Signal::KILL,
             Action::Stop => Signal::STOP,
+            Action::Panic => panic!("fail point `{point}`"),
             Action::Sleep(time) => {
                 std::thread::sleep(time);
                 return Some(action);
@@ -189,6 +193,7 @@ mod armed {
             assert_eq!(passes, [None, Some(Action::Kill), None]);
             assert_eq!(traps.pass("at_assign"), Some(Action::Sleep(Duration::from_millis(20))));
             assert_eq!(traps.pass("elsewhere"), None);
+            assert_eq!(parse("at_frame:panic:n=1").unwrap()[0].action, Action::Panic);
         }
 
         #[test]

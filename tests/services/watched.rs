@@ -1,4 +1,7 @@
 //! What Prometheus sees of running roles: every metric that a rule or a panel names, in a form that `promtool` accepts.
+//!
+//! Held here and nowhere else, since this runs wherever there is a Kafka. `scripts/alerts-live` adds what takes a Prometheus: each
+//! alert fires, and each query of the dashboard has an answer.
 
 use std::collections::BTreeSet;
 use std::fs;

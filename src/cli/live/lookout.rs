@@ -17,6 +17,7 @@ use super::view::{Flow, PartitionView, ProcessView, SignalView, Verdict, View};
 use crate::config::Config;
 use crate::data::Timestamp;
 use crate::telemetry::Metric;
+use crate::transport::failpoint;
 
 /// Looks kept for the course of things.
 const HISTORY: usize = 120;
@@ -125,7 +126,11 @@ fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
 
 fn ask_all(endpoints: &[Endpoint], heard: &Mutex<Heard>) {
     let outcomes: Vec<_> = thread::scope(|scope| {
-        let asking: Vec<_> = endpoints.iter().map(|endpoint| scope.spawn(|| endpoint.ask())).collect();
+        let ask = |endpoint: &Endpoint| {
+            failpoint::at("at_look");
+            endpoint.ask()
+        };
+        let asking: Vec<_> = endpoints.iter().map(|endpoint| scope.spawn(move || ask(endpoint))).collect();
         asking.into_iter().map(|asked| asked.join().unwrap_or_else(|_| Err("the look failed".to_owned()))).collect()
     });
     let mut heard = lock(heard);

@@ -13,7 +13,7 @@ pub(super) fn retrain(raw: &RawRetrain, width: usize, labelled: bool) -> Result<
     let on = reasons(raw, labelled)?;
     check_spans(raw, &on)?;
     let min_labels = whole("retrain.min_labels", raw.min_labels, 10..=1_000_000_000)?;
-    let max_rows = whole("retrain.max_rows", raw.max_rows, 10..=100_000_000)?;
+    let max_rows = whole("retrain.max_rows", raw.max_rows, 100..=10_000_000)?;
     if (max_rows as u64) < min_labels {
         let message =
             format!("{max_rows} is below `retrain.min_labels`, which is {min_labels}; write at least {min_labels}");
@@ -39,7 +39,7 @@ pub(super) fn retrain(raw: &RawRetrain, width: usize, labelled: bool) -> Result<
         max_rows,
         families: families(&raw.families)?,
         trees: whole("retrain.trees", raw.trees, 1..=1_000)?,
-        max_depth: whole("retrain.max_depth", raw.max_depth, 1..=64)?,
+        max_depth: whole("retrain.max_depth", raw.max_depth, 1..=32)?,
         min_leaf: whole("retrain.min_leaf", raw.min_leaf, 1..=1_000_000)?,
         features_per_split,
         seed: raw.seed,

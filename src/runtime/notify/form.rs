@@ -8,6 +8,9 @@ use crate::data::{Span, Timestamp};
 
 /// An alert that nobody closes ends after this time at Alertmanager.
 const FORGOTTEN_AFTER: Span = Span::from_days(30);
+/// Slack asks for messages of so many characters at most, and splits or cuts longer ones.
+const SLACK_TEXT: usize = 4_000;
+const SLACK_TITLE: usize = 500;
 
 /// The body to be posted at `now`; `None` if this format says nothing of it.
 pub(super) fn body(format: NotifyFormat, notice: &Notice, now: Timestamp) -> Option<Value> {
@@ -18,7 +21,9 @@ pub(super) fn body(format: NotifyFormat, notice: &Notice, now: Timestamp) -> Opt
     match format {
         NotifyFormat::Json => serde_json::to_value(notice).ok(),
         NotifyFormat::Slack => {
-            Some(json!({ "text": format!("*{}*\n{}", escaped(&notice.title), escaped(&notice.text)) }))
+            let title = format!("*{}*\n", escaped(&notice.title, SLACK_TITLE));
+            let room = SLACK_TEXT - title.chars().count();
+            Some(json!({ "text": title + &escaped(&notice.text, room) }))
         }
         NotifyFormat::Alertmanager => alert(notice, now),
     }
@@ -38,7 +43,8 @@ fn alert(notice: &Notice, now: Timestamp) -> Option<Value> {
         State::Resolved => now,
         State::Info => return None,
     };
-    // Labels tell alerts apart: all states of one have the same.
+    // Labels tell alerts apart: all states of one have the same. Each begins now as far as this says: Alertmanager keeps
+    // the earliest beginning it has heard of, and without any takes the end for it.
     let labels = json!({
         "alertname": "DriftlessDrift",
         "severity": "ticket",
@@ -47,20 +53,35 @@ fn alert(notice: &Notice, now: Timestamp) -> Option<Value> {
         "segment": notice.segment,
         "alert_id": notice.id,
     });
-    let mut alert = json!({
+    Some(json!([{
         "labels": labels,
         "annotations": { "summary": notice.title, "description": notice.text },
+        "startsAt": now.to_string(),
         "endsAt": ends.to_string(),
-    });
-    if notice.event == "alert_opened" {
-        alert["startsAt"] = now.to_string().into();
-    }
-    Some(json!([alert]))
+    }]))
 }
 
-/// The three characters that have a meaning to Slack.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// A text without the three characters that have a meaning to Slack, cut so that it has at most `room` characters.
+fn escaped(text: &str, room: usize) -> String {
+    let mut done = String::new();
+    let mut left = room;
+    for character in text.chars() {
+        let mut own = [0; 4];
+        let form = match character {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            other => &*other.encode_utf8(&mut own),
+        };
+        // The last one is kept for the mark that something is missing.
+        let Some(rest) = left.checked_sub(form.chars().count()).filter(|rest| *rest > 0) else {
+            done.push('…');
+            break;
+        };
+        done.push_str(form);
+        left = rest;
+    }
+    done
 }
 
 #[cfg(test)]
@@ -121,6 +142,26 @@ mod tests {
     }
 
     #[test]
+    fn slack_gets_no_longer_text_than_it_takes_and_no_half_of_an_escape() {
+        for (character, form) in [('a', "a"), ('&', "&amp;"), ('ß', "ß")] {
+            let text = |n: usize| character.to_string().repeat(n);
+            let posted = |text: String| {
+                let alert = DriftAlert { message: text, ..alert(Phase::Opened) };
+                posted(NotifyFormat::Slack, &alert).unwrap()["text"].as_str().unwrap().to_owned()
+            };
+            let short = posted(text(5));
+            assert!(short.ends_with(&format!("\n{}", form.repeat(5))), "{short}");
+            let long = posted(text(10_000));
+            let count = long.chars().count();
+            assert!((SLACK_TEXT - 5..=SLACK_TEXT).contains(&count), "{count}");
+            assert!(long.ends_with(&format!("{form}…")), "{}", &long[long.len() - 20..]);
+        }
+        let untitled = DriftAlert { signal: "<".repeat(1_000), ..alert(Phase::Opened) };
+        let text = posted(NotifyFormat::Slack, &untitled).unwrap()["text"].as_str().unwrap().to_owned();
+        assert!(text.contains("…*\n`temp` left its reference"), "{text}");
+    }
+
+    #[test]
     fn alertmanager_gets_one_alert_that_begins_goes_on_and_ends() {
         let alert = |phase| posted(NotifyFormat::Alertmanager, &alert(phase)).unwrap()[0].clone();
         let [opened, ongoing, recovered] = [Phase::Opened, Phase::Ongoing, Phase::Recovered].map(alert);
@@ -128,7 +169,7 @@ mod tests {
         assert_eq!(opened["labels"], ongoing["labels"]);
         assert_eq!(opened["startsAt"], "1970-01-01T00:00:00Z");
         assert_eq!(opened["endsAt"], "1970-01-31T00:00:00Z");
-        assert_eq!((&ongoing["startsAt"], &recovered["endsAt"]), (&Value::Null, &json!("1970-01-01T00:00:00Z")));
+        assert_eq!((&ongoing["startsAt"], &recovered["endsAt"]), (&opened["startsAt"], &json!("1970-01-01T00:00:00Z")));
         assert_eq!(url(NotifyFormat::Alertmanager, "http://a:9093"), "http://a:9093/api/v2/alerts");
         assert_eq!(url(NotifyFormat::Alertmanager, "http://a/api/v2/alerts"), "http://a/api/v2/alerts");
         assert_eq!(url(NotifyFormat::Json, "http://a"), "http://a");

@@ -36,6 +36,8 @@ const REJOIN: Duration = Duration::from_secs(5);
 const TRIES: u32 = 12;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
+/// A receiver that asks to be left alone for longer is asked again after this time.
+const LONGEST_ASKED: Duration = Duration::from_secs(600);
 /// Notices remembered as told: the same record may come again after a rebalance.
 const REMEMBERED: usize = 512;
 /// Offsets of records that nobody is told of are committed this often.
@@ -215,8 +217,9 @@ impl<'a> Teller<'a> {
                             watch::notified("delivered");
                             tracing::debug!(event = key.1, id = key.0, "notified");
                         }
-                        Err(Refusal::Later(_)) if first.tries + 1 < TRIES => {
-                            first.due = Instant::now() + (FIRST_WAIT * 2_u32.pow(first.tries)).min(LONGEST_WAIT);
+                        Err(Refusal::Later(_, asked)) if first.tries + 1 < TRIES => {
+                            let wait = (FIRST_WAIT * 2_u32.pow(first.tries)).min(LONGEST_WAIT);
+                            first.due = Instant::now() + wait.max(asked.unwrap_or_default().min(LONGEST_ASKED));
                             first.tries += 1;
                             return Ok(());
                         }

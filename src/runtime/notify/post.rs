@@ -11,8 +11,8 @@ use crate::config::Secret;
 /// Why a notice was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It may be taken later.
-    Later(String),
+    /// It may be taken later; not before this time has passed, where the receiver says so.
+    Later(String, Option<Duration>),
     /// It will never be.
     Never(String),
 }
@@ -20,7 +20,7 @@ pub(super) enum Refusal {
 impl Refusal {
     pub fn why(&self) -> &str {
         match self {
-            Refusal::Later(why) | Refusal::Never(why) => why,
+            Refusal::Later(why, _) | Refusal::Never(why) => why,
         }
     }
 }
@@ -49,7 +49,12 @@ impl Poster {
         let response = request.send(body.to_string().as_bytes()).map_err(|error| in_words(&error))?;
         match response.status().as_u16() {
             200..=299 => Ok(()),
-            status @ (408 | 429 | 500..=599) => Err(Refusal::Later(format!("the receiver answers {status}"))),
+            status @ (408 | 429 | 500..=599) => {
+                // Dates, which it may also hold, are not what those who limit rates send.
+                let wait =
+                    response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+                Err(Refusal::Later(format!("the receiver answers {status}"), wait.map(Duration::from_secs)))
+            }
             status => Err(Refusal::Never(format!("the receiver answers {status}; look at `notify.url`"))),
         }
     }
@@ -58,10 +63,10 @@ impl Poster {
 /// The client's own words may quote the address.
 fn in_words(error: &ureq::Error) -> Refusal {
     match error {
-        ureq::Error::Timeout(_) => Refusal::Later("the receiver does not answer in time".to_owned()),
-        ureq::Error::Io(error) => Refusal::Later(format!("the receiver is not reached: {}", error.kind())),
-        ureq::Error::HostNotFound => Refusal::Later("the receiver's host is not found".to_owned()),
+        ureq::Error::Timeout(_) => Refusal::Later("the receiver does not answer in time".to_owned(), None),
+        ureq::Error::Io(error) => Refusal::Later(format!("the receiver is not reached: {}", error.kind()), None),
+        ureq::Error::HostNotFound => Refusal::Later("the receiver's host is not found".to_owned(), None),
         ureq::Error::BadUri(_) => Refusal::Never("what `notify.url` names is no address".to_owned()),
-        _ => Refusal::Later("the receiver is not reached".to_owned()),
+        _ => Refusal::Later("the receiver is not reached".to_owned(), None),
     }
 }

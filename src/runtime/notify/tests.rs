@@ -43,7 +43,9 @@ impl Receiver {
                 let status = if is_probe(&body) { 200 } else { *answers.get(at).or(answers.last()).unwrap() };
                 at += usize::from(!is_probe(&body));
                 kept.lock().unwrap().push(body);
-                write!(stream, "HTTP/1.1 {status} Answer\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
+                let wait = if status == 429 { "retry-after: 3\r\n" } else { "" };
+                let rest = format!("{wait}content-length: 0\r\nconnection: close\r\n\r\n");
+                write!(stream, "HTTP/1.1 {status} Answer\r\n{rest}").unwrap();
             }
         });
         Receiver { port, bodies }
@@ -193,4 +195,23 @@ fn a_receiver_that_is_away_is_asked_again_and_one_that_refuses_is_not() {
     stand.alert("c", Phase::Opened);
     stand.until(|| receiver.told("id").len() == 4);
     assert_eq!(receiver.told("id"), ["v1-a", "v1-a", "v1-b", "v1-c"]);
+}
+
+#[test]
+fn a_receiver_that_limits_the_rate_is_left_alone_for_as_long_as_it_says() {
+    let receiver = Receiver::start(&[429, 200]);
+    let stand = Stand::new(&Memory::new(), &format!("http://127.0.0.1:{}", receiver.port));
+    stand.begin(&receiver);
+    stand.alert("a", Phase::Opened);
+    let mut refused = None;
+    stand.until(|| {
+        let told = receiver.told("id").len();
+        refused = refused.or((told == 1).then(Instant::now));
+        told == 2
+    });
+    assert!(
+        refused.unwrap().elapsed() >= Duration::from_millis(2_500),
+        "asked again after {:?}",
+        refused.unwrap().elapsed()
+    );
 }
