@@ -2,10 +2,10 @@
 //!
 //! Each first touch of a group's memory misses the caches; many at once take little longer than one. So the slots of all
 //! events of a batch are found and read before they are needed. What was found is a guess: a group that was added, left or
-//! changed its place since is found again at its turn.
+//! changed its place since is found again at its turn, and so is one whose key has the hash of another.
 
 use super::group::{Group, NO_SLOT};
-use super::index::{Key, KeyHash};
+use super::index::KeyHash;
 use super::slots::LINE;
 use crate::data::Timestamp;
 
@@ -36,8 +36,7 @@ impl Ahead {
         }
         self.hashes.clear();
         self.hashes.extend(events.clone().map(|(key, _)| KeyHash::of(key)));
-        let keys = self.hashes.iter().zip(events.clone().map(|(key, _)| Key::new(key)));
-        self.slots.extend(keys.map(|(hash, key)| group.find_hashed(&key, *hash).unwrap_or(NO_SLOT)));
+        self.slots.extend(self.hashes.iter().map(|hash| group.guess(*hash).unwrap_or(NO_SLOT)));
         let mut sum = 0;
         for at in self.slots.iter().filter(|at| **at != NO_SLOT) {
             let slot = group.slots.get(*at);

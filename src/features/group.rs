@@ -106,12 +106,13 @@ impl Group {
 
     /// The slot number of a key.
     pub(super) fn find(&self, key: &Key<'_>) -> Option<u32> {
-        self.find_hashed(key, key.hash())
+        self.index.find(key.hash(), |at| self.is_of(at, key))
     }
 
+    /// The slot number of some key with this hash, found without a look at the slot: it mostly is the key that is meant.
     #[inline]
-    pub(super) fn find_hashed(&self, key: &Key<'_>, hash: KeyHash) -> Option<u32> {
-        self.index.find(hash, |at| self.is_of(at, key))
+    pub(super) fn guess(&self, hash: KeyHash) -> Option<u32> {
+        self.index.find(hash, |_| true)
     }
 
     #[inline]
