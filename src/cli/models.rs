@@ -238,6 +238,7 @@ fn plain(command: ModelCommand, version: u32) -> ModelRecord {
         feature_layout: None,
         artifact: None,
         evidence: None,
+        setting: None,
     }
 }
 

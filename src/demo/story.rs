@@ -150,7 +150,7 @@ impl Story {
             ModelCommand::Refused => ("refused", format!("v{version}: {}", record.why)),
             ModelCommand::RolledBack => ("rolled back", format!("to v{version}: {}", record.why)),
             ModelCommand::TrainingFailed => ("failed", format!("no candidate: {}", record.why)),
-            ModelCommand::Frozen | ModelCommand::Unfrozen => (verdict, record.why.clone()),
+            ModelCommand::Frozen | ModelCommand::Unfrozen | ModelCommand::Set => (verdict, record.why.clone()),
         };
         let happening = Happening { at: record.at, what, text };
         if record.command == ModelCommand::Registered {
@@ -254,6 +254,7 @@ mod tests {
             feature_layout: None,
             artifact: registered.then(|| ArtifactRef { sha256: "00".into(), bytes: 1 }),
             evidence: None,
+            setting: None,
         }
     }
 

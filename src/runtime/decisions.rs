@@ -93,6 +93,11 @@ fn tell_command(record: &ModelRecord) {
         ModelCommand::RolledBack => tracing::warn!(version, replaces, by, why, "rolled_back"),
         ModelCommand::Frozen => tracing::info!(version, by, why, "frozen"),
         ModelCommand::Unfrozen => tracing::info!(version, by, why, "unfrozen"),
+        ModelCommand::Set => {
+            let Some(setting) = &record.setting else { return };
+            let (key, value, was) = (&setting.key, setting.value.as_deref(), setting.was.as_deref());
+            tracing::warn!(key, value, was, by, why, "setting_changed");
+        }
         // The retrain role tells how a training ended.
         ModelCommand::Registered | ModelCommand::TrainingFailed => {}
     }

@@ -265,6 +265,7 @@ pub(crate) fn model(version: u32) -> Arc<Model> {
         profile,
         lineage,
         evidence: evidence(0.1),
+        setting: None,
     };
     Arc::new(Model::new(parts).unwrap())
 }
@@ -299,6 +300,7 @@ pub(crate) fn command(command: ModelCommand, version: u32, replaces: u32) -> Mod
         feature_layout: None,
         artifact: None,
         evidence: None,
+        setting: None,
     }
 }
 

@@ -245,6 +245,7 @@ mod tests {
             feature_layout: None,
             artifact: Some(ArtifactRef { sha256: "00".to_owned(), bytes: 1 }),
             evidence: None,
+            setting: None,
         }
     }
 

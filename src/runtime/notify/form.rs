@@ -189,6 +189,7 @@ mod tests {
             feature_layout: None,
             artifact: None,
             evidence: None,
+            setting: None,
         };
         let told = |command| of_decision("flights", &record(command));
         assert_eq!(told(ModelCommand::Registered), None);

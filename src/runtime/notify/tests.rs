@@ -111,6 +111,7 @@ impl Stand {
             feature_layout: None,
             artifact: Some(crate::data::ArtifactRef { sha256: "00".to_owned(), bytes: 1 }),
             evidence: None,
+            setting: None,
         };
         self.send(&self.shop.config.topics.models, &record);
     }

@@ -232,5 +232,6 @@ fn command(command: ModelCommand, version: u32, replaces: u32) -> ModelRecord {
         feature_layout: None,
         artifact: None,
         evidence: (command == ModelCommand::Registered).then(evidence),
+        setting: None,
     }
 }
