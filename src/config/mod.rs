@@ -17,6 +17,7 @@ mod parse;
 mod raw;
 mod resolve;
 mod secret;
+mod settings;
 mod suggest;
 
 use serde::Serialize;

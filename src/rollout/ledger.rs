@@ -114,9 +114,15 @@ impl Ledger {
         }
     }
 
-    fn switch(&mut self, record: &ModelRecord) -> Effect {
+    /// Whether the record, as the next of the log, puts another version in charge.
+    pub fn switches(&self, record: &ModelRecord) -> bool {
         let known = record.version == 0 || self.versions.contains_key(&record.version);
-        if record.replaces != self.champion || record.version == self.champion || !known {
+        let orders = matches!(record.command, ModelCommand::Promoted | ModelCommand::RolledBack);
+        orders && record.replaces == self.champion && record.version != self.champion && known
+    }
+
+    fn switch(&mut self, record: &ModelRecord) -> Effect {
+        if !self.switches(record) {
             return Effect::Void;
         }
         if record.command == ModelCommand::RolledBack && self.previous.last() == Some(&record.version) {

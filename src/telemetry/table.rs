@@ -345,5 +345,17 @@ pub(super) const fn declaration(metric: Metric) -> Declaration {
             &["result"],
             "Notices to the receiver of `[notify]`, by what became of them (delivered, given_up).",
         ),
+        Metric::SettingsByCommand => gauge(
+            "driftless_settings_by_command",
+            Unit::Count,
+            &[],
+            "Settings that a command has changed: they are not those of the configuration.",
+        ),
+        Metric::ControlRecordsIgnored => gauge(
+            "driftless_control_records_ignored",
+            Unit::Count,
+            &["reason"],
+            "Records of the control log without effect, by why (void: too late or senseless; unreadable).",
+        ),
     }
 }
