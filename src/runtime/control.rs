@@ -209,6 +209,11 @@ impl ControlTail {
         self.caught_up
     }
 
+    /// Whether the log has been read to its end once, whatever of it waits.
+    pub(super) fn is_read(&self) -> bool {
+        self.at_end
+    }
+
     /// Every record before this offset is at hand.
     pub(super) fn next(&self) -> i64 {
         self.waiting.front().map_or(self.next, |(offset, _)| *offset)

@@ -44,7 +44,7 @@ impl<S: Stage> Worker<S> {
     pub(super) fn handle_and_commit(&mut self) -> Result<bool, WorkerError> {
         let step = if self.shop.stage.is_paced() { self.shop.pace.step() } else { None };
         let may_take = match &step {
-            None => self.control.is_ready(),
+            None => self.control.is_read(),
             Some(step) => step.number > 0 && self.control.is_ready() && self.control.next() >= step.control,
         };
         let mut moved = false;
@@ -74,6 +74,10 @@ impl<S: Stage> Worker<S> {
     fn take(&mut self, number: i32, step: Option<&Step>) -> Result<bool, WorkerError> {
         let is_held_back = step.is_none() && self.is_held_back(number);
         let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(false) };
+        // Who has taken something goes on with the model it has; who begins waits until it is known which one counts.
+        if step.is_none() && shard.is_new() && !self.control.is_ready() {
+            return Ok(false);
+        }
         if is_held_back {
             hold_back(&mut *self.member, shard, self.shop.max_batch)?;
             return Ok(false);
