@@ -146,6 +146,7 @@ fn drifting() -> View {
                 })
                 .to_vec(),
         },
+        settings: Vec::new(),
         performance: vec![window(1, 0.761), window(8, 0.752), window(15, 0.701), window(22, 0.741)],
         signals: vec![
             signal("temp", 12.04, &[0.2, 0.3, 0.9, 1.3, 4.0, 12.04]),

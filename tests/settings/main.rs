@@ -1,7 +1,12 @@
 //! Thresholds changed by commands: at a recorded place of every shard, through restarts, in a replay, and never by a
-//! record that makes no sense.
+//! record that makes no sense. Over the memory transport, and once with the real binary on a real Kafka.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up is to fail loudly")]
 
+mod on_kafka;
+#[path = "../services/processes.rs"]
+#[expect(dead_code, reason = "shared with tests/services")]
+mod processes;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::sync::Arc;
