@@ -7,6 +7,7 @@
 //!
 //! Nothing here talks to a broker.
 
+mod brokers;
 mod error;
 pub mod formats;
 mod load;

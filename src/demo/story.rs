@@ -215,29 +215,8 @@ mod tests {
     use crate::data::ArtifactRef;
 
     fn alert(id: &str, phase: Phase) -> DriftAlert {
-        let at = Timestamp::from_millis;
-        DriftAlert {
-            alert_id: id.to_owned(),
-            phase,
-            signal: "temp".to_owned(),
-            segment: "all".to_owned(),
-            statistic: "psi".to_owned(),
-            value: Some(0.4),
-            p_value: Some(1e-9),
-            effect: Some(0.4),
-            threshold: Some(0.2),
-            n: 1_000,
-            window_start: at(0),
-            window_end: at(7),
-            reference_version: 1,
-            model_version: 1,
-            top_features: Vec::new(),
-            incident_id: "i".to_owned(),
-            action: None,
-            reason: None,
-            cutoff: None,
-            message: "`temp` has drifted".to_owned(),
-        }
+        let window_end = Timestamp::from_millis(7);
+        DriftAlert { alert_id: id.to_owned(), phase, window_end, ..DriftAlert::example() }
     }
 
     fn model(command: ModelCommand, version: u32, replaces: u32) -> ModelRecord {

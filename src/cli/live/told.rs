@@ -237,23 +237,11 @@ mod tests {
             alert_id: id.to_owned(),
             phase,
             signal: id.to_owned(),
-            segment: "all".to_owned(),
-            statistic: "psi".to_owned(),
-            value: Some(1.0),
-            p_value: None,
             effect: Some(0.5),
             threshold: Some(0.25),
-            n: 10,
             window_start: day(window),
             window_end: day(window + 1),
-            reference_version: 1,
-            model_version: 1,
-            top_features: Vec::new(),
-            incident_id: "incident".to_owned(),
-            action: None,
-            reason: None,
-            cutoff: None,
-            message: String::new(),
+            ..DriftAlert::example()
         }
     }
 
