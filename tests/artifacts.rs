@@ -1,6 +1,6 @@
 //! A version that takes charge while its artifact is not in the store: nobody goes by another model than the others, and
 //! nobody stops, whoever dies meanwhile.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up is to fail loudly")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up is to fail loudly")]
 
 mod support;
 
@@ -81,10 +81,8 @@ impl Site {
     }
 
     fn promote(&self, artifact: &ArtifactRef, version: u32, replaces: u32) {
-        let registered = ModelRecord {
-            artifact: Some(artifact.clone()),
-            ..command(ModelCommand::Registered, version, replaces)
-        };
+        let registered =
+            ModelRecord { artifact: Some(artifact.clone()), ..command(ModelCommand::Registered, version, replaces) };
         tell(&self.bench, &[registered, command(ModelCommand::Promoted, version, replaces)]);
     }
 

@@ -1,4 +1,5 @@
 //! The score stage as a machine: its outputs are a function of the sequence alone.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up is to fail loudly")]
 
 mod support;
 
@@ -324,7 +325,8 @@ fn all_are_positive(machine: &mut Pipeline) -> bool {
         .collect();
     machine.handle(&events, NOW, &mut out);
     let predictions = out.iter().filter(|output| output.sink == Sink::Predictions);
-    let mut predictions = predictions.map(|output| serde_json::from_slice::<Prediction>(output.value.unwrap()).unwrap());
+    let mut predictions =
+        predictions.map(|output| serde_json::from_slice::<Prediction>(output.value.unwrap()).unwrap());
     predictions.all(|prediction| prediction.decision == "fraud")
 }
 
@@ -332,7 +334,11 @@ fn all_are_positive(machine: &mut Pipeline) -> bool {
 #[ignore = "by hand: writes the head of the format of this binary"]
 fn write_a_head_with_settings() {
     let mut items = sequence(3, 60);
-    items.push(Item::Command(Arc::new(ControlItem { offset: 9, record: set("score.threshold", Some("0")), model: None })));
+    items.push(Item::Command(Arc::new(ControlItem {
+        offset: 9,
+        record: set("score.threshold", Some("0")),
+        model: None,
+    })));
     let mut machine = pipeline(1);
     machine.handle(&items, NOW, &mut Outbox::default());
     machine.commit();

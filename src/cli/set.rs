@@ -203,7 +203,8 @@ mod tests {
             assert!(refused(&format!("{key}=x")).contains("start with `--previous OLD-FILE`"), "{key}");
         }
         assert!(refused("promote.auto=false").contains("driftless models freeze"));
-        for key in ["kafka.brokers", "log.format", "score.workers", "http.listen", "events.reject_window", "notify.on"] {
+        for key in ["kafka.brokers", "log.format", "score.workers", "http.listen", "events.reject_window", "notify.on"]
+        {
             assert!(refused(&format!("{key}=x")).contains("is read at the start"), "{key}");
         }
         assert!(refused("app=x").contains("another application"));

@@ -38,13 +38,15 @@ impl Config {
                 let most = self.retrain.max_rows;
                 Some(format!("{labels} is above `retrain.max_rows`, which is {most}; write at most {most}"))
             }
-            (Setting::RetrainCoolDown, SettingValue::Time(span)) if is_scheduled => match now(Setting::RetrainSchedule) {
+            (Setting::RetrainCoolDown, SettingValue::Time(span)) if is_scheduled => match now(Setting::RetrainSchedule)
+            {
                 SettingValue::Time(schedule) if span > schedule => Some(format!(
                     "`{span}` is longer than `retrain.schedule`, which is `{schedule}` and would never be kept"
                 )),
                 _ => None,
             },
-            (Setting::RetrainSchedule, SettingValue::Time(span)) if is_scheduled => match now(Setting::RetrainCoolDown) {
+            (Setting::RetrainSchedule, SettingValue::Time(span)) if is_scheduled => match now(Setting::RetrainCoolDown)
+            {
                 SettingValue::Time(cool_down) if span < cool_down => Some(format!(
                     "`{span}` is shorter than `retrain.cool_down`, which is `{cool_down}`, and would never be kept"
                 )),

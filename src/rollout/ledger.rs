@@ -110,7 +110,13 @@ impl Ledger {
             ModelCommand::Frozen => self.freeze(true),
             ModelCommand::Unfrozen => self.freeze(false),
             ModelCommand::TrainingFailed => Effect::Noted,
-            ModelCommand::Set => if self.settings.apply(record) { Effect::Noted } else { Effect::Void },
+            ModelCommand::Set => {
+                if self.settings.apply(record) {
+                    Effect::Noted
+                } else {
+                    Effect::Void
+                }
+            }
         }
     }
 

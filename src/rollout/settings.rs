@@ -96,9 +96,7 @@ impl Settings {
         DriftParams {
             psi_effect: self.number(Setting::DriftPsiEffect).unwrap_or(params.psi_effect),
             ks_effect: self.number(Setting::DriftKsEffect).unwrap_or(params.ks_effect),
-            false_discovery_rate: self
-                .number(Setting::DriftFalseDiscoveryRate)
-                .unwrap_or(params.false_discovery_rate),
+            false_discovery_rate: self.number(Setting::DriftFalseDiscoveryRate).unwrap_or(params.false_discovery_rate),
             min_n: self.count(Setting::DriftMinN).unwrap_or(params.min_n),
             ..params.clone()
         }
@@ -127,9 +125,6 @@ impl Settings {
 
     /// What is promoted, where the configuration says `params`.
     pub fn promote(&self, params: &PromoteParams) -> PromoteParams {
-        PromoteParams {
-            min_gain: self.number(Setting::PromoteMinGain).unwrap_or(params.min_gain),
-            ..params.clone()
-        }
+        PromoteParams { min_gain: self.number(Setting::PromoteMinGain).unwrap_or(params.min_gain), ..params.clone() }
     }
 }

@@ -155,10 +155,11 @@ impl ControlTail {
                 Lookup::Lacking(_) if self.is_replaced() => None,
                 Lookup::Lacking(error) => {
                     let told_at = self.lack.take().map(|lack| lack.told_at);
-                    let told_at = told_at.filter(|at| now.saturating_duration_since(*at) < REMIND).unwrap_or_else(|| {
-                        tracing::warn!(offset, version, error, "artifact_unavailable");
-                        now
-                    });
+                    let told_at =
+                        told_at.filter(|at| now.saturating_duration_since(*at) < REMIND).unwrap_or_else(|| {
+                            tracing::warn!(offset, version, error, "artifact_unavailable");
+                            now
+                        });
                     let what = format!("v{version} is to take charge and cannot be loaded: {error}");
                     self.lack = Some(Lack { what, retry_at: now + RETRY, told_at });
                     return;

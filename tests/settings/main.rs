@@ -1,6 +1,6 @@
 //! Thresholds changed by commands: at a recorded place of every shard, through restarts, in a replay, and never by a
 //! record that makes no sense. Over the memory transport, and once with the real binary on a real Kafka.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up is to fail loudly")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up is to fail loudly")]
 
 mod on_kafka;
 #[path = "../services/processes.rs"]
@@ -12,8 +12,10 @@ mod support;
 use std::sync::Arc;
 
 use driftless::config::Config;
-use driftless::data::{DriftAlert, Extent, Machine, ModelCommand, ModelRecord, Outbox, Phase, Prediction, SettingChange};
 use driftless::data::{ControlItem, Item, Sink, Timestamp};
+use driftless::data::{
+    DriftAlert, Extent, Machine, ModelCommand, ModelRecord, Outbox, Phase, Prediction, SettingChange,
+};
 use driftless::model::Model;
 use driftless::pipeline::Pipeline;
 use driftless::registry::Store;
@@ -144,7 +146,8 @@ fn what_commands_changed_is_published_alike_through_deaths_and_stops() {
 fn a_past_with_commands_is_computed_again_and_a_decision_names_the_one_that_counted() {
     let (_, bench) = bench();
     run(&bench, 62, |_, app| app);
-    let again = |config: &Config, params: &ReplayParams| replay(config, &*bench.transport, params, &mut |_| {}).unwrap();
+    let again =
+        |config: &Config, params: &ReplayParams| replay(config, &*bench.transport, params, &mut |_| {}).unwrap();
     let report = again(&bench.config, &ReplayParams::default());
     assert!(report.identical, "{report}");
     let what_if = ReplayParams { what_if: Some(WhatIf { model: None }), ..ReplayParams::default() };
@@ -165,7 +168,10 @@ fn a_past_with_commands_is_computed_again_and_a_decision_names_the_one_that_coun
         assert_eq!(why.decision == "fraud", why.score >= why.model.threshold, "{why}");
         let is_commanded = why.model.threshold_by.is_some();
         assert_eq!(why.model.threshold, if is_commanded { 0.05 } else { 0.5 });
-        assert_eq!(why.to_string().contains("threshold set to 0.05 at 1970-01-01T00:00:00Z by test: test"), is_commanded);
+        assert_eq!(
+            why.to_string().contains("threshold set to 0.05 at 1970-01-01T00:00:00Z by test: test"),
+            is_commanded
+        );
         named[usize::from(is_commanded)] += 1;
     }
     assert!(named[0] > 0 && named[1] > 0, "{named:?}");

@@ -69,7 +69,8 @@ impl Site {
         until("all are predicted", &[service], || self.bench.predicted().len() == self.published);
         let mut predicted = self.bench.predicted();
         predicted.sort_by_key(|prediction| prediction.event_time);
-        let mut decided: Vec<String> = predicted.split_off(self.published - N).into_iter().map(|p| p.decision).collect();
+        let mut decided: Vec<String> =
+            predicted.split_off(self.published - N).into_iter().map(|p| p.decision).collect();
         decided.dedup();
         decided
     }

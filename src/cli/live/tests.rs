@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use super::exposition::Quantile;
 use super::view::{
     AlertView, DecisionView, Flow, KafkaView, Level, ModelView, OtherModel, PartitionView, ProcessView, SettingView,
-    SignalView,
-    TrainingAsked, Trainings, Verdict, View,
+    SignalView, TrainingAsked, Trainings, Verdict, View,
 };
 use super::{Canvas, draw};
 use crate::data::{Arm, PerformanceRecord, Timestamp};
