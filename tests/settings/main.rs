@@ -4,7 +4,6 @@
 
 mod on_kafka;
 #[path = "../services/processes.rs"]
-#[expect(dead_code, reason = "shared with tests/services")]
 mod processes;
 #[path = "../support/mod.rs"]
 mod support;
@@ -12,9 +11,9 @@ mod support;
 use std::sync::Arc;
 
 use driftless::config::Config;
-use driftless::data::{ControlItem, Item, Sink, Timestamp};
 use driftless::data::{
-    DriftAlert, Extent, Machine, ModelCommand, ModelRecord, Outbox, Phase, Prediction, SettingChange,
+    ControlItem, DriftAlert, Extent, Item, Machine, ModelCommand, ModelRecord, Outbox, Phase, Prediction,
+    SettingChange, Sink, Timestamp,
 };
 use driftless::model::Model;
 use driftless::pipeline::Pipeline;
