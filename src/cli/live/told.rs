@@ -241,6 +241,7 @@ mod tests {
             threshold: Some(0.25),
             window_start: day(window),
             window_end: day(window + 1),
+            incident_id: "incident".to_owned(),
             ..DriftAlert::example()
         }
     }

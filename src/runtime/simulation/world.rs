@@ -130,7 +130,7 @@ impl World {
     /// Makes the world of a seed and makes it that of this thread.
     pub(super) fn new(seed: u64, mutation: Option<Mutation>) -> Rc<World> {
         let with = if seed >= WITH_SETTINGS {
-            if seed % 4 == 0 { With::Hop } else { With::Nothing }
+            if seed.is_multiple_of(4) { With::Hop } else { With::Nothing }
         } else if seed >= WITH_FACTS {
             With::Facts
         } else if seed >= WITH_HOP {
