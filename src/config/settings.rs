@@ -64,7 +64,7 @@ mod tests {
     /// The smallest configuration with a key set; whatever another key has to be for it is so.
     fn with(key: &str, value: &str) -> Result<Config, crate::config::ConfigError> {
         let (table, name) = key.split_once('.').unwrap();
-        let mut tables = vec![("events", String::new()), ("retrain", "max_rows = 100000000\n".to_owned())];
+        let mut tables = vec![("events", String::new()), ("retrain", "max_rows = 10000000\n".to_owned())];
         if name == "schedule" {
             tables[1].1.push_str("cool_down = \"0s\"\n");
         }
@@ -110,7 +110,7 @@ mod tests {
         };
         assert!(refused(Setting::RetrainCoolDown, "57d").is_some_and(|why| why.contains("`retrain.schedule`")));
         assert_eq!(refused(Setting::RetrainCoolDown, "56d"), None);
-        assert!(refused(Setting::RetrainMinLabels, "100000001").is_some_and(|why| why.contains("`retrain.max_rows`")));
+        assert!(refused(Setting::RetrainMinLabels, "10000001").is_some_and(|why| why.contains("`retrain.max_rows`")));
         assert_eq!(refused(Setting::ScoreThreshold, "1"), None);
     }
 }

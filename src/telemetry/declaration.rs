@@ -28,11 +28,21 @@ pub struct Declaration {
     pub help: &'static str,
 }
 
-pub(super) const fn counter(name: &'static str, unit: Unit, labels: &'static [&'static str], help: &'static str) -> Declaration {
+pub(super) const fn counter(
+    name: &'static str,
+    unit: Unit,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Declaration {
     Declaration { name, kind: Kind::Counter, unit, labels, help }
 }
 
-pub(super) const fn gauge(name: &'static str, unit: Unit, labels: &'static [&'static str], help: &'static str) -> Declaration {
+pub(super) const fn gauge(
+    name: &'static str,
+    unit: Unit,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Declaration {
     Declaration { name, kind: Kind::Gauge, unit, labels, help }
 }
 
