@@ -39,7 +39,7 @@ enum Command {
     Top(top::TopArgs),
     /// Print the same once, as text or JSON; exit code 1 if something is critical.
     Status(status::StatusArgs),
-    /// Change what the process of this machine logs, or say how another setting is changed.
+    /// Change a threshold for all, or what the process of this machine logs; or say how another setting is changed.
     Set(set::SetArgs),
     /// Ask the process of this machine whether it is ready; exit code 0 or 1.
     Health(health::HealthArgs),

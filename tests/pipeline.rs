@@ -1,4 +1,5 @@
 //! The score stage as a machine: its outputs are a function of the sequence alone.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up is to fail loudly")]
 
 mod support;
 
@@ -11,7 +12,7 @@ use driftless::pipeline::{EVENTS, LABELS, Pipeline};
 use driftless::stats::SplitMix64;
 use proptest::prelude::*;
 use support::kept::{Kept, state_of};
-use support::{Written, forgetful, guarded, model, pipeline, record, repeated, sequence, written};
+use support::{Written, forgetful, guarded, model, pipeline, record, repeated, sequence, set, written};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
@@ -313,6 +314,38 @@ fn a_late_event_reads_the_same_window_after_a_restore() {
     }
 }
 
+fn all_are_positive(machine: &mut Pipeline) -> bool {
+    let mut out = Outbox::default();
+    let events: Vec<Item<Model>> = (0..20)
+        .map(|number| {
+            let at = 100_000_000 + number;
+            let value = format!("{{\"id\":\"new{number}\",\"at\":{at},\"amount\":{}}}", 4 * number);
+            Item::Record { input: EVENTS, record: record(10_000 + number, at, "north", value) }
+        })
+        .collect();
+    machine.handle(&events, NOW, &mut out);
+    let predictions = out.iter().filter(|output| output.sink == Sink::Predictions);
+    let mut predictions =
+        predictions.map(|output| serde_json::from_slice::<Prediction>(output.value.unwrap()).unwrap());
+    predictions.all(|prediction| prediction.decision == "fraud")
+}
+
+#[test]
+#[ignore = "by hand: writes the head of the format of this binary"]
+fn write_a_head_with_settings() {
+    let mut items = sequence(3, 60);
+    items.push(Item::Command(Arc::new(ControlItem {
+        offset: 9,
+        record: set("score.threshold", Some("0")),
+        model: None,
+    })));
+    let mut machine = pipeline(1);
+    machine.handle(&items, NOW, &mut Outbox::default());
+    machine.commit();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/shard-head-v3.bin");
+    std::fs::write(path, machine.begin_checkpoint(Extent::All)).unwrap();
+}
+
 #[test]
 fn heads_of_every_format_are_read() {
     let items = sequence(3, 60);
@@ -325,16 +358,19 @@ fn heads_of_every_format_are_read() {
     for (name, head) in [
         ("v1", &include_bytes!("fixtures/shard-head-v1.bin")[..]),
         ("v2", &include_bytes!("fixtures/shard-head-v2.bin")[..]),
+        ("v3", &include_bytes!("fixtures/shard-head-v3.bin")[..]),
     ] {
         let mut machine = pipeline(1);
         machine.restore_head(head, &control).unwrap();
         assert_eq!((machine.time(), machine.model_version()), (expected.time(), 2), "{name}");
         machine.commit();
-        if name == "v2" {
-            assert_eq!(machine.begin_checkpoint(Extent::All), head);
+        if name != "v1" {
+            assert_eq!(machine.begin_checkpoint(Extent::All), head, "{name}");
         }
+        // A command has set the threshold to 0.
+        assert_eq!(all_are_positive(&mut machine), name == "v3", "{name}");
     }
     let mut machine = pipeline(1);
-    let error = machine.restore_head(&[3], &control).unwrap_err().to_string();
-    assert_eq!(error, "the state of a shard has format version 3; this binary reads versions up to 2");
+    let error = machine.restore_head(&[4], &control).unwrap_err().to_string();
+    assert_eq!(error, "the state of a shard has format version 4; this binary reads versions up to 3");
 }

@@ -17,32 +17,12 @@ use driftless::retrain::{
     TrainingParams, train,
 };
 use driftless::stats::SplitMix64;
+use support::cards::payments;
 use support::{command, record};
 
-const CONFIG: &str = r#"
-app = "shops"
-
-[events]
-key = "card"
-id = "id"
-time = "at"
-lateness = "0s"
-
-[events.fields.amount]
-type = "number"
-
+const REST: &str = r#"
 [events.fields.shop]
 type = "string"
-
-[labels]
-time = "known_at"
-
-[labels.kinds.label.fields.fraud]
-type = "number"
-
-[labels.label]
-field = "fraud"
-prior = 0.3
 
 [features]
 fields = ["amount"]
@@ -100,9 +80,9 @@ impl Stream {
             let amount = if self.random.below(9) == 0 { "null".to_owned() } else { amount.to_string() };
             let event = format!("{{\"id\":\"e{number}\",\"at\":{at},\"amount\":{amount},\"shop\":{name}}}");
             items.push(Item::Record { input: EVENTS, record: record(self.offsets[0], at, "c", event) });
-            let fraud = u8::from(self.random.unit() < if shop_number % 3 == 0 { 0.7 } else { 0.1 });
+            let fraud = self.random.unit() < if shop_number % 3 == 0 { 0.7 } else { 0.1 };
             let known = at + HOUR / 2;
-            let label = format!("{{\"event_id\":\"e{number}\",\"known_at\":{known},\"fraud\":{fraud}}}");
+            let label = format!("{{\"event_id\":\"e{number}\",\"fraud\":{fraud}}}");
             items.push(Item::Record { input: LABELS, record: record(self.offsets[1], known, "c", label) });
             self.offsets = self.offsets.map(|offset| offset + 1);
         }
@@ -116,7 +96,7 @@ fn known(shop: u64) -> String {
 }
 
 fn config() -> Config {
-    Config::parse(CONFIG).unwrap()
+    Config::parse(&payments("0s", REST)).unwrap()
 }
 
 fn pipeline() -> Pipeline {

@@ -9,8 +9,8 @@ use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use driftless::codec::{FeatureRow, PredictionView, Published, PublishedDatum, read};
 use driftless::data::{
-    AlertAction, Arm, ArtifactRef, DriftAlert, DriftWindow, ModelCommand, Outcome, PerformanceRecord,
-    PerformanceWindow, Phase, Prediction, Summary, Timestamp, TrainingReason,
+    AlertAction, Arm, ArtifactRef, DriftAlert, DriftWindow, ModelCommand, ModelRecord, Outcome, PerformanceRecord,
+    PerformanceWindow, Phase, Prediction, SettingChange, Summary, Timestamp, TrainingReason,
 };
 use driftless::stats::{BinCounts, ScoreHistogram};
 use serde::Serialize;
@@ -218,7 +218,31 @@ fn a_control_record_is_a_value_of_its_schema() {
     record.feature_layout = Some("00".into());
     record.artifact = Some(ArtifactRef { sha256: "00".into(), bytes: 5 });
     record.evidence = Some(evidence(0.1));
+    record.setting =
+        Some(SettingChange { key: "score.threshold".into(), value: Some("0.3".into()), was: Some("0.5".into()) });
     hold("model", &record);
+}
+
+/// Records of the control log by the schema before commands on settings are read by this one; the other way round all are
+/// but those commands.
+#[test]
+fn control_records_of_the_schema_before_are_read() {
+    let path = format!("{}/tests/fixtures/schemas/model-v1.avsc", env!("CARGO_MANIFEST_DIR"));
+    let before = Schema::parse_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let now = schema("model");
+    let mut old = command(ModelCommand::Promoted, 2, 1);
+    old.evidence = Some(evidence(0.1));
+    let json = |record: &ModelRecord| {
+        let mut json = serde_json::to_value(record).unwrap();
+        // Avro has every field; JSON leaves this one out where there is none.
+        json.as_object_mut().unwrap().remove("setting");
+        json
+    };
+    let written = avro(&json(&old)).resolve(&before).unwrap();
+    let read = written.resolve(&now).unwrap();
+    assert!(read.validate(&now));
+    assert_eq!(read.resolve(&before).unwrap(), avro(&json(&old)).resolve(&before).unwrap());
+    assert!(avro(&json(&command(ModelCommand::Set, 2, 2))).resolve(&before).is_err());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use driftless::data::Columns;
+use driftless::data::{Columns, ModelRecord};
 use driftless::model::Model;
 use driftless::registry::{ExampleLog, LogSettings, Store};
 
@@ -48,4 +48,19 @@ fn a_training_log_of_version_1_is_read_and_gone_on_with() {
     assert_eq!(resume("flights.predictions", 0), Some(7));
     assert_eq!(resume("flights.predictions", 1), Some(8));
     assert_eq!(resume("flights.outcomes", 0), Some(48));
+}
+
+/// The lines before `set` are of binaries that did not know it.
+#[test]
+fn control_records_are_read_and_written_as_they_were() {
+    let text = std::fs::read_to_string(fixture("control-records.jsonl")).unwrap();
+    let mut commands = Vec::new();
+    for line in text.lines() {
+        let record: ModelRecord = serde_json::from_str(line).unwrap();
+        assert_eq!(serde_json::to_string(&record).unwrap(), line);
+        commands.push(record.command.name());
+    }
+    let known =
+        ["registered", "promoted", "refused", "rolled_back", "frozen", "unfrozen", "training_failed", "set", "set"];
+    assert_eq!(commands, known);
 }

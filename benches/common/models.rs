@@ -117,6 +117,7 @@ pub(crate) fn promotion(artifact: &ArtifactRef) -> [ModelRecord; 2] {
             feature_layout: None,
             artifact,
             evidence: None,
+            setting: None,
         }
     })
 }

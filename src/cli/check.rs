@@ -7,6 +7,7 @@ mod changes;
 mod in_words;
 mod settings;
 mod text;
+mod understand;
 mod understood;
 mod warnings;
 

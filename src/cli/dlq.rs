@@ -1,17 +1,19 @@
 //! `driftless dlq`: lists dead letters, and sends them to where they came from once the cause is mended.
 
-use std::io::{BufRead, Write};
-use std::process::ExitCode;
+mod again;
+mod list;
 
-use serde::Serialize;
+use std::process::ExitCode;
 
 use super::WrongUsage;
 use super::connect::{ConfigArgs, kafka};
 use super::replay::{time, usage};
 use crate::config::Config;
 use crate::data::{RejectCode, Timestamp};
-use crate::runtime::{Letter, LetterFilter, Letters, Obstacle, ResendParams, Resent, resend};
-use crate::transport::Transport;
+use crate::runtime::{LetterFilter, Letters};
+
+use again::{Replay, report};
+use list::{Shown, list};
 
 /// Arguments of `driftless dlq`.
 #[derive(Clone, Debug, clap::Args)]
@@ -96,43 +98,6 @@ impl Which {
     }
 }
 
-/// One letter in a listing.
-#[derive(Serialize)]
-struct Listed<'a> {
-    partition: i32,
-    offset: i64,
-    at: Timestamp,
-    code: &'a str,
-    message: &'a str,
-    source_topic: Option<&'a str>,
-    source_partition: Option<i32>,
-    source_offset: Option<i64>,
-    source_timestamp: Option<Timestamp>,
-    hops: u32,
-    /// Why it cannot be sent again, if it cannot.
-    stays: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<Option<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<Option<String>>,
-}
-
-/// What a replay prints with `--json`.
-#[derive(Serialize)]
-struct Done<'a> {
-    done: bool,
-    sent: Vec<Count<'a>>,
-    left: Vec<Count<'a>>,
-}
-
-#[derive(Serialize)]
-struct Count<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    topic: Option<&'a str>,
-    why: &'a str,
-    letters: u64,
-}
-
 /// Lists or sends.
 ///
 /// # Errors
@@ -162,160 +127,6 @@ pub fn run(args: &DlqArgs) -> anyhow::Result<ExitCode> {
             Ok(if outcome.is_done || *dry_run { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
-}
-
-#[derive(Clone, Copy)]
-struct Shown {
-    values: bool,
-    json: bool,
-}
-
-fn list(mut letters: Letters<'_>, config: &Config, shown: Shown, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut by_code: Vec<(String, u64)> = Vec::new();
-    while let Some(letter) = letters.next().map_err(usage)? {
-        match by_code.iter_mut().find(|(code, _)| *code == letter.code) {
-            Some((_, count)) => *count += 1,
-            None => by_code.push((letter.code.clone(), 1)),
-        }
-        let listed = listed(&letter, config, shown.values);
-        if shown.json {
-            serde_json::to_writer(&mut *out, &listed)?;
-            writeln!(out)?;
-        } else {
-            line(&listed, out)?;
-        }
-    }
-    if !shown.json {
-        by_code.sort();
-        let total: u64 = by_code.iter().map(|(_, count)| count).sum();
-        let codes: Vec<String> = by_code.iter().map(|(code, count)| format!("{code} {count}")).collect();
-        let codes = if codes.is_empty() { String::new() } else { format!(": {}", codes.join(", ")) };
-        writeln!(out, "{total} dead letters{codes}")?;
-    }
-    Ok(())
-}
-
-fn listed<'a>(letter: &'a Letter, config: &Config, values: bool) -> Listed<'a> {
-    let text = |bytes: Option<&[u8]>| values.then(|| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()));
-    let source = letter.source.as_ref();
-    Listed {
-        partition: letter.partition,
-        offset: letter.record.offset,
-        at: letter.record.timestamp,
-        code: &letter.code,
-        message: &letter.message,
-        source_topic: source.map(|source| source.topic.as_str()),
-        source_partition: source.map(|source| source.partition),
-        source_offset: source.map(|source| source.offset),
-        source_timestamp: source.map(|source| source.timestamp),
-        hops: letter.hops,
-        stays: letter.obstacle(config).map(Obstacle::why),
-        key: text(letter.record.key.as_deref()),
-        value: text(letter.record.value.as_deref()),
-    }
-}
-
-fn line(listed: &Listed<'_>, out: &mut impl Write) -> anyhow::Result<()> {
-    let Listed { partition, offset, at, code, message, hops, .. } = listed;
-    let source = match (listed.source_topic, listed.source_partition, listed.source_offset) {
-        (Some(topic), Some(partition), Some(offset)) => format!("{topic}:{partition}:{offset}"),
-        _ => "unknown".to_owned(),
-    };
-    let sent = if *hops == 0 { String::new() } else { format!(", sent again {hops} times") };
-    let stays = listed.stays.map_or(String::new(), |why| format!(", stays: {why}"));
-    writeln!(out, "{partition}:{offset:<8} {at}  {code:16} {source}  {message}{sent}{stays}")?;
-    for (name, text) in [("key", &listed.key), ("value", &listed.value)] {
-        if let Some(text) = text {
-            // Escaped: a record does not write to a terminal.
-            let text = text.as_ref().map_or("none".to_owned(), |text| text.escape_debug().to_string());
-            writeln!(out, "    {name:6}{text}")?;
-        }
-    }
-    Ok(())
-}
-
-/// A replay as it was asked for.
-struct Replay<'a> {
-    config: &'a Config,
-    filter: LetterFilter,
-    is_dry: bool,
-    is_now: bool,
-    is_confirmed: bool,
-}
-
-/// What came of it.
-struct Outcome {
-    /// What was, or would be, sent.
-    resent: Resent,
-    is_done: bool,
-}
-
-impl Replay<'_> {
-    /// Counts the letters, asks, and sends them.
-    fn run(
-        &self,
-        cluster: &dyn Transport,
-        answers: &mut impl BufRead,
-        questions: &mut impl Write,
-    ) -> anyhow::Result<Outcome> {
-        let mut letters = Letters::open(cluster, self.config, self.filter.clone()).map_err(usage)?;
-        let dry = ResendParams { is_dry: true, is_now: self.is_now };
-        let resent = resend(&mut letters, cluster, self.config, dry).map_err(usage)?;
-        if self.is_dry || resent.total() == 0 {
-            return Ok(Outcome { resent, is_done: !self.is_dry });
-        }
-        if !self.is_confirmed && !confirm(&resent, &self.config.app, answers, questions)? {
-            return Ok(Outcome { resent, is_done: false });
-        }
-        let mut again = letters.again().map_err(usage)?;
-        let wet = ResendParams { is_dry: false, ..dry };
-        Ok(Outcome { resent: resend(&mut again, cluster, self.config, wet).map_err(usage)?, is_done: true })
-    }
-}
-
-fn confirm(plan: &Resent, app: &str, answers: &mut impl BufRead, questions: &mut impl Write) -> anyhow::Result<bool> {
-    writeln!(questions, "This sends {} records again:\n", plan.total())?;
-    for ((topic, code), count) in &plan.sent {
-        writeln!(questions, "  {count:8} to {topic}, refused with {code}")?;
-    }
-    for (obstacle, count) in &plan.left {
-        writeln!(questions, "  {count:8} stay: {}", obstacle.why())?;
-    }
-    writeln!(
-        questions,
-        "\nLetters that have been sent again before are sent once more; with `events.deduplicate` their events are found."
-    )?;
-    write!(questions, "Type the application's name, `{app}`, to go on: ")?;
-    questions.flush()?;
-    let mut answer = String::new();
-    answers.read_line(&mut answer)?;
-    Ok(answer.trim() == app)
-}
-
-fn report(outcome: &Outcome, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
-    let Outcome { resent, is_done } = outcome;
-    if json {
-        let sent = resent.sent.iter().map(|((topic, code), letters)| Count {
-            topic: Some(topic),
-            why: code,
-            letters: *letters,
-        });
-        let left = resent.left.iter().map(|(why, letters)| Count { topic: None, why: why.why(), letters: *letters });
-        serde_json::to_writer(&mut *out, &Done { done: *is_done, sent: sent.collect(), left: left.collect() })?;
-        writeln!(out)?;
-        return Ok(());
-    }
-    let what = if *is_done { "sent" } else { "not sent" };
-    for ((topic, code), count) in &resent.sent {
-        writeln!(out, "{count:8} {what}: {code}, to {topic}")?;
-    }
-    for (obstacle, count) in &resent.left {
-        writeln!(out, "{count:8} left: {}", obstacle.why())?;
-    }
-    if resent.sent.is_empty() && resent.left.is_empty() {
-        writeln!(out, "no such dead letters")?;
-    }
-    Ok(())
 }
 
 fn code(text: &str) -> Result<RejectCode, String> {

@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod connect;
+mod control_log;
 pub mod demo;
 pub mod dlq;
 pub mod health;

@@ -3,22 +3,17 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use serde::Serialize;
 
 use super::connect::{ConfigArgs, kafka};
-use crate::codec::{read, write};
+use super::control_log::{ControlLog, Note, Told, follow, now, plain, tell};
 use crate::config::Config;
-use crate::data::{ModelCommand, ModelRecord, Timestamp};
+use crate::data::{ModelCommand, ModelRecord};
 use crate::model::{Model, import_scaled_logistic};
 use crate::registry::Store;
 use crate::rollout::{Effect, Ledger};
-use crate::transport::{News, Outgoing, Position, TopicPartition, Transport};
-
-/// How long the log may take to be read.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// Arguments of `driftless models`.
 #[derive(Clone, Debug, clap::Args)]
@@ -72,25 +67,6 @@ enum ModelsCommand {
     },
 }
 
-/// Who and why, for the audit.
-#[derive(Clone, Debug, clap::Args)]
-struct Note {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Why, for the audit.
-    #[arg(long)]
-    why: String,
-    /// Who; `$USER` by default.
-    #[arg(long)]
-    by: Option<String>,
-}
-
-/// The control log, read to its end.
-struct Log {
-    records: Vec<(ModelRecord, Effect)>,
-    ledger: Ledger,
-}
-
 /// One version in a listing, or a training that brought none.
 #[derive(Serialize)]
 struct Listed<'a> {
@@ -141,34 +117,7 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn follow(cluster: &dyn Transport, config: &Config) -> anyhow::Result<Log> {
-    let topic = &config.topics.models;
-    let bounds = cluster.bounds(topic)?.and_then(|all| all.first().copied());
-    let bounds =
-        bounds.with_context(|| format!("topic `{topic}` does not exist; `driftless topics create` makes it"))?;
-    let mut reader = cluster.reader(std::slice::from_ref(topic))?;
-    reader.start(&[Position { at: TopicPartition::new(topic.as_str(), 0), next: bounds.start }])?;
-    let mut log = Log { records: Vec::new(), ledger: Ledger::default() };
-    let until = Instant::now() + LIMIT;
-    let mut news = Vec::new();
-    while Instant::now() < until {
-        reader.poll(Duration::from_millis(100), 1_000, &mut news)?;
-        for news in news.drain(..) {
-            match news {
-                News::Record { record, .. } => {
-                    let record: ModelRecord = read("control", record.value.as_deref())?;
-                    let effect = log.ledger.apply(&record);
-                    log.records.push((record, effect));
-                }
-                News::End { .. } => return Ok(log),
-                News::Assigned(_) | News::Revoked(_) | News::Lost(_) => {}
-            }
-        }
-    }
-    bail!("`{topic}` could not be read to its end within {} s", LIMIT.as_secs())
-}
-
-fn list(log: &Log, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+fn list(log: &ControlLog, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
     let champion = log.ledger.champion();
     if !json {
         let frozen = if log.ledger.is_frozen() { ", promotions are frozen" } else { "" };
@@ -224,23 +173,6 @@ fn list(log: &Log, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A record that says what and about which version; who, when and why are for the caller to fill in.
-fn plain(command: ModelCommand, version: u32) -> ModelRecord {
-    ModelRecord {
-        command,
-        version,
-        replaces: 0,
-        at: Timestamp::default(),
-        by: String::new(),
-        why: String::new(),
-        incident_id: None,
-        family: None,
-        feature_layout: None,
-        artifact: None,
-        evidence: None,
-    }
-}
-
 /// The model of a file, for features of these names.
 fn import(path: &Path, names: &[String], by_position: bool) -> anyhow::Result<Model> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
@@ -252,11 +184,6 @@ fn import(path: &Path, names: &[String], by_position: bool) -> anyhow::Result<Mo
     Ok(model)
 }
 
-fn now() -> Timestamp {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
-}
-
 fn order(
     note: &Note,
     choose: impl FnOnce(&Config, &Ledger) -> anyhow::Result<ModelRecord>,
@@ -264,28 +191,9 @@ fn order(
     let config = note.config.load()?;
     let cluster = kafka(&config, "models")?;
     let log = follow(&cluster, &config)?;
-    let record = ModelRecord {
-        replaces: log.ledger.champion(),
-        at: now(),
-        by: note.by.clone().or_else(|| std::env::var("USER").ok()).unwrap_or_else(|| "operator".to_owned()),
-        why: note.why.clone(),
-        ..choose(&config, &log.ledger)?
-    };
+    let record = note.sign(choose(&config, &log.ledger)?, &log.ledger);
     let (command, version) = (record.command, record.version);
-    let mut value = Vec::new();
-    write(&record, &mut value);
-    let mut publisher = cluster.publisher()?;
-    publisher.send(&Outgoing {
-        topic: &config.topics.models,
-        partition: Some(0),
-        key: Some(format!("v{version}").as_bytes()),
-        value: Some(&value),
-        headers: &[],
-        timestamp: None,
-    })?;
-    publisher.flush()?;
-    let after = follow(&cluster, &config)?;
-    let effect = after.records.iter().rev().find(|(read, _)| *read == record).map(|(_, effect)| *effect);
+    let Told { effect, log: after } = tell(&cluster, &config, &record)?;
     let mut out = std::io::stdout().lock();
     match effect {
         Some(Effect::Void) | None => {
@@ -311,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_listing_says_why_a_candidate_was_refused_and_why_a_training_failed() {
-        let mut log = Log { records: Vec::new(), ledger: Ledger::default() };
+        let mut log = ControlLog { records: Vec::new(), ledger: Ledger::default() };
         let commands = [
             (ModelCommand::Registered, 1, 0, "trained because of labels"),
             (ModelCommand::Promoted, 1, 0, "the first"),

@@ -267,6 +267,7 @@ mod tests {
             feature_layout: None,
             artifact: None,
             evidence: None,
+            setting: None,
         };
         JournalRecord {
             sequence: 7,

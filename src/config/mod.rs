@@ -7,6 +7,7 @@
 //!
 //! Nothing here talks to a broker.
 
+mod brokers;
 mod error;
 pub mod formats;
 mod load;
@@ -17,6 +18,7 @@ mod parse;
 mod raw;
 mod resolve;
 mod secret;
+mod settings;
 mod suggest;
 
 use serde::Serialize;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::brokers::check_brokers;
 use super::error::{ConfigError, Problem};
-use super::resolve::check_brokers;
 use super::secret::{Secret, SecretSource};
 use crate::data::Span;
 

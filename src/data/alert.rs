@@ -105,3 +105,32 @@ pub struct DriftAlert {
     /// One sentence a person understands.
     pub message: String,
 }
+
+#[cfg(test)]
+impl DriftAlert {
+    /// An alert on `temp` that has opened, for tests to vary.
+    pub(crate) fn example() -> Self {
+        DriftAlert {
+            alert_id: "v1-temp-all-1970-01-01T00:00:00Z".to_owned(),
+            phase: Phase::Opened,
+            signal: "temp".to_owned(),
+            segment: "all".to_owned(),
+            statistic: "psi".to_owned(),
+            value: Some(0.4),
+            p_value: Some(1e-9),
+            effect: Some(0.4),
+            threshold: Some(0.2),
+            n: 1_000,
+            window_start: Timestamp::from_millis(0),
+            window_end: Timestamp::from_millis(1_000),
+            reference_version: 1,
+            model_version: 1,
+            top_features: Vec::new(),
+            incident_id: "i".to_owned(),
+            action: None,
+            reason: None,
+            cutoff: None,
+            message: "`temp` has drifted".to_owned(),
+        }
+    }
+}

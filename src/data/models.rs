@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
+use super::{SettingChange, Timestamp};
 
 /// What a record of the control log says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub enum ModelCommand {
     Unfrozen,
     /// A training ended without a candidate.
     TrainingFailed,
+    /// A setting has another value from now on, or again that of the configuration.
+    Set,
 }
 
 impl ModelCommand {
@@ -35,6 +37,7 @@ impl ModelCommand {
             ModelCommand::Frozen => "frozen",
             ModelCommand::Unfrozen => "unfrozen",
             ModelCommand::TrainingFailed => "training_failed",
+            ModelCommand::Set => "set",
         }
     }
 }
@@ -99,7 +102,7 @@ pub struct Evidence {
 pub struct ModelRecord {
     /// What happened.
     pub command: ModelCommand,
-    /// The version it is about; for `frozen` and `unfrozen` the version in charge.
+    /// The version it is about; for `frozen`, `unfrozen` and `set` the version in charge.
     pub version: u32,
     /// The version in charge as the writer knew it.
     pub replaces: u32,
@@ -119,4 +122,7 @@ pub struct ModelRecord {
     pub artifact: Option<ArtifactRef>,
     /// The numbers, with `registered`, `refused` and `promoted`.
     pub evidence: Option<Evidence>,
+    /// What changes, with `set`. No other record has the field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub setting: Option<SettingChange>,
 }

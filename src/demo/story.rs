@@ -150,7 +150,7 @@ impl Story {
             ModelCommand::Refused => ("refused", format!("v{version}: {}", record.why)),
             ModelCommand::RolledBack => ("rolled back", format!("to v{version}: {}", record.why)),
             ModelCommand::TrainingFailed => ("failed", format!("no candidate: {}", record.why)),
-            ModelCommand::Frozen | ModelCommand::Unfrozen => (verdict, record.why.clone()),
+            ModelCommand::Frozen | ModelCommand::Unfrozen | ModelCommand::Set => (verdict, record.why.clone()),
         };
         let happening = Happening { at: record.at, what, text };
         if record.command == ModelCommand::Registered {
@@ -215,29 +215,8 @@ mod tests {
     use crate::data::ArtifactRef;
 
     fn alert(id: &str, phase: Phase) -> DriftAlert {
-        let at = Timestamp::from_millis;
-        DriftAlert {
-            alert_id: id.to_owned(),
-            phase,
-            signal: "temp".to_owned(),
-            segment: "all".to_owned(),
-            statistic: "psi".to_owned(),
-            value: Some(0.4),
-            p_value: Some(1e-9),
-            effect: Some(0.4),
-            threshold: Some(0.2),
-            n: 1_000,
-            window_start: at(0),
-            window_end: at(7),
-            reference_version: 1,
-            model_version: 1,
-            top_features: Vec::new(),
-            incident_id: "i".to_owned(),
-            action: None,
-            reason: None,
-            cutoff: None,
-            message: "`temp` has drifted".to_owned(),
-        }
+        let window_end = Timestamp::from_millis(7);
+        DriftAlert { alert_id: id.to_owned(), phase, window_end, ..DriftAlert::example() }
     }
 
     fn model(command: ModelCommand, version: u32, replaces: u32) -> ModelRecord {
@@ -254,6 +233,7 @@ mod tests {
             feature_layout: None,
             artifact: registered.then(|| ArtifactRef { sha256: "00".into(), bytes: 1 }),
             evidence: None,
+            setting: None,
         }
     }
 

@@ -201,11 +201,6 @@ impl Model {
         self.parts.estimator.score(&self.parts.preparation.inputs(rows, unseen), out);
     }
 
-    /// Whether a score decides for the positive class.
-    pub fn decides_positive(&self, score: f64) -> bool {
-        score >= self.parts.threshold
-    }
-
     /// Which feature each position of a row is.
     pub fn layout(&self) -> &Layout {
         &self.parts.layout

@@ -70,13 +70,13 @@ impl Counts {
 impl Monitor {
     pub(super) fn judge_drift(&mut self, reached: Timestamp, sheet: &mut Sheet<'_>) {
         let Some(champion) = self.state.champion.clone() else { return };
-        let params = self.params.clone();
-        while let Some((window, counts)) = self.state.drift.take_whole(reached, params.drift.window) {
-            let verdicts = compare(champion.profile(), &counts, &params.drift);
+        let params = self.state.ledger.settings().drift(&self.params.drift);
+        while let Some((window, counts)) = self.state.drift.take_whole(reached, params.window) {
+            let verdicts = compare(champion.profile(), &counts, &params);
             let top_features = most_important(&verdicts, NAMED_FEATURES);
             self.note_effects(&verdicts);
             for verdict in verdicts {
-                if verdict.n < params.drift.min_n {
+                if verdict.n < params.min_n {
                     continue;
                 }
                 let finding = finding(verdict, window, &top_features);

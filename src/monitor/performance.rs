@@ -91,7 +91,7 @@ impl Monitor {
 
     /// Holds the newest whole window of the version in charge against its reference, once labels enough have come.
     pub(super) fn judge_performance(&mut self, reached: Timestamp, sheet: &mut Sheet<'_>) {
-        let params = &self.params.performance;
+        let params = self.state.ledger.settings().performance(&self.params.performance);
         let version = self.state.ledger.champion();
         let Some(reference) = self.state.champion.as_ref().and_then(|model| model.evidence().candidate.auc) else {
             return;

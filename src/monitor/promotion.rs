@@ -9,7 +9,8 @@ const BY: &str = "monitor";
 
 impl Monitor {
     pub(super) fn decide(&mut self, candidate: &ModelRecord, sheet: &mut Sheet<'_>) {
-        let (command, why) = match decide(candidate, &self.state.ledger, &self.params.promote) {
+        let params = self.state.ledger.settings().promote(&self.params.promote);
+        let (command, why) = match decide(candidate, &self.state.ledger, &params) {
             Decision::Promote { why } => {
                 self.state.tally.promoted += 1;
                 (ModelCommand::Promoted, why)
@@ -32,6 +33,7 @@ impl Monitor {
             feature_layout: candidate.feature_layout.clone(),
             artifact: None,
             evidence: candidate.evidence.clone(),
+            setting: None,
         };
         sheet.put(Sink::Models, &format!("v{}", candidate.version), &record);
     }

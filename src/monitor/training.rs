@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::alerts::WHOLE;
 use super::performance::PERFORMANCE;
 use super::{Monitor, Sheet};
+use crate::data::params::RetrainParams;
 use crate::data::{AlertAction, DriftAlert, Phase, Sink, Timestamp, TrainingReason};
 
 /// The signal of a training request.
@@ -47,13 +48,13 @@ impl Monitor {
     /// Asks for a training if there is a reason for one. A training that has not ended by the end of the cool-down is
     /// given up: another may then be asked for.
     pub(super) fn ask_for_training(&mut self, reached: Timestamp, sheet: &mut Sheet<'_>) {
-        let params = &self.params.retrain;
+        let params = self.state.ledger.settings().retrain(&self.params.retrain);
         let labels = self.state.shards.labels();
         let cooling = self.state.trainings.last.is_some_and(|last| reached < last.at.plus(params.cool_down));
         if params.on.is_empty() || cooling || labels < params.min_labels {
             return;
         }
-        let ask = if self.state.ledger.champion() == 0 { self.first(reached) } else { self.next(reached) };
+        let ask = if self.state.ledger.champion() == 0 { self.first(reached) } else { self.next(reached, &params) };
         let Some(ask) = ask else { return };
         if let Some(incident) = self.state.alerts.incident_mut().filter(|incident| incident.id == ask.incident_id) {
             incident.asked = true;
@@ -104,8 +105,7 @@ impl Monitor {
         })
     }
 
-    fn next(&self, reached: Timestamp) -> Option<Ask> {
-        let params = &self.params.retrain;
+    fn next(&self, reached: Timestamp, params: &RetrainParams) -> Option<Ask> {
         let wanted = |reason| params.on.contains(&reason);
         let version = self.state.ledger.champion();
         if let Some(incident) = self.state.alerts.incident().filter(|incident| !incident.asked) {

@@ -116,12 +116,9 @@ impl Pipeline {
         }
     }
 
-    /// The decision of the model in charge; the configured threshold counts while there is none.
+    /// The decision of who answers.
     pub(super) fn decides(&self, score: f64) -> bool {
-        match self.champion.model() {
-            Some(model) => model.decides_positive(score),
-            None => score >= self.params.score.threshold,
-        }
+        self.champion.decides_positive(score, self.params.score.threshold)
     }
 
     /// Where something that belongs to one record goes: to the partition number that the record came by, whichever

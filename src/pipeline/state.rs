@@ -8,9 +8,13 @@ use std::sync::Arc;
 use super::Pipeline;
 use crate::data::{BinaryError, ControlItem, Extent, Reader, SchemaFact, StateChunk, Timestamp, Writer};
 use crate::model::Model;
+use crate::rollout::Settings;
+use crate::score::WentBy;
 
-/// Format of the head; 2 has the time from which on windows are whole.
-const STATE_VERSION: u64 = 2;
+/// Format of the head; 2 has the time from which on windows are whole, 3 the settings that commands have changed.
+const STATE_VERSION: u64 = 3;
+/// What is written where no command has changed a setting, so that a binary from before settings can go on with it.
+const WITHOUT_SETTINGS: u64 = 2;
 
 /// Parts of the state; a chunk begins with the number of its part.
 const WAITING: u64 = 0;
@@ -44,7 +48,8 @@ impl Pipeline {
 
     fn encode_head(&self) -> Vec<u8> {
         let mut out = Writer::default();
-        out.unsigned(STATE_VERSION);
+        let settings = self.champion.ledger().settings();
+        out.unsigned(if settings.is_empty() { WITHOUT_SETTINGS } else { STATE_VERSION });
         out.slice(self.params.layout.as_bytes());
         let clocks = &self.clocks;
         out.signed(clocks.time.millis());
@@ -57,6 +62,9 @@ impl Pipeline {
         out.unsigned(u64::from(self.champion.version()));
         out.signed(self.waiting.horizon().millis());
         out.signed(clocks.whole_from.millis());
+        if !settings.is_empty() {
+            out.slice(&serde_json::to_vec(settings).unwrap_or_default());
+        }
         out.finish()
     }
 
@@ -97,8 +105,13 @@ impl Pipeline {
         if version > 1 {
             self.clocks.whole_from = Timestamp::from_millis(reader.signed()?);
         }
+        let mut settings = Settings::default();
+        if version > WITHOUT_SETTINGS {
+            settings = serde_json::from_slice(reader.slice()?)
+                .map_err(|_| BinaryError::Invalid { what: "settings of a shard", at: 0 })?;
+        }
         reader.finish()?;
-        if !self.champion.restore(control, serving, &self.params.features.names) {
+        if !self.champion.restore(control, WentBy { serving, settings }, &self.params.features.names) {
             return Err(BinaryError::Invalid { what: "version in charge: its model is not at hand", at: 0 });
         }
         Ok(())

@@ -6,6 +6,8 @@
 //! whatever ranges a crash or a second instance left behind, each offset counts once. Partitions resume where their
 //! files end; the offsets of the consumer group are of no account.
 
+mod file_name;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,10 +19,10 @@ use super::stored_rows::{Logged, LoggedAt, decode, encode};
 use crate::data::Timestamp;
 use crate::model::Layout;
 use crate::retrain::{ExampleRow, Examples, LabelRow};
+use file_name::{FileName, HASH_DIGITS};
 
 const FOLDER: &str = "examples";
 const MAX_FILE_BYTES: u64 = 1 << 30;
-const HASH_DIGITS: usize = 16;
 
 /// Where a record lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -231,29 +233,6 @@ fn checked(topic: &str) -> Result<&str, ExampleLogError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let good = !topic.is_empty() && topic.len() <= 249 && topic != "." && topic != ".." && topic.bytes().all(allowed);
     if good { Ok(topic) } else { Err(ExampleLogError::Topic(topic.to_owned())) }
-}
-
-/// `<from>-<to>-<hash>.avro`, offsets with leading zeros.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct FileName {
-    from: i64,
-    to: i64,
-    hash: String,
-}
-
-impl FileName {
-    fn parse(name: &str) -> Option<FileName> {
-        let mut parts = name.strip_suffix(".avro")?.split('-');
-        let (from, to) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        let hash = parts.next().filter(|hash| hash.len() == HASH_DIGITS)?.to_owned();
-        (parts.next().is_none() && from < to).then_some(FileName { from, to, hash })
-    }
-}
-
-impl std::fmt::Display for FileName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:020}-{:020}-{}.avro", self.from, self.to, self.hash)
-    }
 }
 
 #[cfg(test)]

@@ -73,6 +73,14 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Whether another try, in this store or another one, has to end the same way: what is there has the hash it is named
+    /// by and is no model, or the name is none. Whatever else is wrong may be so in one place and at one time only.
+    pub fn is_final(&self) -> bool {
+        matches!(self, StoreError::NoHash(_) | StoreError::Model { .. })
+    }
+}
+
 impl Store {
     /// A store in a local directory, which is made if need be. It only serves roles that share the directory.
     ///

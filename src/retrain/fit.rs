@@ -7,10 +7,11 @@
 //! Missing values are replaced before fitting, by the same numbers the estimator will use: the mean for a linear model;
 //! for a forest a number below everything seen, so that a tree can ask whether a value is there.
 
+mod stored_forest;
+
 use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView1, ShapeBuilder};
-use serde::Deserialize;
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 use smartcore::linear::logistic_regression::{
@@ -20,8 +21,9 @@ use smartcore::linear::logistic_regression::{
 use super::TrainingParams;
 use super::design::Design;
 use crate::data::params::ModelFamily;
-use crate::model::{CLIP, Columns, Estimator, Forest, Linear, LinearParts, LinkedNode, Preparation, TreeNodes};
+use crate::model::{CLIP, Columns, Estimator, Forest, Linear, LinearParts, Preparation, TreeNodes};
 use crate::stats::{Moments, SplitMix64};
+use stored_forest::trees_of;
 
 /// Larger values count as this in training: thresholds between two values have to stay finite.
 const LARGEST: f64 = 1e300;
@@ -243,56 +245,6 @@ fn fit_forest(rows: &FitRows, params: &RandomForestRegressorParameters) -> Resul
         RandomForestRegressor::fit(&x, &labels, params.clone()).map_err(|error| failed(error.to_string()))?;
     let importance = forest.compute_feature_importances().map_err(|error| failed(error.to_string()))?;
     Ok(Piece::Forest { trees: trees_of(&forest).map_err(failed)?, importance })
-}
-
-/// The part of a serialised smartcore 0.7 forest that scoring needs.
-#[derive(Deserialize)]
-struct StoredForest {
-    forest_regressor: StoredTrees,
-}
-
-#[derive(Deserialize)]
-struct StoredTrees {
-    trees: Vec<StoredTree>,
-}
-
-#[derive(Deserialize)]
-struct StoredTree {
-    nodes: Vec<StoredNode>,
-}
-
-#[derive(Deserialize)]
-struct StoredNode {
-    output: f64,
-    split_feature: usize,
-    split_value: Option<f64>,
-    true_child: Option<usize>,
-    false_child: Option<usize>,
-}
-
-fn trees_of(forest: &SmartcoreForest) -> Result<Vec<TreeNodes>, String> {
-    let stored = serde_json::to_value(forest).and_then(serde_json::from_value::<StoredForest>);
-    let stored = stored.map_err(|error| format!("its trees cannot be read: {error}"))?;
-    stored
-        .forest_regressor
-        .trees
-        .iter()
-        .map(|tree| {
-            let nodes: Vec<LinkedNode> = tree.nodes.iter().map(linked).collect();
-            TreeNodes::from_linked(&nodes).map_err(|error| error.to_string())
-        })
-        .collect()
-}
-
-fn linked(node: &StoredNode) -> LinkedNode {
-    match (node.true_child, node.false_child) {
-        (Some(at_most), Some(above)) => {
-            // a threshold that is not there passes for one that is not finite, and is refused with the tree
-            let threshold = node.split_value.unwrap_or(f64::NAN);
-            LinkedNode::Split { feature: node.split_feature, threshold, at_most, above }
-        }
-        _ => LinkedNode::Leaf { output: node.output },
-    }
 }
 
 /// Mean and standard deviation of the present values; 0 and 1 where there are none, spread 1 for a constant.

@@ -1,4 +1,5 @@
-//! The control log, folded: which version is in charge, which versions exist, whether promotions are frozen.
+//! The control log, folded: which version is in charge, which versions exist, whether promotions are frozen, which settings
+//! are not those of the configuration.
 //!
 //! Every reader folds the same records in log order and so comes to the same answer. A record that names another
 //! version in charge than the log says at that point is void: two writers can race, and only the first one counts.
@@ -7,6 +8,8 @@
 use std::collections::BTreeMap;
 
 use crate::data::{ArtifactRef, ModelCommand, ModelRecord, Timestamp};
+
+use super::Settings;
 
 /// What a record did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,7 @@ pub struct Ledger {
     since: Option<Timestamp>,
     previous: Vec<u32>,
     frozen: bool,
+    settings: Settings,
     versions: BTreeMap<u32, Version>,
 }
 
@@ -57,6 +61,16 @@ impl Ledger {
     /// Whether the monitor may not promote.
     pub fn is_frozen(&self) -> bool {
         self.frozen
+    }
+
+    /// The settings that commands have changed.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Sets them to what a state holds: what its machine went by, even where it had passed a command over.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
     }
 
     /// The versions registered so far.
@@ -96,12 +110,25 @@ impl Ledger {
             ModelCommand::Frozen => self.freeze(true),
             ModelCommand::Unfrozen => self.freeze(false),
             ModelCommand::TrainingFailed => Effect::Noted,
+            ModelCommand::Set => {
+                if self.settings.apply(record) {
+                    Effect::Noted
+                } else {
+                    Effect::Void
+                }
+            }
         }
     }
 
-    fn switch(&mut self, record: &ModelRecord) -> Effect {
+    /// Whether the record, as the next of the log, puts another version in charge.
+    pub fn switches(&self, record: &ModelRecord) -> bool {
         let known = record.version == 0 || self.versions.contains_key(&record.version);
-        if record.replaces != self.champion || record.version == self.champion || !known {
+        let orders = matches!(record.command, ModelCommand::Promoted | ModelCommand::RolledBack);
+        orders && record.replaces == self.champion && record.version != self.champion && known
+    }
+
+    fn switch(&mut self, record: &ModelRecord) -> Effect {
+        if !self.switches(record) {
             return Effect::Void;
         }
         if record.command == ModelCommand::RolledBack && self.previous.last() == Some(&record.version) {
@@ -142,6 +169,7 @@ mod tests {
             feature_layout: None,
             artifact: (command == ModelCommand::Registered).then(|| ArtifactRef { sha256: "00".into(), bytes: 1 }),
             evidence: None,
+            setting: None,
         }
     }
 
@@ -179,11 +207,12 @@ mod tests {
     proptest! {
         #[test]
         fn the_champion_is_always_zero_or_registered(
-            log in prop::collection::vec((0usize..7, 0u32..4, 0u32..4), 0..60)
+            log in prop::collection::vec((0usize..8, 0u32..4, 0u32..4), 0..60)
         ) {
-            const COMMANDS: [ModelCommand; 7] = [
+            const COMMANDS: [ModelCommand; 8] = [
                 ModelCommand::Registered, ModelCommand::Refused, ModelCommand::Promoted, ModelCommand::RolledBack,
                 ModelCommand::Frozen, ModelCommand::Unfrozen, ModelCommand::TrainingFailed,
+                ModelCommand::Set,
             ];
             let mut ledger = Ledger::default();
             for (command, version, replaces) in log {

@@ -2,6 +2,8 @@
 
 mod decide;
 mod ledger;
+mod settings;
 
 pub use decide::{Decision, decide};
 pub use ledger::{Effect, Ledger, Version};
+pub use settings::{InForce, Settings};

@@ -1,6 +1,6 @@
 //! What the roles of this process show of themselves: to readiness, to metrics, and to whoever waits for them to settle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{RoleError, watch};
@@ -22,6 +22,8 @@ struct Facts {
     positions: BTreeMap<(&'static str, TopicPartition), i64>,
     /// The last step that a shard of the score role has committed whole.
     steps: BTreeMap<i32, u64>,
+    /// What the followers of the control log lack of it.
+    lacks: BTreeMap<String, String>,
     /// What shards wait for that is no record.
     waits: BTreeMap<i32, String>,
     trainings: usize,
@@ -59,6 +61,15 @@ impl Board {
     pub(super) fn steps_done(&self, shards: i32, step: u64) -> bool {
         let facts = self.facts();
         (0..shards).all(|shard| facts.steps.get(&shard).is_some_and(|done| *done >= step))
+    }
+
+    /// What a follower of the control log lacks, or nothing.
+    pub(super) fn lacks(&self, follower: &str, what: Option<&str>) {
+        let mut facts = self.facts();
+        match what {
+            Some(what) => _ = facts.lacks.insert(follower.to_owned(), what.to_owned()),
+            None => _ = facts.lacks.remove(follower),
+        }
     }
 
     /// What a shard waits for, or nothing.
@@ -110,6 +121,7 @@ impl Board {
                 Phase::Running { restoring } => Some(format!("{name} restores {restoring} shards")),
             })
             .collect();
+        missing.extend(facts.lacks.values().collect::<BTreeSet<_>>().into_iter().cloned());
         missing.extend(facts.waits.iter().map(|(shard, what)| format!("shard {shard} waits: {what}")));
         missing.extend(facts.held.iter().map(|(shard, why)| format!("shard {shard} is held back: {why}")));
         missing.extend(facts.failed.iter().map(|(role, why)| format!("{role} stopped: {why}")));

@@ -27,6 +27,8 @@ pub(super) struct Breaker {
     parts: VecDeque<Part>,
     sum: Part,
     before: Counted,
+    /// The share above which the shard is held back now.
+    max_rejected: f64,
     is_open: bool,
 }
 
@@ -39,7 +41,8 @@ struct Part {
 impl Breaker {
     /// Counts from here on; `counted` is what the machine has counted while it was restored.
     pub(super) fn new(params: BreakerParams, counted: Counted) -> Self {
-        Breaker { params, parts: VecDeque::new(), sum: Part::default(), before: counted, is_open: false }
+        let max_rejected = params.max_rejected;
+        Breaker { params, parts: VecDeque::new(), sum: Part::default(), before: counted, max_rejected, is_open: false }
     }
 
     /// Goes on with a machine that was made anew and has counted this.
@@ -50,6 +53,18 @@ impl Breaker {
     /// Whether the shard is held back.
     pub(super) fn is_open(&self) -> bool {
         self.is_open
+    }
+
+    /// Goes by the share that a command has set, or by the configured one; true if that lets the shard go on.
+    pub(super) fn go_by(&mut self, commanded: Option<f64>) -> bool {
+        self.max_rejected = commanded.unwrap_or(self.params.max_rejected);
+        let was_open = self.is_open;
+        self.is_open &= self.share() > self.max_rejected;
+        was_open && !self.is_open
+    }
+
+    fn share(&self) -> f64 {
+        self.sum.refused as f64 / self.sum.events.max(1) as f64
     }
 
     /// Takes in what has been counted up to a commit; why the shard is held back, if it is from now on.
@@ -72,16 +87,15 @@ impl Breaker {
             self.sum.events -= oldest.events;
             self.sum.refused -= oldest.refused;
         }
-        let share = self.sum.refused as f64 / self.sum.events as f64;
-        if self.sum.events < self.params.window || share <= self.params.max_rejected {
+        if self.sum.events < self.params.window || self.share() <= self.max_rejected {
             return None;
         }
         self.is_open = true;
-        let (Part { events, refused }, max) = (self.sum, self.params.max_rejected);
+        let (Part { events, refused }, max) = (self.sum, self.max_rejected);
         let most = now.most.map_or(String::new(), |code| format!(", most of all since the start with code `{code}`"));
         Some(format!(
             "{refused} of its last {events} events were refused{most}, and `events.max_rejected` is {max}: mend what makes \
-             them unusable, or start with `max_rejected = 1.0` to let them become dead letters"
+             them unusable, or let them become dead letters: `driftless set events.max_rejected 1 --why ...`"
         ))
     }
 }
@@ -121,6 +135,18 @@ mod tests {
                 return;
             }
         }
+    }
+
+    #[test]
+    fn a_command_lets_a_shard_go_on_and_holds_it_back_sooner() {
+        let mut breaker = breaker();
+        assert!(!breaker.go_by(None));
+        assert!(breaker.committed(counted(140, 140)).is_some());
+        assert!(!breaker.go_by(Some(0.9)) && breaker.is_open(), "all were refused, which is more");
+        assert!(breaker.go_by(Some(1.0)) && !breaker.is_open());
+        assert_eq!(breaker.committed(counted(400, 400)), None);
+        assert!(!breaker.go_by(Some(0.1)));
+        assert!(breaker.committed(counted(500, 420)).is_some(), "20 of 100");
     }
 
     #[test]

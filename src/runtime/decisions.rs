@@ -20,6 +20,8 @@ pub(super) struct Decisions {
 enum Decision {
     Alert(Box<DriftAlert>),
     Command(Box<ModelRecord>),
+    /// A command on a setting that names none, or a value that it cannot have.
+    Senseless(Box<ModelRecord>),
 }
 
 impl Decisions {
@@ -32,13 +34,15 @@ impl Decisions {
         }
     }
 
-    /// Notes the commands that are taken in, but those that are void.
+    /// Notes the commands that are taken in; of those that are void only those on settings.
     pub(super) fn commands(&mut self, control: &ControlTail, batch: &[Item<Model>]) {
         for item in batch {
-            if let Item::Command(item) = item
-                && !control.is_void(item.offset)
-            {
-                self.noted.push(Decision::Command(Box::new(item.record.clone())));
+            let Item::Command(item) = item else { continue };
+            let record = Box::new(item.record.clone());
+            match (control.is_void(item.offset), record.command) {
+                (false, _) => self.noted.push(Decision::Command(record)),
+                (true, ModelCommand::Set) => self.noted.push(Decision::Senseless(record)),
+                (true, _) => {}
             }
         }
     }
@@ -54,6 +58,11 @@ impl Decisions {
             match decision {
                 Decision::Alert(alert) => tell_alert(&alert),
                 Decision::Command(record) => tell_command(&record),
+                Decision::Senseless(record) => {
+                    let key = record.setting.as_ref().map(|setting| &*setting.key);
+                    let value = record.setting.as_ref().and_then(|setting| setting.value.as_deref());
+                    tracing::warn!(key, value, by = record.by, "setting_refused");
+                }
             }
         }
     }
@@ -93,6 +102,11 @@ fn tell_command(record: &ModelRecord) {
         ModelCommand::RolledBack => tracing::warn!(version, replaces, by, why, "rolled_back"),
         ModelCommand::Frozen => tracing::info!(version, by, why, "frozen"),
         ModelCommand::Unfrozen => tracing::info!(version, by, why, "unfrozen"),
+        ModelCommand::Set => {
+            let Some(setting) = &record.setting else { return };
+            let (key, value, was) = (&setting.key, setting.value.as_deref(), setting.was.as_deref());
+            tracing::warn!(key, value, was, by, why, "setting_changed");
+        }
         // The retrain role tells how a training ended.
         ModelCommand::Registered | ModelCommand::TrainingFailed => {}
     }

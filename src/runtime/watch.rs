@@ -44,6 +44,7 @@ pub(super) fn begin() {
     for result in ["delivered", "given_up"] {
         count(Metric::Notifications, &[Label::Outcome(result)], 0);
     }
+    control(0, 0, 0);
     gauge(Metric::HeldShards, &[], 0.0);
     gauge(Metric::TrainingsOpen, &[], 0.0);
 }
@@ -127,6 +128,13 @@ pub(super) fn latencies(role: &'static str, seconds: impl Iterator<Item = f64>) 
 /// What became of a notice.
 pub(super) fn notified(result: &'static str) {
     count(Metric::Notifications, &[Label::Outcome(result)], 1);
+}
+
+/// The control log as far as it has been read.
+pub(super) fn control(settings: usize, void: usize, unreadable: usize) {
+    gauge(Metric::SettingsByCommand, &[], settings as f64);
+    gauge(Metric::ControlRecordsIgnored, &[Label::Reason("void")], void as f64);
+    gauge(Metric::ControlRecordsIgnored, &[Label::Reason("unreadable")], unreadable as f64);
 }
 
 /// The process runs this role.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::data::{Columns, ControlItem};
 use crate::model::{Model, Selection};
-use crate::rollout::{Effect, Ledger};
+use crate::rollout::{Effect, Ledger, Settings};
 
 /// The share of positives among the labels joined so far, drawn towards a prior until there are many.
 ///
@@ -73,6 +73,17 @@ pub struct Champion {
     answers: Option<Answers>,
     /// The model in charge, whether it answers or not.
     in_charge: Option<Arc<Model>>,
+    /// The threshold that a command has set, for whoever answers.
+    threshold: Option<f64>,
+}
+
+/// What a champion went by, as a state holds it.
+#[derive(Clone, Debug, Default)]
+pub struct WentBy {
+    /// The version that answered.
+    pub serving: u32,
+    /// The settings that commands had changed.
+    pub settings: Settings,
 }
 
 /// A model that scores rows of the layout at hand.
@@ -105,6 +116,13 @@ impl Champion {
         self.answers.as_ref().map(|answers| &answers.model)
     }
 
+    /// Whether a score is decided as the positive class: by the threshold that a command has set, else by that of the model
+    /// that answers, else by the configured one.
+    pub fn decides_positive(&self, score: f64, configured: f64) -> bool {
+        let own = || self.model().map_or(configured, |model| model.threshold());
+        score >= self.threshold.unwrap_or_else(own)
+    }
+
     /// Rows as the model that answers expects them.
     pub fn columns<'a>(&self, rows: &'a Columns) -> Cow<'a, Columns> {
         self.answers.as_ref().map_or(Cow::Borrowed(rows), |answers| answers.selection.take(rows))
@@ -117,6 +135,7 @@ impl Champion {
             self.in_charge.clone_from(&item.model);
             self.take_charge(layout);
         }
+        self.threshold = self.ledger.settings().threshold();
         effect
     }
 
@@ -130,9 +149,10 @@ impl Champion {
         can
     }
 
-    /// Takes over the control log as far as another champion had taken it in, and the version that answered there; false
-    /// if that version cannot answer.
-    pub fn restore(&mut self, control: &[Arc<ControlItem<Model>>], serving: u32, layout: &[String]) -> bool {
+    /// Takes over the control log as far as another champion had taken it in, and what it went by; false if the version that
+    /// answered there cannot answer.
+    pub fn restore(&mut self, control: &[Arc<ControlItem<Model>>], went_by: WentBy, layout: &[String]) -> bool {
+        let WentBy { serving, settings } = went_by;
         let mut model = None;
         for item in control {
             if self.ledger.apply(&item.record) == Effect::Switched {
@@ -142,6 +162,8 @@ impl Champion {
                 model.clone_from(&item.model);
             }
         }
+        self.threshold = settings.threshold();
+        self.ledger.set_settings(settings);
         self.serving = serving;
         self.answers = model.as_ref().filter(|_| serving != 0).and_then(|model| Answers::new(model, layout));
         serving == 0 || self.answers.is_some()

@@ -2,4 +2,4 @@
 
 mod champion;
 
-pub use champion::{BaseRate, Champion};
+pub use champion::{BaseRate, Champion, WentBy};

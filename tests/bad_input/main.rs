@@ -28,7 +28,8 @@ use cases::{AT, Case, cases, event};
 use processes::{Service, get, output, until};
 use site::{Sent, check, header_of, predictions, records, ruled, send};
 use support::bench::Bench;
-use support::{forgetful, record};
+use support::models::tell;
+use support::{forgetful, record, set};
 
 fn bench(more: &str) -> Bench {
     Bench::new(Arc::new(Memory::new()), Config::parse(&ruled("shops", more)).unwrap())
@@ -351,6 +352,31 @@ fn a_topic_gone_bad_is_held_back_until_somebody_says_otherwise() {
     assert_eq!(app.missing(), Vec::<String>::new());
     app.stop().unwrap();
     assert_eq!(bench.predicted().len(), 30, "nothing is lost and nothing comes twice");
+}
+
+#[test]
+fn a_command_lets_a_shard_go_on_that_is_held_back() {
+    let mut bench = bench("max_rejected = 0.5\nreject_window = 100");
+    let config = Arc::make_mut(&mut bench.config);
+    (config.score.max_batch, config.score.transaction) = (16, Span::from_millis(1));
+    let bad: Vec<Sent> = (0..2_000).map(|number| Sent::new(AT + number, event("\"amount\":null"))).collect();
+    let topics = bench.config.topics.clone();
+    send(&*bench.transport, &topics.events, &bad);
+    let app = bench.start_live("a");
+    let letters = || records(&*bench.transport, &topics.dead_letters).len();
+    bench.until(&app, || app.missing().iter().any(|why| why.starts_with("shard 0 is held back: ")));
+    tell(&bench, &[set("events.max_rejected", Some("0.9"))]);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(letters() < 2_000, "all were refused, which is more");
+    tell(&bench, &[set("events.max_rejected", Some("1"))]);
+    bench.until(&app, || letters() == 2_000);
+    assert_eq!(app.missing(), Vec::<String>::new());
+    tell(&bench, &[set("events.max_rejected", None)]);
+    bench.until(&app, || {
+        send(&*bench.transport, &topics.events, &bad[..10]);
+        app.missing().iter().any(|why| why.starts_with("shard 0 is held back: "))
+    });
+    app.stop().unwrap();
 }
 
 #[test]

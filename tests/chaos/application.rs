@@ -142,6 +142,7 @@ impl Application {
                 feature_layout: None,
                 artifact: artifact.cloned(),
                 evidence: None,
+                setting: None,
             };
             let value = serde_json::to_vec(&record)?;
             let record: BaseRecord<'_, str, [u8]> =

@@ -1,10 +1,16 @@
-//! A small application with facts for tests: card payments, with what is known of the customer and the account.
+//! A small application for tests: card payments, by themselves or with what is known of the customer and the account.
 
-/// Its configuration with this lateness and with what a test adds: windows and other features to begin with.
-pub(crate) fn cards(lateness: &str, rest: &str) -> String {
+/// The configuration of payments alone with this lateness, and with what a test adds: `[features]` to begin with.
+pub(crate) fn payments(lateness: &str, rest: &str) -> String {
     format!("{}{rest}", BASE.replace("LATENESS", lateness))
 }
 
+/// That of payments which have an amount, with facts, and with what a test adds: windows and other features to begin with.
+pub(crate) fn cards(lateness: &str, rest: &str) -> String {
+    payments(lateness, &format!("{FACTS}{rest}"))
+}
+
+/// It ends with the field `amount`.
 const BASE: &str = r#"
 app = "cards"
 
@@ -14,9 +20,18 @@ id = "id"
 time = "at"
 lateness = "LATENESS"
 
+[labels.kinds.label.fields.fraud]
+type = "boolean"
+
+[labels.label]
+field = "fraud"
+prior = 0.1
+
 [events.fields.amount]
 type = "number"
-required = true
+"#;
+
+const FACTS: &str = r#"required = true
 
 [facts.customer]
 time = "since"
@@ -30,13 +45,6 @@ min = 0.0
 
 [facts.account.fields.level]
 type = "number"
-
-[labels.kinds.label.fields.fraud]
-type = "boolean"
-
-[labels.label]
-field = "fraud"
-prior = 0.1
 
 [features]
 fields = ["amount", "account.level", "customer.limit"]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use driftless::config::Config;
 use driftless::data::{
     ArtifactRef, Columns, ControlItem, Evidence, Gain, HoldoutScore, InputIndex, Item, ModelCommand, ModelRecord,
-    Outbox, Record, Sink, Span, Timestamp,
+    Outbox, Record, SettingChange, Sink, Span, Timestamp,
 };
 use driftless::drift::{Profile, ProfileInputs, Sample};
 use driftless::model::{Estimator, Layout, Lineage, Linear, LinearParts, Model, ModelParts, Preparation};
@@ -299,7 +299,14 @@ pub(crate) fn command(command: ModelCommand, version: u32, replaces: u32) -> Mod
         feature_layout: None,
         artifact: None,
         evidence: None,
+        setting: None,
     }
+}
+
+/// A command on a setting; `None` gives it back to the configuration.
+pub(crate) fn set(key: &str, value: Option<&str>) -> ModelRecord {
+    let setting = SettingChange { key: key.to_owned(), value: value.map(str::to_owned), was: None };
+    ModelRecord { setting: Some(setting), ..command(ModelCommand::Set, 0, 0) }
 }
 
 fn registration(version: u32, replaces: u32, offset: i64) -> Item<Model> {

@@ -1,6 +1,6 @@
 //! Models put in charge by hand while an application runs.
 
-use driftless::data::ModelCommand;
+use driftless::data::{ModelCommand, ModelRecord};
 use driftless::registry::Store;
 use driftless::transport::Outgoing;
 
@@ -25,19 +25,29 @@ pub(crate) fn run_with_models(bench: &Bench, seed: u64, n: usize) {
     });
 }
 
-fn promote(bench: &Bench, version: u32) {
+pub(crate) fn promote(bench: &Bench, version: u32) {
     let store = Store::local(bench.store.path()).unwrap();
     let mut registered = command(ModelCommand::Registered, version, version - 1);
     registered.artifact = Some(store.put_model(&model(version)).unwrap());
+    tell(bench, &[registered, command(ModelCommand::Promoted, version, version - 1)]);
+}
+
+/// Writes records to the control log.
+pub(crate) fn tell(bench: &Bench, records: &[ModelRecord]) {
+    let values: Vec<Vec<u8>> = records.iter().map(|record| serde_json::to_vec(record).unwrap()).collect();
+    tell_bytes(bench, &values.iter().map(Vec::as_slice).collect::<Vec<_>>());
+}
+
+/// The same with whatever bytes.
+pub(crate) fn tell_bytes(bench: &Bench, values: &[&[u8]]) {
     let mut publisher = bench.transport.publisher().unwrap();
-    for record in [registered, command(ModelCommand::Promoted, version, version - 1)] {
-        let value = serde_json::to_vec(&record).unwrap();
+    for value in values {
         publisher
             .send(&Outgoing {
                 topic: &bench.config.topics.models,
                 partition: Some(0),
                 key: None,
-                value: Some(&value),
+                value: Some(value),
                 headers: &[],
                 timestamp: None,
             })

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use super::cluster::{Cluster, Shared};
 use super::endpoint::{Answers, Endpoint};
 use super::exposition::{Buckets, Page, Quantile};
+use super::told::Configured;
 use super::view::{Flow, PartitionView, ProcessView, SignalView, Verdict, View};
 use crate::config::Config;
-use crate::data::Timestamp;
+use crate::data::{Setting, Timestamp};
 use crate::telemetry::Metric;
 use crate::transport::failpoint;
 
@@ -35,6 +36,7 @@ struct Heard {
 pub struct Lookout {
     app: String,
     brokers: String,
+    configured: Vec<Configured>,
     endpoints: Arc<Vec<Endpoint>>,
     heard: Arc<Mutex<Heard>>,
     cluster: Shared,
@@ -55,6 +57,7 @@ impl Lookout {
         let lookout = Lookout {
             app: config.app.clone(),
             brokers: config.kafka.bootstrap(),
+            configured: Setting::ALL.map(|setting| Configured { setting, value: config.setting(setting) }).to_vec(),
             endpoints: Arc::new(endpoints),
             heard,
             cluster: Shared::default(),
@@ -105,6 +108,7 @@ impl Lookout {
             let told = &facts.told;
             view.model = told.model(now);
             view.model.disagree = disagreeing(&pages, told.model(now).version);
+            view.settings = told.settings(&self.configured);
             view.performance = told.windows();
             view.alerts = told.alerts();
             view.trainings = told.trainings();

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::exposition::Quantile;
 use super::view::{
-    AlertView, DecisionView, Flow, KafkaView, Level, ModelView, OtherModel, PartitionView, ProcessView, SignalView,
-    TrainingAsked, Trainings, Verdict, View,
+    AlertView, DecisionView, Flow, KafkaView, Level, ModelView, OtherModel, PartitionView, ProcessView, SettingView,
+    SignalView, TrainingAsked, Trainings, Verdict, View,
 };
 use super::{Canvas, draw};
 use crate::data::{Arm, PerformanceRecord, Timestamp};
@@ -82,7 +82,15 @@ fn alert(signal: &str, effect: f64) -> AlertView {
 }
 
 fn decision(time: &str, command: &'static str, version: u32, why: &str) -> DecisionView {
-    DecisionView { at: at(time), command, version, by: "monitor".to_owned(), why: why.to_owned(), void: false }
+    DecisionView {
+        at: at(time),
+        command,
+        version,
+        by: "monitor".to_owned(),
+        why: why.to_owned(),
+        void: false,
+        setting: None,
+    }
 }
 
 /// An application in which something drifts while all of it works.
@@ -137,6 +145,7 @@ fn drifting() -> View {
                 })
                 .to_vec(),
         },
+        settings: Vec::new(),
         performance: vec![window(1, 0.761), window(8, 0.752), window(15, 0.701), window(22, 0.741)],
         signals: vec![
             signal("temp", 12.04, &[0.2, 0.3, 0.9, 1.3, 4.0, 12.04]),
@@ -283,6 +292,29 @@ fn what_matters_fits_into_24_lines_of_80_columns() {
     assert!(!drawn.contains("more lines"), "{drawn}");
 }
 
+fn commanded() -> SettingView {
+    SettingView {
+        key: "score.threshold",
+        value: "0.3".to_owned(),
+        configured: "0.5".to_owned(),
+        source: "command",
+        since: Some(at("2026-11-21T21:00:00Z")),
+        by: Some("ann".to_owned()),
+        why: Some("too few are caught".to_owned()),
+    }
+}
+
+#[test]
+fn a_setting_that_is_not_as_the_configuration_says_is_shown_and_others_are_not() {
+    let calm = SettingView { value: "500".to_owned(), key: "drift.min_n", ..SettingView::default() };
+    let view = View { settings: vec![calm, commanded()], ..drifting() };
+    for height in [None, Some(24)] {
+        let drawn = text(&view, Canvas { width: 80, height }, false);
+        assert!(drawn.contains("  set by command score.threshold 0.3 (not 0.5)\n"), "{drawn}");
+        assert!(!drawn.contains("drift.min_n"), "{drawn}");
+    }
+}
+
 #[test]
 fn the_json_has_the_fields_that_are_documented() {
     fn names(value: &serde_json::Value, path: &str, found: &mut Vec<String>) {
@@ -299,7 +331,8 @@ fn the_json_has_the_fields_that_are_documented() {
         }
     }
     let mut found = Vec::new();
-    names(&serde_json::to_value(broken()).unwrap(), "", &mut found);
+    let view = View { settings: vec![commanded()], ..broken() };
+    names(&serde_json::to_value(view).unwrap(), "", &mut found);
     let page = include_str!("../../../docs/status.md");
     for name in found.iter().filter(|name| !name.starts_with("performance[].")) {
         assert!(page.contains(&format!("| `{name}` |")), "docs/status.md does not list `{name}`");

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::view::{AlertView, DecisionView, ModelView, OtherModel, TrainingAsked, Trainings};
-use crate::data::{DriftAlert, ModelCommand, ModelRecord, PerformanceRecord, Phase, Timestamp};
+use super::view::{AlertView, DecisionView, ModelView, OtherModel, SettingView, TrainingAsked, Trainings};
+use crate::data::{DriftAlert, ModelCommand, ModelRecord, PerformanceRecord, Phase, Setting, SettingValue, Timestamp};
 use crate::rollout::{Effect, Ledger};
 
 /// Decisions kept.
@@ -15,6 +15,13 @@ const DECISIONS: usize = 30;
 const PERFORMANCE: &str = "performance";
 /// Windows kept, of performance and of effects.
 const WINDOWS: usize = 60;
+
+/// What the configuration says of a setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Configured {
+    pub setting: Setting,
+    pub value: SettingValue,
+}
 
 /// The fold of the three topics.
 #[derive(Debug, Default)]
@@ -51,6 +58,7 @@ impl Told {
             by: record.by.clone(),
             why: record.why.clone(),
             void,
+            setting: record.setting.as_ref().map(ToString::to_string),
         });
         self.decisions.truncate(DECISIONS);
     }
@@ -140,6 +148,23 @@ impl Told {
         }
     }
 
+    /// What counts of the settings, where the configuration says this.
+    pub fn settings(&self, configured: &[Configured]) -> Vec<SettingView> {
+        let view = |Configured { setting, value }: &Configured| {
+            let command = self.ledger.settings().get(*setting);
+            SettingView {
+                key: setting.name(),
+                value: command.map_or_else(|| value.to_string(), |of| of.value.clone()),
+                configured: value.to_string(),
+                source: if command.is_some() { "command" } else { "configuration" },
+                since: command.map(|of| of.since),
+                by: command.map(|of| of.by.clone()),
+                why: command.map(|of| of.why.clone()),
+            }
+        };
+        configured.iter().map(view).collect()
+    }
+
     /// One record per window, that of the version which predicted most of it, the oldest first.
     pub fn windows(&self) -> Vec<PerformanceRecord> {
         let mut windows: BTreeMap<Timestamp, &PerformanceRecord> = BTreeMap::new();
@@ -201,7 +226,7 @@ fn open(alert: &DriftAlert, since: Timestamp) -> AlertView {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{AlertAction, ArtifactRef, TrainingReason};
+    use crate::data::{AlertAction, ArtifactRef, SettingChange, TrainingReason};
 
     fn day(day: i64) -> Timestamp {
         Timestamp::from_millis(day * 86_400_000)
@@ -212,23 +237,12 @@ mod tests {
             alert_id: id.to_owned(),
             phase,
             signal: id.to_owned(),
-            segment: "all".to_owned(),
-            statistic: "psi".to_owned(),
-            value: Some(1.0),
-            p_value: None,
             effect: Some(0.5),
             threshold: Some(0.25),
-            n: 10,
             window_start: day(window),
             window_end: day(window + 1),
-            reference_version: 1,
-            model_version: 1,
-            top_features: Vec::new(),
             incident_id: "incident".to_owned(),
-            action: None,
-            reason: None,
-            cutoff: None,
-            message: String::new(),
+            ..DriftAlert::example()
         }
     }
 
@@ -245,6 +259,7 @@ mod tests {
             feature_layout: None,
             artifact: Some(ArtifactRef { sha256: "00".to_owned(), bytes: 1 }),
             evidence: None,
+            setting: None,
         }
     }
 
@@ -277,6 +292,31 @@ mod tests {
         told.decision(&record(ModelCommand::Registered, 1, 0));
         assert_eq!(asked(&told), Some((Some("drift"), true)));
         assert_eq!(told.trainings().registered, 1);
+    }
+
+    #[test]
+    fn a_setting_is_what_the_last_command_says_or_the_configuration() {
+        let mut told = Told::default();
+        let setting = Setting::ScoreThreshold;
+        let configured = [Configured { setting, value: setting.read("0.5").unwrap() }];
+        let set = |value: Option<&str>| ModelRecord {
+            setting: Some(SettingChange {
+                key: "score.threshold".to_owned(),
+                value: value.map(str::to_owned),
+                was: None,
+            }),
+            ..record(ModelCommand::Set, 0, 0)
+        };
+        let shown = |told: &Told| told.settings(&configured).remove(0);
+        told.decision(&set(Some("0.3")));
+        told.decision(&set(Some("1.3")));
+        assert_eq!((shown(&told).value.as_str(), shown(&told).source), ("0.3", "command"));
+        assert_eq!((shown(&told).configured.as_str(), shown(&told).by.as_deref()), ("0.5", Some("monitor")));
+        let decisions = told.decisions();
+        assert!(decisions[0].void && !decisions[1].void, "out of range");
+        assert_eq!(decisions[1].setting.as_deref(), Some("`score.threshold` is 0.3 from now on"));
+        told.decision(&set(None));
+        assert_eq!((shown(&told).value.as_str(), shown(&told).source), ("0.5", "configuration"));
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct View {
     pub partitions: Vec<PartitionView>,
     /// Who is in charge, and who else there is.
     pub model: ModelView,
+    /// What can be changed by a command, in the order of the configuration.
+    pub settings: Vec<SettingView>,
     /// How good the predictions of the last windows were, the oldest first; one record per window.
     pub performance: Vec<PerformanceRecord>,
     /// How far each signal is from its reference, the farthest first.
@@ -179,6 +181,26 @@ pub struct ModelView {
     pub others: Vec<OtherModel>,
 }
 
+/// A threshold that a command can change.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SettingView {
+    /// Its key in the configuration.
+    pub key: &'static str,
+    /// What counts, as in the configuration. Of `score.threshold` that of the configuration where no command has changed it,
+    /// though a model that was trained under another one brings its own.
+    pub value: String,
+    /// What the configuration says.
+    pub configured: String,
+    /// Where it comes from: `configuration` or `command`.
+    pub source: &'static str,
+    /// When it was commanded.
+    pub since: Option<Timestamp>,
+    /// By whom.
+    pub by: Option<String>,
+    /// Why.
+    pub why: Option<String>,
+}
+
 /// A version that is not in charge.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OtherModel {
@@ -273,6 +295,8 @@ pub struct DecisionView {
     pub by: String,
     /// Why.
     pub why: String,
-    /// Whether it came too late to have any effect.
+    /// Whether it came too late, or made too little sense, to have any effect.
     pub void: bool,
+    /// What changed, with `set`.
+    pub setting: Option<String>,
 }

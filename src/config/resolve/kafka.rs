@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::range::{positive, whole};
+use crate::config::brokers::check_brokers;
 use crate::config::error::Problem;
 use crate::config::locate::join;
 use crate::config::params::{FactTopic, HopTopics, KafkaParams, Property, PropertyValue, Topics};
@@ -77,25 +78,6 @@ pub(super) fn kafka(raw: &RawKafka) -> Result<KafkaParams, Problem> {
         on_gap: raw.on_gap,
         properties,
     })
-}
-
-/// Checks a list of brokers that came from `key`.
-pub(in crate::config) fn check_brokers(key: &str, brokers: &[String]) -> Result<(), Problem> {
-    if brokers.is_empty() {
-        return Err(Problem::new(key, "is empty; write at least one, such as `[\"127.0.0.1:9092\"]`"));
-    }
-    match brokers.iter().find(|broker| !is_host_and_port(broker)) {
-        None => Ok(()),
-        Some(broker) => {
-            Err(Problem::new(key, format!("`{broker}` is not HOST:PORT; write one such as `127.0.0.1:9092`")))
-        }
-    }
-}
-
-fn is_host_and_port(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
-    let plain = |c: char| !c.is_whitespace() && !matches!(c, ',' | '/' | '"');
-    !host.is_empty() && host.chars().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// Collects properties; `security.protocol` written without quotes is a table to TOML and is put together again.

@@ -23,7 +23,6 @@ mod watch;
 mod windows;
 
 use features::Seen;
-pub(super) use kafka::check_brokers;
 
 use std::path::Path;
 

@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::codec::{JournalRecord, JournalStep};
-use crate::data::{ControlItem, InputIndex, Item, ModelCommand, ModelRecord, Record};
+use crate::data::{ControlItem, InputIndex, Item, ModelRecord, Record};
 use crate::model::Model;
-use crate::registry::StoreError;
-use crate::rollout::Ledger;
+use crate::rollout::{Effect, Ledger};
 use crate::runtime::clock::Clock;
 use crate::runtime::control::Models;
 use crate::transport::{News, Position, Reader, TopicPartition, Transport, TransportError};
@@ -143,8 +142,9 @@ impl Feed {
                     }
                 }
                 JournalStep::Command { offset, record, loaded } => {
-                    self.ledger.apply(record);
-                    let model = if *loaded { Some(self.load(models, record)?) } else { None };
+                    // Whoever wrote the journal may have loaded models of candidates too, which are not needed.
+                    let switched = self.ledger.apply(record) == Effect::Switched;
+                    let model = if *loaded && switched { Some(self.load(models, record)?) } else { None };
                     let command = ControlItem { offset: *offset, record: (**record).clone(), model };
                     batch.push(Item::Command(Arc::new(command)));
                 }
@@ -178,20 +178,18 @@ impl Feed {
     }
 
     fn load(&self, models: &Models, record: &ModelRecord) -> Result<Arc<Model>, FeedError> {
-        let artifact = match record.command {
-            ModelCommand::Registered => record.artifact.as_ref(),
-            _ => self.ledger.artifact(record.version),
-        };
-        let Some(artifact) = artifact else {
+        let Some(artifact) = self.ledger.artifact(record.version) else {
             let why = format!("its journal names v{}, of which no artifact is known", record.version);
             return Err(FeedError::Refused(why));
         };
         match models.load(artifact) {
             Ok(model) => Ok(model),
-            Err(StoreError::Unavailable(error)) => {
+            Err(error) if error.is_final() => {
+                Err(FeedError::Refused(format!("v{} cannot be loaded: {error}", record.version)))
+            }
+            Err(error) => {
                 Err(TransportError::Retriable(format!("v{} cannot be loaded: {error}", record.version)).into())
             }
-            Err(error) => Err(FeedError::Refused(format!("v{} cannot be loaded: {error}", record.version))),
         }
     }
 }

@@ -91,28 +91,8 @@ mod tests {
     use crate::data::{AlertAction, DriftAlert, ModelCommand, ModelRecord, Phase};
 
     fn alert(phase: Phase) -> DriftAlert {
-        DriftAlert {
-            alert_id: "v1-temp-all-2013-04-12T00:00:00Z".to_owned(),
-            phase,
-            signal: "temp".to_owned(),
-            segment: "all".to_owned(),
-            statistic: "psi".to_owned(),
-            value: Some(3.6),
-            p_value: None,
-            effect: Some(3.0),
-            threshold: Some(0.25),
-            n: 6_589,
-            window_start: Timestamp::default(),
-            window_end: Timestamp::from_millis(1_000),
-            reference_version: 1,
-            model_version: 1,
-            top_features: Vec::new(),
-            incident_id: "i".to_owned(),
-            action: None,
-            reason: None,
-            cutoff: None,
-            message: "`temp` left its reference: psi 3.6 > 0.25 & more".to_owned(),
-        }
+        let message = "`temp` left its reference: psi 3.6 > 0.25 & more".to_owned();
+        DriftAlert { phase, message, ..DriftAlert::example() }
     }
 
     fn posted(format: NotifyFormat, alert: &DriftAlert) -> Option<Value> {
@@ -124,7 +104,7 @@ mod tests {
         let body = posted(NotifyFormat::Json, &alert(Phase::Opened)).unwrap();
         assert_eq!(body["event"], "alert_opened");
         assert_eq!(body["state"], "firing");
-        assert_eq!(body["id"], "v1-temp-all-2013-04-12T00:00:00Z");
+        assert_eq!(body["id"], "v1-temp-all-1970-01-01T00:00:00Z");
         assert_eq!(body["title"], "flights: `temp` has drifted");
         assert_eq!((&body["signal"], &body["at"]), (&json!("temp"), &json!(1_000)));
         assert_eq!(posted(NotifyFormat::Json, &alert(Phase::Ongoing)), None);
@@ -189,6 +169,7 @@ mod tests {
             feature_layout: None,
             artifact: None,
             evidence: None,
+            setting: None,
         };
         let told = |command| of_decision("flights", &record(command));
         assert_eq!(told(ModelCommand::Registered), None);

@@ -81,6 +81,7 @@ pub(super) fn of_decision(app: &str, record: &ModelRecord) -> Option<Notice> {
         ModelCommand::Frozen => format!("{app}: promotions are frozen"),
         ModelCommand::Unfrozen => format!("{app}: promotions may go on"),
         ModelCommand::TrainingFailed => format!("{app}: a training failed"),
+        ModelCommand::Set => format!("{app}: {}", record.setting.as_ref()?),
     };
     let is_training = record.command == ModelCommand::TrainingFailed;
     Some(Notice {

@@ -111,6 +111,7 @@ impl Stand {
             feature_layout: None,
             artifact: Some(crate::data::ArtifactRef { sha256: "00".to_owned(), bytes: 1 }),
             evidence: None,
+            setting: None,
         };
         self.send(&self.shop.config.topics.models, &record);
     }
@@ -142,28 +143,7 @@ impl Stand {
 }
 
 fn alert(signal: &str, phase: Phase) -> DriftAlert {
-    DriftAlert {
-        alert_id: format!("v1-{signal}"),
-        phase,
-        signal: signal.to_owned(),
-        segment: "all".to_owned(),
-        statistic: "psi".to_owned(),
-        value: None,
-        p_value: None,
-        effect: None,
-        threshold: None,
-        n: 1,
-        window_start: Timestamp::default(),
-        window_end: Timestamp::default(),
-        reference_version: 1,
-        model_version: 1,
-        top_features: Vec::new(),
-        incident_id: "i".to_owned(),
-        action: None,
-        reason: None,
-        cutoff: None,
-        message: "m".to_owned(),
-    }
+    DriftAlert { alert_id: format!("v1-{signal}"), phase, signal: signal.to_owned(), ..DriftAlert::example() }
 }
 
 #[test]

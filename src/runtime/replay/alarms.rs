@@ -57,8 +57,9 @@ pub(super) fn judge(case: Case<'_>, results: &mut Results, listener: Tell<'_>) -
     let Case { desk, charge, told, stretch } = case;
     let mut recorded = Vec::new();
     let mut past = desk.past(Journalled::Monitor, Stretch::default(), Configured::Anyhow)?;
+    let is_recorded = desk.is_of_this(&past);
     while let Some(mut moment) = past.next()? {
-        charge.keep(&mut moment.items);
+        charge.keep(&mut moment.items, is_recorded);
         recorded.extend(moment.items.into_iter().filter_map(|item| Some((moment.record.now, heard(item)?))));
         tell(listener, Journalled::Monitor, moment.record.sequence + 1, &past, moment.record.now);
     }

@@ -33,12 +33,23 @@ impl Charge {
         self.first.iter().cloned().map(Item::Command).collect()
     }
 
-    /// Leaves out what would put another version in charge.
-    pub(super) fn keep(&self, items: &mut Vec<Item<Model>>) {
+    /// Leaves out what would put another version in charge; and where the file is another one than was recorded, which is
+    /// then what is asked about, what would change its settings. Gives the number of those.
+    pub(super) fn keep(&self, items: &mut Vec<Item<Model>>, is_recorded: bool) -> u64 {
         if self.version.is_some() {
             items.retain(|item| !is_switch(item));
         }
+        if is_recorded {
+            return 0;
+        }
+        let before = items.len();
+        items.retain(|item| !is_setting(item));
+        (before - items.len()) as u64
     }
+}
+
+fn is_setting(item: &Item<Model>) -> bool {
+    matches!(item, Item::Command(item) if item.record.command == ModelCommand::Set)
 }
 
 /// Whether an item names a version to take charge.

@@ -37,6 +37,8 @@ pub(super) struct Supposed<'a> {
     other_config: bool,
     /// Promotions of versions whose rows this configuration does not compute.
     unfit: u64,
+    /// Commands on settings that were left out.
+    unset: u64,
 }
 
 impl<'a> Supposed<'a> {
@@ -55,6 +57,7 @@ impl<'a> Supposed<'a> {
             journals: Vec::new(),
             other_config: false,
             unfit: 0,
+            unset: 0,
         })
     }
 
@@ -62,7 +65,8 @@ impl<'a> Supposed<'a> {
     pub(super) fn shard(&mut self, shard: i32, listener: Tell<'_>) -> Result<(), HistoryError> {
         let of = Journalled::Score(shard);
         let mut past = self.desk.past(of, self.params.stretch, Configured::Anyhow)?;
-        self.other_config |= !self.desk.is_of_this(&past);
+        let is_recorded = self.desk.is_of_this(&past);
+        self.other_config |= !is_recorded;
         let log = PartitionLog::open(self.desk.transport, &self.desk.config.topics.predictions, shard)?;
         let mut beside = Beside::new(log);
         let mut machine = Pipeline::new(self.pipeline.clone(), shard);
@@ -72,7 +76,7 @@ impl<'a> Supposed<'a> {
         machine.handle(&self.charge.begin(), Timestamp::MIN, &mut out);
         while let Some(mut moment) = past.next()? {
             self.unfit += moment.items.iter().filter(|item| self.is_unfit(item)).count() as u64;
-            self.charge.keep(&mut moment.items);
+            self.unset += self.charge.keep(&mut moment.items, is_recorded);
             machine.handle(&moment.items, moment.record.now, &mut out);
             machine.commit();
             report.compared += u64::from(moment.chosen);
@@ -136,6 +140,12 @@ impl<'a> Supposed<'a> {
                 "{} times a version was promoted that needs a feature that this configuration does not compute: the one \
                  before it went on, at first the base rate",
                 self.unfit
+            ));
+        }
+        if self.unset > 0 {
+            notes.push(format!(
+                "{} times a command had changed a setting: this configuration is taken as it is, without them",
+                self.unset
             ));
         }
         let what_if = WhatIfReport {

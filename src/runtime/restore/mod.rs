@@ -200,7 +200,7 @@ impl Place<'_> {
         let of = state.found.marker.as_ref().map_or(Ok(Of::Current), |marker| self.check_marker(context, marker))?;
         let mut machine = self.machine(context, of);
         if let Some(marker) = &state.found.marker {
-            if !context.control.is_ready() || context.control.next() < marker.control {
+            if !context.control.is_read() || context.control.next() < marker.control {
                 return Ok(Step::Wait(Phase::Read(state)));
             }
             let control: Vec<_> = context.control.items(0, Some(marker.control)).cloned().collect();

@@ -122,6 +122,7 @@ impl<'a> Role<'a> {
             }
             polled?;
             self.control.poll(Duration::ZERO, self.shop.pace.clock().instant())?;
+            self.shop.board.lacks(&self.id, self.control.lack());
             self.shop.board.position(RETRAIN, self.control.at(), self.control.settled(self.control.next()));
             if self.assigned {
                 self.tail.follow(self.shop)?;

@@ -151,6 +151,7 @@ impl Role<'_> {
             feature_layout: None,
             artifact: None,
             evidence: None,
+            setting: None,
         };
         match outcome {
             TrainingOutcome::NotEnough(why) => record.why = why.to_string(),

@@ -252,6 +252,11 @@ impl<M: Machine<Model = Model>> Shard<M> {
         self.checkpoints.prepare(&mut self.machine);
     }
 
+    /// Whether it has never taken anything.
+    pub(super) fn is_new(&self) -> bool {
+        self.sequence == 0 && self.steps.is_empty()
+    }
+
     /// Whether the open transaction holds anything of this shard.
     pub(super) fn is_open(&self) -> bool {
         !self.steps.is_empty()

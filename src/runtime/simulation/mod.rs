@@ -28,7 +28,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mutation::Mutation;
-use world::{Event, WITH_FACTS, WITH_HOP, World};
+use world::{Event, WITH_FACTS, WITH_HOP, WITH_SETTINGS, World};
 
 /// Seeds that failed once: a label between two events of one id; records fetched before a rollback and handled after it;
 /// a restore by a worker that had lost its shard.
@@ -39,6 +39,8 @@ const SEEDS: u64 = 1_000;
 const SEEDS_WITH_HOP: u64 = 300;
 /// Those of them with facts; they are numbered from [`WITH_FACTS`].
 const SEEDS_WITH_FACTS: u64 = 300;
+/// Those of them in which commands change thresholds; they are numbered from [`WITH_SETTINGS`].
+const SEEDS_WITH_SETTINGS: u64 = 300;
 /// Within so many seeds a mutation is found.
 const SEEDS_FOR_A_MUTATION: u64 = 2_000;
 
@@ -110,7 +112,9 @@ fn no_seed_loses_doubles_or_changes_anything() {
     let n = number("DRIFTLESS_SIMULATION_SEEDS");
     let with_hop = (0..n.unwrap_or(SEEDS_WITH_HOP)).map(|seed| WITH_HOP + seed);
     let with_facts = (0..n.unwrap_or(SEEDS_WITH_FACTS)).map(|seed| WITH_FACTS + seed);
+    let with_settings = (0..n.unwrap_or(SEEDS_WITH_SETTINGS)).map(|seed| WITH_SETTINGS + seed);
     let seeds = REGRESSIONS.into_iter().chain(0..n.unwrap_or(SEEDS)).chain(with_hop).chain(with_facts);
+    let seeds = seeds.chain(with_settings);
     let seeds: Vec<u64> = seeds.collect();
     let begun = std::time::Instant::now();
     let breach = first_breach(&seeds, None);

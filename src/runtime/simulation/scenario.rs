@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::stock::{evidence, stock};
-use crate::data::{ArtifactRef, ModelCommand, ModelRecord, Span, Timestamp};
+use crate::data::{ArtifactRef, ModelCommand, ModelRecord, SettingChange, Span, Timestamp};
 use crate::stats::SplitMix64;
 
 /// A last event of every shard comes so late that all windows before it are settled.
@@ -82,6 +82,26 @@ impl Scenario {
             steps: 100 + random.below(200) as usize,
             arrivals: arrivals(random, shards, live),
             temper,
+        }
+    }
+
+    /// Adds commands on settings, and some that make no sense; before the first record where the order is to be canonical.
+    pub(super) fn change_settings(&mut self, random: &mut SplitMix64) {
+        const CHANGES: [(&str, Option<&str>); 9] = [
+            ("score.threshold", Some("0.05")),
+            ("score.threshold", Some("0.9")),
+            ("score.threshold", None),
+            ("score.threshold", Some("9")),
+            ("drift.min_n", Some("1")),
+            ("drift.psi_effect", Some("1000")),
+            ("performance.min_n", Some("1")),
+            ("retrain.min_labels", Some("1000000")),
+            ("a.key.of.another.version", Some("1")),
+        ];
+        for _ in 0..1 + random.below(6) {
+            let (key, value) = CHANGES[random.below(CHANGES.len() as u64) as usize];
+            let at = if self.live { random.below(self.arrivals.len() as u64) as usize } else { 0 };
+            self.arrivals.insert(at, set(key, value));
         }
     }
 }
@@ -205,6 +225,11 @@ fn registered(version: u32, replaces: u32) -> Arrival {
     control(&ModelRecord { artifact: Some(artifact), ..command(ModelCommand::Registered, version, replaces) })
 }
 
+fn set(key: &str, value: Option<&str>) -> Arrival {
+    let setting = SettingChange { key: key.to_owned(), value: value.map(str::to_owned), was: None };
+    control(&ModelRecord { setting: Some(setting), ..command(ModelCommand::Set, 0, 0) })
+}
+
 fn promoted(version: u32, replaces: u32) -> Arrival {
     control(&command(ModelCommand::Promoted, version, replaces))
 }
@@ -232,5 +257,6 @@ fn command(command: ModelCommand, version: u32, replaces: u32) -> ModelRecord {
         feature_layout: None,
         artifact: None,
         evidence: (command == ModelCommand::Registered).then(evidence),
+        setting: None,
     }
 }

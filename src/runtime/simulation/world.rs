@@ -33,6 +33,8 @@ pub(super) const HOLD_UP: Duration = Duration::from_secs(20);
 pub(super) const WITH_HOP: u64 = 1 << 32;
 /// Seeds from here on are worlds with facts.
 pub(super) const WITH_FACTS: u64 = 1 << 33;
+/// Seeds from here on have commands that change thresholds, a quarter of them a hop as well.
+pub(super) const WITH_SETTINGS: u64 = 1 << 34;
 
 thread_local! {
     static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
@@ -127,7 +129,9 @@ pub(super) struct World {
 impl World {
     /// Makes the world of a seed and makes it that of this thread.
     pub(super) fn new(seed: u64, mutation: Option<Mutation>) -> Rc<World> {
-        let with = if seed >= WITH_FACTS {
+        let with = if seed >= WITH_SETTINGS {
+            if seed.is_multiple_of(4) { With::Hop } else { With::Nothing }
+        } else if seed >= WITH_FACTS {
             With::Facts
         } else if seed >= WITH_HOP {
             With::Hop
@@ -137,6 +141,9 @@ impl World {
         choose_stock(with);
         let mut random = SplitMix64::new(seed);
         let mut scenario = Scenario::new(&mut random);
+        if seed >= WITH_SETTINGS {
+            scenario.change_settings(&mut random);
+        }
         // Not drawn: what seeds of old tell stays as it was.
         scenario.max_skew = (seed % 4 == 1).then(|| Span::from_millis(60_000));
         let time = Arc::new(SimulatedTime::new());

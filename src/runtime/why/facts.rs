@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::data::{Arm, ModelRecord, Timestamp};
+use crate::rollout::InForce;
 use crate::runtime::FieldDifference;
 
 /// One past decision.
@@ -154,6 +155,8 @@ pub struct ModelFacts {
     pub arm: Arm,
     /// A score at or above it decides for the positive class.
     pub threshold: f64,
+    /// The command that had set the threshold; `None`: it is the model's own.
+    pub threshold_by: Option<InForce>,
     /// The record of the control log that put it in charge, as this shard had taken it in.
     pub in_charge_by: Option<ModelRecord>,
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::codec::read;
 use crate::config::Config;
-use crate::data::{Item, Machine, ModelRecord, Outbox, Prediction, Record, Sink};
+use crate::data::{Item, Machine, ModelRecord, Outbox, Prediction, Record, Setting, Sink};
 use crate::model::Model;
 use crate::pipeline::{EVENTS, EventLook, FactLook, Pipeline, PipelineParams};
 use crate::rollout::{Effect, Ledger};
@@ -155,7 +155,7 @@ fn decide(
     let mut past: Past = desk.past(of, stretch, Configured::AsRecorded)?;
     let mut machine = Pipeline::new(params.clone(), shard);
     while let Some(moment) = past.next()? {
-        charge.take(&moment);
+        charge.take(moment.items.get(..place(&moment, offset).unwrap_or(moment.items.len())).unwrap_or_default());
         if let Some(decided) = handle(&mut machine, &moment, offset)? {
             return Ok(decided);
         }
@@ -167,12 +167,17 @@ fn decide(
     )))
 }
 
+/// Where the event is among the items of a moment.
+fn place(moment: &Moment, offset: i64) -> Option<usize> {
+    let is_it = |item: &Item<Model>| matches!(item, Item::Record { input, record } if *input == EVENTS && record.offset == offset);
+    moment.items.iter().position(is_it)
+}
+
 /// Handles a moment; the decision if the event is in it.
 fn handle(machine: &mut Pipeline, moment: &Moment, offset: i64) -> Result<Option<Decided>, HistoryError> {
     let Moment { record: journal, items, .. } = moment;
     let mut out = Outbox::default();
-    let is_it = |item: &Item<Model>| matches!(item, Item::Record { input, record } if *input == EVENTS && record.offset == offset);
-    let Some(at) = items.iter().position(is_it) else {
+    let Some(at) = place(moment, offset) else {
         machine.handle(items, journal.now, &mut out);
         machine.commit();
         return Ok(None);
@@ -200,8 +205,8 @@ fn handle(machine: &mut Pipeline, moment: &Moment, offset: i64) -> Result<Option
 }
 
 impl InCharge {
-    fn take(&mut self, moment: &Moment) {
-        for item in &moment.items {
+    fn take(&mut self, items: &[Item<Model>]) {
+        for item in items {
             let Item::Command(command) = item else { continue };
             if let Some(model) = &command.model {
                 self.models.insert(command.record.version, model.clone());
@@ -215,11 +220,15 @@ impl InCharge {
     fn facts(&self, prediction: &Prediction, params: &PipelineParams) -> ModelFacts {
         let version = prediction.model_version;
         let model = self.models.get(&version);
+        let settings = self.ledger.settings();
         ModelFacts {
             version,
             family: model.map(|model| model.family().name()),
             arm: prediction.arm,
-            threshold: model.map_or(params.score.threshold, |model| model.threshold()),
+            threshold: settings
+                .threshold()
+                .unwrap_or_else(|| model.map_or(params.score.threshold, |model| model.threshold())),
+            threshold_by: settings.get(Setting::ScoreThreshold).cloned(),
             in_charge_by: self.switched.get(&version).cloned(),
         }
     }

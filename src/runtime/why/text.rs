@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::rollout::InForce;
+
 use super::facts::{GroupFacts, KnownFacts, LabelFacts, ModelFacts, PaneFacts, Reading, Why, WindowFacts};
 
 impl fmt::Display for Why {
@@ -92,8 +94,14 @@ fn model(facts: &ModelFacts, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match &facts.in_charge_by {
         Some(record) => {
             let what = record.command.name().replace('_', " ");
-            writeln!(f, "              {what} at {} by {}: {}", record.at, record.by, record.why)
+            writeln!(f, "              {what} at {} by {}: {}", record.at, record.by, record.why)?;
         }
-        None => writeln!(f, "              in charge from the beginning"),
+        None => writeln!(f, "              in charge from the beginning")?,
+    }
+    match &facts.threshold_by {
+        Some(InForce { value, since, by, why }) => {
+            writeln!(f, "              threshold set to {value} at {since} by {by}: {why}")
+        }
+        None => Ok(()),
     }
 }

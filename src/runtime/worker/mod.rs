@@ -300,6 +300,7 @@ impl<S: Stage> Worker<S> {
         let now = self.clock().instant();
         if now.saturating_duration_since(self.control_at) >= CONTROL_PACE || !self.control.is_ready() {
             self.control.poll(Duration::ZERO, now)?;
+            self.shop.board.lacks(&self.id, self.control.lack());
             self.control_at = now;
         }
         Ok(())

@@ -15,7 +15,6 @@ use crate::config::params::Topics;
 use crate::data::params::Delivery;
 use crate::data::{Machine, Output, Sink, Timestamp};
 use crate::model::Model;
-use crate::runtime::breaker::Breaker;
 use crate::runtime::pace::Step;
 use crate::runtime::shard::{Allowed, Shard, Stamp};
 use crate::runtime::stage::{Stage, target};
@@ -45,7 +44,7 @@ impl<S: Stage> Worker<S> {
     pub(super) fn handle_and_commit(&mut self) -> Result<bool, WorkerError> {
         let step = if self.shop.stage.is_paced() { self.shop.pace.step() } else { None };
         let may_take = match &step {
-            None => self.control.is_ready(),
+            None => self.control.is_read(),
             Some(step) => step.number > 0 && self.control.is_ready() && self.control.next() >= step.control,
         };
         let mut moved = false;
@@ -73,8 +72,13 @@ impl<S: Stage> Worker<S> {
 
     /// Lets one shard take a batch and hands its outputs to the producer.
     fn take(&mut self, number: i32, step: Option<&Step>) -> Result<bool, WorkerError> {
+        let is_held_back = step.is_none() && self.is_held_back(number);
         let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(false) };
-        if step.is_none() && self.breakers.get(&number).is_some_and(Breaker::is_open) {
+        // Who has taken something goes on with the model it has; who begins waits until it is known which one counts.
+        if step.is_none() && shard.is_new() && !self.control.is_ready() {
+            return Ok(false);
+        }
+        if is_held_back {
             hold_back(&mut *self.member, shard, self.shop.max_batch)?;
             return Ok(false);
         }
@@ -126,6 +130,16 @@ impl<S: Stage> Worker<S> {
         failpoint::at("after_send");
         watch::batch(batch.len());
         Ok(true)
+    }
+
+    /// Whether the shard's events have gone bad, by the share that counts now.
+    fn is_held_back(&mut self, number: i32) -> bool {
+        let Some(breaker) = self.breakers.get_mut(&number) else { return false };
+        if breaker.go_by(self.control.ledger().settings().max_rejected()) {
+            tracing::info!(shard = number, "shard_goes_on");
+            watch::held(self.shop.board.hold(number, None));
+        }
+        breaker.is_open()
     }
 
     /// Where others write to the same partitions of the outputs, nobody could tell from these that a dead owner of this

@@ -3,7 +3,7 @@
 use super::{Limits, fact, flowed, row, title};
 use crate::cli::live::figures::{count, curve, date, known, length};
 use crate::cli::live::line::{End, Line, Tone, shorten};
-use crate::cli::live::view::{AlertView, DecisionView, OtherModel, SignalView, View};
+use crate::cli::live::view::{AlertView, DecisionView, OtherModel, SettingView, SignalView, View};
 use crate::data::PerformanceRecord;
 
 /// Curves of drift reach to twice the threshold.
@@ -24,6 +24,7 @@ pub(in crate::cli::live) fn right(view: &View, columns: usize, limits: Limits) -
         }
     };
     lines.push(if model.frozen { line.and(Tone::Warn, ", promotions are FROZEN") } else { line });
+    lines.extend(commanded(&view.settings, columns));
     if !limits.terse {
         lines.extend(others(&model.others, columns));
     }
@@ -33,6 +34,16 @@ pub(in crate::cli::live) fn right(view: &View, columns: usize, limits: Limits) -
     };
     lines.extend(quality(view, latest, columns).into_iter().take(if limits.terse { 1 } else { 4 }));
     lines
+}
+
+/// What is not as the configuration says.
+fn commanded(settings: &[SettingView], columns: usize) -> Option<Line> {
+    let commanded = settings.iter().filter(|setting| setting.since.is_some());
+    let named = commanded.map(|setting| format!("{} {} (not {})", setting.key, setting.value, setting.configured));
+    let named: Vec<String> = named.collect();
+    let room = columns.saturating_sub(18);
+    let line = row().and(Tone::Faint, "set by command ");
+    (!named.is_empty()).then(|| line.and(Tone::Warn, shorten(&named.join(", "), room, End::Right)))
 }
 
 fn others(others: &[OtherModel], columns: usize) -> Option<Line> {
@@ -195,5 +206,8 @@ fn of_decision(decision: &DecisionView) -> Line {
     let line = row().and(Tone::Faint, date(decision.at)).and(Tone::Plain, "  ");
     let line = line.and(tone, format!("{what:<16}")).and(Tone::Strong, format!("v{:<4}", decision.version));
     let line = if decision.void { line.and(Tone::Warn, "void: ") } else { line };
-    line.and(Tone::Plain, format!("{}: {}", decision.by, decision.why))
+    match &decision.setting {
+        Some(setting) => line.and(Tone::Plain, format!("{}: {setting}: {}", decision.by, decision.why)),
+        None => line.and(Tone::Plain, format!("{}: {}", decision.by, decision.why)),
+    }
 }
