@@ -72,7 +72,7 @@ fn refusal(key: &str) -> String {
         "events" | "labels" | "facts" | "features" | "hops" | "score" | "drift" | "performance" | "retrain"
         | "outputs" => results(key),
         "app" => "`app` names topics, groups and state: another name is another application".to_owned(),
-        "kafka" | "schema_registry" | "store" | "http" | "log" => at_the_start(key),
+        "kafka" | "schema_registry" | "notify" | "traces" | "store" | "http" | "log" => at_the_start(key),
         _ => format!("`{key}` is no setting; `log.level` and `log.filter` can be changed while a process runs"),
     }
 }
@@ -125,7 +125,7 @@ mod tests {
     fn everything_else_is_refused_with_how_it_is_changed() {
         assert!(refused("drift.window=3d").contains("start with `--previous OLD-FILE`"));
         assert!(refused("promote.metric=auc").contains("driftless models freeze"));
-        for key in ["kafka.brokers", "log.format", "score.workers", "http.listen"] {
+        for key in ["kafka.brokers", "log.format", "score.workers", "http.listen", "traces.ratio"] {
             assert!(refused(&format!("{key}=x")).contains("is read at the start"), "{key}");
         }
         assert!(refused("app=x").contains("another application"));

@@ -23,6 +23,7 @@ mod schema;
 mod summary;
 mod table;
 mod time;
+mod trace;
 mod tracked;
 
 pub use alert::{AlertAction, DriftAlert, Phase, TrainingReason};
@@ -44,4 +45,5 @@ pub use schema::{SchemaFact, SchemaNeed, SchemaVerdict};
 pub use summary::{DriftWindow, PerformanceWindow, Summary};
 pub use table::Table;
 pub use time::{CalendarTime, Span, SpanError, Timestamp};
+pub use trace::{Deed, EventPlace, Incoming, Seed, SpanId, TRACEPARENT, TraceId, TracePoint, Traced};
 pub use tracked::Tracked;

@@ -27,3 +27,31 @@ pub struct Declaration {
     /// One sentence for whoever reads the page.
     pub help: &'static str,
 }
+
+pub(super) const fn counter(
+    name: &'static str,
+    unit: Unit,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Declaration {
+    Declaration { name, kind: Kind::Counter, unit, labels, help }
+}
+
+pub(super) const fn gauge(
+    name: &'static str,
+    unit: Unit,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Declaration {
+    Declaration { name, kind: Kind::Gauge, unit, labels, help }
+}
+
+pub(super) const fn histogram(
+    name: &'static str,
+    bounds: &'static [f64],
+    unit: Unit,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Declaration {
+    Declaration { name, kind: Kind::Histogram(bounds), unit, labels, help }
+}

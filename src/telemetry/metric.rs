@@ -112,11 +112,15 @@ pub enum Metric {
     Promotions,
     /// Notices to whoever is told.
     Notifications,
+    /// Spans, by what became of them.
+    Spans,
+    /// Headers of traces that cannot be read.
+    TraceparentsMalformed,
 }
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Metric; 52] = [
+    pub const ALL: [Metric; 54] = [
         Metric::BuildInfo,
         Metric::Start,
         Metric::Role,
@@ -169,6 +173,8 @@ impl Metric {
         Metric::TrainingSeconds,
         Metric::Promotions,
         Metric::Notifications,
+        Metric::Spans,
+        Metric::TraceparentsMalformed,
     ];
 
     /// Name, kind, unit, labels and help.

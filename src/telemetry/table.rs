@@ -5,7 +5,7 @@
 
 use metrics::Unit;
 
-use super::declaration::{Declaration, Kind};
+use super::declaration::{Declaration, counter, gauge, histogram};
 use super::metric::Metric;
 
 /// From a commit on a local broker to the default transaction time-out.
@@ -19,24 +19,6 @@ const BATCH_RECORDS: &[f64] = &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_
 const RESTORE_SECONDS: &[f64] = &[0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0];
 /// From a linear model on a day of rows to a forest on years.
 const TRAINING_SECONDS: &[f64] = &[0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0];
-
-const fn counter(name: &'static str, unit: Unit, labels: &'static [&'static str], help: &'static str) -> Declaration {
-    Declaration { name, kind: Kind::Counter, unit, labels, help }
-}
-
-const fn gauge(name: &'static str, unit: Unit, labels: &'static [&'static str], help: &'static str) -> Declaration {
-    Declaration { name, kind: Kind::Gauge, unit, labels, help }
-}
-
-const fn histogram(
-    name: &'static str,
-    bounds: &'static [f64],
-    unit: Unit,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> Declaration {
-    Declaration { name, kind: Kind::Histogram(bounds), unit, labels, help }
-}
 
 /// Name, kind, unit, labels and help.
 #[expect(clippy::too_many_lines, reason = "one table, one place to read it")]
@@ -344,6 +326,18 @@ pub(super) const fn declaration(metric: Metric) -> Declaration {
             Unit::Count,
             &["result"],
             "Notices to the receiver of `[notify]`, by what became of them (delivered, given_up).",
+        ),
+        Metric::Spans => counter(
+            "driftless_spans_total",
+            Unit::Count,
+            &["result"],
+            "Spans of sampled traces, by what became of them (exported, dropped).",
+        ),
+        Metric::TraceparentsMalformed => counter(
+            "driftless_malformed_traceparents_total",
+            Unit::Count,
+            &[],
+            "Events whose traceparent header could not be read, where traces are on; they count as without one.",
         ),
     }
 }
