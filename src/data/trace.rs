@@ -253,6 +253,8 @@ impl fmt::Display for SpanId {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::data::Timestamp;
 
@@ -371,5 +373,18 @@ mod tests {
         assert_eq!(bytes.len(), 24);
         assert_eq!(TracePoint::read(&mut Reader::new(&bytes)), Ok(point()));
         assert!(TracePoint::read(&mut Reader::new(&bytes[1..])).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_never_panic_and_one_byte_more_or_less_is_malformed(
+            bytes in prop::collection::vec(any::<u8>(), 0..80), at in 0usize..55,
+        ) {
+            let of = |value: Vec<u8>| Incoming::of(&[Header { name: TRACEPARENT.to_owned(), value: Some(value) }]);
+            prop_assert_eq!(of(bytes), Incoming::Malformed);
+            let mut cut = point().header().value.unwrap();
+            cut.remove(at);
+            prop_assert_eq!(of(cut), Incoming::Malformed);
+        }
     }
 }
