@@ -40,7 +40,7 @@
 //! - [`transport`]: records in and out, in transactions: Kafka, its mock cluster, or memory.
 //! - [`registry`]: artifacts and the training log in an object store.
 //! - [`schema_registry`]: writer schemas by their ids, from a registry.
-//! - [`telemetry`]: metrics and log lines.
+//! - [`telemetry`]: metrics, log lines, spans of sampled traces.
 //! - [`runtime`]: the roles as threads around the machines.
 //! - [`http`]: health and metrics for whoever watches.
 //! - [`demo`]: a year of real events through the whole loop, and what it was worth.

@@ -785,6 +785,30 @@ fn formats_without_what_they_need_or_with_what_they_cannot_use_are_refused() {
 }
 
 #[test]
+fn traces_that_go_nowhere_or_tell_a_secret_are_refused() {
+    let refusals = [
+        (
+            refusal_in_folder("traces-of-no-address"),
+            r#"traces-of-no-address:37: `traces.endpoint`: `collector:4318` is no address; write one such as `http://collector:4318/v1/traces`"#,
+        ),
+        (
+            refusal_in_folder("traces-secret-in-the-file"),
+            r#"traces-secret-in-the-file:37: `traces.headers.Authorization`: holds a secret and must not stand in the file; write `{ env = "NAME" }` or `{ file = "PATH" }`"#,
+        ),
+        (
+            refusal_in_folder("traces-header-of-no-name"),
+            r#"traces-header-of-no-name:36: `traces.headers.x y`: is not the name of a header; write one such as `authorization`"#,
+        ),
+        (
+            refusal_in_folder("traces-beyond-all"),
+            r#"traces-beyond-all:37: `traces.ratio`: 1.5 is out of range; write a number from 0 to 1"#,
+        ),
+    ];
+    let wrong: Vec<_> = refusals.iter().filter(|(said, expected)| said != expected).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn pattern_broken_is_refused() {
     assert_eq!(
         refusal("pattern-broken"),

@@ -12,7 +12,9 @@ use driftless::pipeline::{EVENTS, LABELS, Pipeline};
 use driftless::stats::SplitMix64;
 use proptest::prelude::*;
 use support::kept::{Kept, state_of};
-use support::{Written, forgetful, guarded, model, pipeline, record, repeated, sequence, set, written};
+use support::{
+    Written, forgetful, guarded, model, pipeline, record, repeated, sequence, set, trace_headers, traced, written,
+};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
@@ -190,6 +192,32 @@ proptest! {
         let differing = outputs.iter().zip(&cut_outputs).position(|(one, other)| one != other);
         prop_assert_eq!((outputs.len(), None), (cut_outputs.len(), differing));
         prop_assert!(state == cut_state, "the states differ");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn places_in_traces_do_not_depend_on_it_and_change_nothing_else(seed in any::<u64>(), n in 50usize..500) {
+        let mut items = sequence(seed, n);
+        for item in &mut items {
+            if let Item::Record { input, record } = item {
+                record.headers = trace_headers(*input, record.offset);
+            }
+        }
+        let (outputs, state) = whole(&items, traced);
+        let (cut_outputs, cut_state) = cut(&items, seed ^ 1, traced);
+        prop_assert!(outputs == cut_outputs, "the outputs differ");
+        prop_assert!(state == cut_state, "the states differ");
+        let digest = |make: fn() -> Pipeline| {
+            let (mut machine, mut out) = (make(), Outbox::default());
+            machine.handle(&items, NOW, &mut out);
+            (out.digest(), out.take_traced().0.len())
+        };
+        let ((with, n_spans), (without, none)) = (digest(traced), digest(shops));
+        prop_assert_eq!(with, without, "what is computed does not depend on what is traced");
+        prop_assert!(n_spans > 0 && none == 0);
     }
 }
 

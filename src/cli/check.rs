@@ -98,6 +98,9 @@ fn usable(args: &CheckArgs) -> Result<Config, ConfigError> {
     if let Some(notify) = &config.notify {
         notify.address()?;
     }
+    if let Some(traces) = &config.traces {
+        traces.target(&config.app, |name| std::env::var(name).ok())?;
+    }
     pipeline_params(&config).map_err(|error| ConfigError::Unusable(error.to_string()))?;
     Ok(config)
 }

@@ -116,7 +116,7 @@ fn refusal(key: &str) -> String {
         ("retrain", _) => with_previous(key, "decides what a training makes of its rows"),
         ("outputs", _) => with_previous(key, "decides what is published"),
         ("app", _) => "`app` names topics, groups and state: another name is another application".to_owned(),
-        ("kafka" | "schema_registry" | "store" | "http" | "log" | "notify", _) => at_the_start(key),
+        ("kafka" | "schema_registry" | "store" | "http" | "log" | "notify" | "traces", _) => at_the_start(key),
         _ => format!(
             "`{key}` is no setting; what can be changed while everything runs: {}, `log.level` and `log.filter`",
             Setting::ALL.map(|setting| format!("`{}`", setting.name())).join(", ")
@@ -203,8 +203,15 @@ mod tests {
             assert!(refused(&format!("{key}=x")).contains("start with `--previous OLD-FILE`"), "{key}");
         }
         assert!(refused("promote.auto=false").contains("driftless models freeze"));
-        for key in ["kafka.brokers", "log.format", "score.workers", "http.listen", "events.reject_window", "notify.on"]
-        {
+        for key in [
+            "kafka.brokers",
+            "log.format",
+            "score.workers",
+            "http.listen",
+            "events.reject_window",
+            "notify.on",
+            "traces.ratio",
+        ] {
             assert!(refused(&format!("{key}=x")).contains("is read at the start"), "{key}");
         }
         assert!(refused("app=x").contains("another application"));

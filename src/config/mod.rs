@@ -20,6 +20,7 @@ mod resolve;
 mod secret;
 mod settings;
 mod suggest;
+pub mod traces;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -33,6 +34,7 @@ use formats::{OutputParams, SchemaRegistryParams};
 use notify::NotifyParams;
 use params::{HttpParams, KafkaParams, LogParams, StoreParams, Topics};
 pub use secret::{Secret, SecretSource};
+use traces::TracesParams;
 
 /// A configuration that has been checked as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +67,8 @@ pub struct Config {
     pub schema_registry: Option<SchemaRegistryParams>,
     /// Who is told of what the monitor decides; `None`: nobody.
     pub notify: Option<NotifyParams>,
+    /// Which events are followed through distributed traces; `None`: none.
+    pub traces: Option<TracesParams>,
     /// The cluster.
     pub kafka: KafkaParams,
     /// All topic names.
@@ -99,7 +103,7 @@ struct Meaning<'a> {
 impl Config {
     /// SHA-256 in hex over everything that changes results: events, labels, facts, features, threshold, drift, performance,
     /// retraining, promotion and the form of what is published. Where the work is done (brokers, other topic names, workers, transactions, store, HTTP,
-    /// logs) does not enter it, nor does how the same value was written (`72h` or `3d`).
+    /// logs, traces) does not enter it, nor does how the same value was written (`72h` or `3d`).
     pub fn digest(&self) -> String {
         let meaning = Meaning {
             events: &self.events,

@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], BinaryError> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], BinaryError> {
         let at = self.at;
         self.take(N)?.try_into().map_err(|_| BinaryError::Truncated { at })
     }

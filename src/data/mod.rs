@@ -24,6 +24,7 @@ mod setting;
 mod summary;
 mod table;
 mod time;
+mod trace;
 mod tracked;
 
 pub use alert::{AlertAction, DriftAlert, Phase, TrainingReason};
@@ -46,4 +47,5 @@ pub use setting::{Setting, SettingChange, SettingValue};
 pub use summary::{DriftWindow, PerformanceWindow, Summary};
 pub use table::Table;
 pub use time::{CalendarTime, Span, SpanError, Timestamp};
+pub use trace::{Deed, EventPlace, Incoming, Seed, SpanId, TRACEPARENT, TraceId, TracePoint, Traced};
 pub use tracked::Tracked;

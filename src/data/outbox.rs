@@ -2,13 +2,14 @@
 //!
 //! A digest of all outputs since the last [`Outbox::clear`] is kept beside them: the journal stores it, and a replay
 //! that produces other bytes is found out. The digest is XXH3 with 128 bits: fast, and no defence against forgery. Frames,
-//! which name where a schema is registered and not what was computed, do not enter it.
+//! which name where a schema is registered and not what was computed, do not enter it, nor do places in traces: both are put
+//! in after it was taken, and what is traced can be changed without another history.
 
 use std::ops::Range;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::Header;
+use super::{Header, TracePoint, Traced};
 
 /// The topics a machine writes to; the runtime knows their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,12 +101,15 @@ pub struct Outbox {
     digest: Digest,
     muted: bool,
     frames: Frames,
+    traced: Vec<Traced>,
+    untraceable: u64,
 }
 
 impl Default for Outbox {
     fn default() -> Self {
         let frames = Frames::default();
-        Outbox { arena: Vec::new(), entries: Vec::new(), digest: Digest::default(), muted: false, frames }
+        let (arena, entries, digest, traced) = (Vec::new(), Vec::new(), Digest::default(), Vec::new());
+        Outbox { arena, entries, digest, muted: false, frames, traced, untraceable: 0 }
     }
 }
 
@@ -178,6 +182,30 @@ impl Outbox {
         }
     }
 
+    /// Lets the headers of the last output tell a place in a trace.
+    pub fn place(&mut self, at: TracePoint) {
+        if let Some(entry) = self.entries.last_mut().filter(|_| !self.muted) {
+            at.put(&mut entry.headers);
+        }
+    }
+
+    /// Notes what was done for a sampled trace.
+    pub fn note(&mut self, traced: Traced) {
+        if !self.muted {
+            self.traced.push(traced);
+        }
+    }
+
+    /// Notes a header that tells of a trace and cannot be read.
+    pub fn note_untraceable(&mut self) {
+        self.untraceable += u64::from(!self.muted);
+    }
+
+    /// What was noted of traces since it was last asked for.
+    pub fn take_traced(&mut self) -> (Vec<Traced>, u64) {
+        (std::mem::take(&mut self.traced), std::mem::take(&mut self.untraceable))
+    }
+
     /// The outputs in their order.
     pub fn iter(&self) -> impl Iterator<Item = Output<'_>> {
         self.entries.iter().map(|entry| Output {
@@ -218,6 +246,8 @@ impl Outbox {
     /// Forgets outputs and digest: a new transaction begins.
     pub fn clear(&mut self) {
         self.drain();
+        self.traced.clear();
+        self.untraceable = 0;
         self.digest.reset();
     }
 }
@@ -314,5 +344,20 @@ mod tests {
             before
         };
         assert_ne!(digest(None), digest(Some(b"")));
+    }
+
+    #[test]
+    fn a_place_in_a_trace_stands_in_the_headers_and_changes_no_digest() {
+        let at = TracePoint::root(&[]);
+        let header = Header { name: "h".into(), value: None };
+        let (mut plain, mut traced, mut muted) = (Outbox::default(), Outbox::default(), Outbox::muted());
+        for out in [&mut plain, &mut traced, &mut muted] {
+            out.push(Sink::Predictions, None, vec![header.clone()], |buffer| buffer.push(1));
+        }
+        traced.place(at);
+        muted.place(at);
+        assert_eq!((plain.digest(), traced.digest()), (traced.digest(), muted.digest()));
+        let headers: Vec<_> = traced.iter().map(|output| output.headers.to_vec()).collect();
+        assert_eq!(headers, [[header, at.header()]]);
     }
 }

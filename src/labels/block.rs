@@ -3,8 +3,8 @@
 //! Rows are appended and never change, but for their label and for being superseded by the same event id coming again.
 //! A block goes as a whole once its time has passed, so a prediction costs nothing when its wait ends.
 
-use super::waiting::{Labelled, Waited, WaitingPrediction};
-use crate::data::{Arm, BinaryError, Reader, Timestamp, Writer};
+use super::waiting::{Waited, WaitingPrediction};
+use crate::data::{Arm, BinaryError, Reader, Timestamp, TracePoint, Writer};
 
 /// Columns of one block; a row is one prediction.
 #[derive(Clone, Debug)]
@@ -24,8 +24,21 @@ pub(super) struct Block {
     handles: Vec<u32>,
     /// Empty until the first label comes.
     labels: Vec<Label>,
+    /// Rows of sampled traces, few among many, in their order.
+    traces: Vec<(u32, TracePoint)>,
     /// Rows that a checkpoint holds or is about to hold.
     pub(super) fixed: u32,
+}
+
+/// The label that counts at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Labelled {
+    /// Whether it is the positive class.
+    pub positive: bool,
+    /// 0 for the first.
+    pub revision: u32,
+    /// When it became known.
+    pub known_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +75,7 @@ impl Block {
             flags: Vec::new(),
             handles: Vec::new(),
             labels: Vec::new(),
+            traces: Vec::new(),
             fixed: 0,
         }
     }
@@ -83,6 +97,9 @@ impl Block {
             self.makers.push(maker);
             self.makers.len() - 1
         });
+        if let Some(trace) = row.trace {
+            self.traces.push((self.len(), trace));
+        }
         self.ids.extend_from_slice(id);
         self.ends.push(self.ids.len() as u32);
         self.times.push(row.event_time.since(self.start) as u32);
@@ -106,6 +123,7 @@ impl Block {
         self.flags.pop();
         self.handles.truncate(self.handles.len() - stride);
         self.labels.truncate(self.ends.len());
+        self.traces.pop_if(|(row, _)| *row as usize == self.ends.len());
     }
 
     fn stride(&self) -> usize {
@@ -134,7 +152,19 @@ impl Block {
             positive: self.flags[at] & POSITIVE != 0,
             label: self.label(row),
             handles: &self.handles[at * stride..(at + 1) * stride],
+            trace: self.trace(row),
         }
+    }
+
+    fn trace(&self, row: u32) -> Option<TracePoint> {
+        let at = self.traces.binary_search_by_key(&row, |(row, _)| *row).ok()?;
+        self.traces.get(at).map(|(_, trace)| *trace)
+    }
+
+    /// Whether any of these rows is of a sampled trace.
+    pub(super) fn is_traced(&self, rows: std::ops::Range<u32>) -> bool {
+        let first = self.traces.partition_point(|(row, _)| *row < rows.start);
+        self.traces.get(first).is_some_and(|(row, _)| *row < rows.end)
     }
 
     pub(super) fn set_score(&mut self, row: u32, score: f64, positive: bool) {
@@ -172,7 +202,14 @@ impl Block {
     }
 
     /// Appends rows without what can change, until `to` or until about `size` bytes are written; the row after the last.
-    pub(super) fn encode_rows(&self, from: u32, to: u32, size: usize, out: &mut Writer) -> u32 {
+    pub(super) fn encode_rows(
+        &self,
+        rows: std::ops::Range<u32>,
+        with_traces: bool,
+        size: usize,
+        out: &mut Writer,
+    ) -> u32 {
+        let std::ops::Range { start: from, end: to } = rows;
         out.unsigned(self.stride() as u64);
         let mut time = 0;
         for row in from..to {
@@ -187,6 +224,10 @@ impl Block {
             out.unsigned(made | u64::from(waited.arm == Arm::Canary) << 1 | u64::from(waited.positive));
             out.float(waited.score);
             waited.handles.iter().for_each(|handle| out.unsigned(u64::from(*handle)));
+            if with_traces {
+                out.flag(waited.trace.is_some());
+                waited.trace.iter().for_each(|trace| trace.write(out));
+            }
         }
         to
     }
@@ -194,6 +235,7 @@ impl Block {
     /// Reads the rows that [`Block::encode_rows`] wrote and gives each with its id to `take`.
     pub(super) fn decode_rows(
         start: Timestamp,
+        with_traces: bool,
         reader: &mut Reader<'_>,
         mut take: impl FnMut(&[u8], WaitingPrediction) -> Result<(), BinaryError>,
     ) -> Result<(), BinaryError> {
@@ -209,8 +251,9 @@ impl Block {
             let arm = if made & 2 == 2 { Arm::Canary } else { Arm::Champion };
             let score = reader.float()?;
             let handles: Box<[u32]> = (0..stride).map(|_| reader.small()).collect::<Result<_, _>>()?;
+            let trace = if with_traces && reader.flag()? { Some(TracePoint::read(reader)?) } else { None };
             let positive = made & 1 == 1;
-            take(id, WaitingPrediction { event_time, model_version, arm, score, positive, handles })?;
+            take(id, WaitingPrediction { event_time, model_version, arm, score, positive, handles, trace })?;
         }
         Ok(())
     }

@@ -10,5 +10,6 @@ mod moved;
 mod waiting;
 mod written;
 
+pub use block::Labelled;
 pub use early::{Early, EarlyFollowUps};
-pub use waiting::{EventId, Join, Labelled, Waited, Waiting, WaitingPrediction};
+pub use waiting::{EventId, Join, Waited, Waiting, WaitingPrediction};

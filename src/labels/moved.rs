@@ -18,6 +18,7 @@ impl Waiting {
                 score: waited.score,
                 positive: waited.positive,
                 handles: handles(waited.handles),
+                trace: waited.trace,
             };
             let place = self.append(id, &prediction);
             self.block_mut(place.block).set_label(place.row, waited.label);
@@ -39,9 +40,9 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use super::super::waiting::Labelled;
+    use super::super::Labelled;
     use super::*;
-    use crate::data::{Arm, Span, Timestamp};
+    use crate::data::{Arm, Span, Timestamp, TracePoint};
 
     fn at(ms: i64) -> Timestamp {
         Timestamp::from_millis(ms)
@@ -52,8 +53,9 @@ mod tests {
         let mut old = Waiting::new(Span::from_millis(100_000));
         let mut hold = |id: &[u8], ms: i64, score: f64| {
             let handles = vec![3, 8].into();
-            let (event_time, arm) = (at(ms), Arm::Champion);
-            old.hold(id, &WaitingPrediction { event_time, model_version: 2, arm, score, positive: true, handles });
+            let (event_time, arm, trace) = (at(ms), Arm::Champion, (score == 0.2).then(|| TracePoint::root(&[])));
+            let (model_version, positive) = (2, true);
+            old.hold(id, &WaitingPrediction { event_time, model_version, arm, score, positive, handles, trace });
         };
         hold(b"gone", 10, 0.1);
         hold(b"a", 40_000, 0.2);
@@ -68,6 +70,7 @@ mod tests {
         assert_eq!((new.len(), new.get(b"gone")), (2, None));
         let waited = new.get(b"a").unwrap();
         assert_eq!((waited.score, waited.handles), (0.2, &[u32::MAX, 8, 3][..]));
+        assert_eq!(waited.trace, Some(TracePoint::root(&[])));
         assert_eq!(waited.label, Some(Labelled { positive: true, revision: 0, known_at: at(41_000) }));
         assert_eq!(new.get(b"again").map(|waited| waited.score), Some(0.4));
         assert_eq!(new.horizon(), at(1_000));

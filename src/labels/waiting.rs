@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use super::block::Block;
+use super::block::{Block, Labelled};
 use super::written::Written;
-use crate::data::{Arm, FixedState, HashTable, Span, Timestamp};
+use crate::data::{Arm, FixedState, HashTable, Span, Timestamp, TracePoint};
 
 /// Blocks within a wait, where that gives blocks of a sensible length.
 const BLOCKS: i64 = 64;
@@ -37,6 +37,8 @@ pub struct WaitingPrediction {
     pub positive: bool,
     /// Where the event's follow-ups go.
     pub handles: Box<[u32]>,
+    /// Its place in its trace, where that is sampled.
+    pub trace: Option<TracePoint>,
 }
 
 /// A prediction that waits, as it is held.
@@ -56,17 +58,8 @@ pub struct Waited<'a> {
     pub label: Option<Labelled>,
     /// Where the event's follow-ups go.
     pub handles: &'a [u32],
-}
-
-/// The label that counts at present.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Labelled {
-    /// Whether it is the positive class.
-    pub positive: bool,
-    /// 0 for the first.
-    pub revision: u32,
-    /// When it became known.
-    pub known_at: Timestamp,
+    /// Its place in its trace, where that is sampled.
+    pub trace: Option<TracePoint>,
 }
 
 /// What a label did.
@@ -348,6 +341,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{Extent, Reader, Seed};
 
     fn at(ms: i64) -> Timestamp {
         Timestamp::from_millis(ms)
@@ -361,7 +355,12 @@ mod tests {
             score: 0.25,
             positive: false,
             handles: vec![3, 0].into(),
+            trace: None,
         }
+    }
+
+    fn traced(ms: i64) -> WaitingPrediction {
+        WaitingPrediction { trace: Some(TracePoint::root(&[Seed::Number(ms)])), ..prediction(ms) }
     }
 
     fn waiting() -> Waiting {
@@ -415,5 +414,62 @@ mod tests {
         assert!(waiting.is_empty());
         waiting.rollback();
         assert_eq!(waiting.get(b"a").and_then(|waited| waited.label).map(|label| label.known_at), Some(at(11)));
+    }
+
+    #[test]
+    fn a_place_in_a_trace_waits_with_its_prediction_and_goes_with_it() {
+        let mut waiting = waiting();
+        waiting.hold(b"a", &prediction(10));
+        waiting.hold(b"b", &traced(11));
+        waiting.commit();
+        waiting.hold(b"c", &traced(12));
+        waiting.hold(b"b", &prediction(13));
+        let trace = |waiting: &Waiting, id: &[u8]| waiting.get(id).and_then(|waited| waited.trace);
+        assert_eq!((trace(&waiting, b"b"), trace(&waiting, b"c")), (None, traced(12).trace));
+        waiting.rollback();
+        assert_eq!((trace(&waiting, b"a"), trace(&waiting, b"b")), (None, traced(11).trace));
+        waiting.hold(b"d", &prediction(12));
+        assert_eq!(trace(&waiting, b"d"), None);
+    }
+
+    /// What a checkpoint of everything holds.
+    fn chunks(waiting: &mut Waiting) -> Vec<Vec<u8>> {
+        waiting.commit();
+        waiting.begin_checkpoint(Extent::All);
+        std::iter::from_fn(|| waiting.next_chunk(1 << 20)).map(|chunk| chunk.bytes).collect()
+    }
+
+    fn restored(chunks: &[&[u8]]) -> Waiting {
+        let mut waiting = waiting();
+        chunks.iter().for_each(|chunk| waiting.read_chunk(&mut Reader::new(chunk)).unwrap());
+        waiting
+    }
+
+    #[test]
+    fn rows_are_written_as_they_were_published_and_those_of_traces_in_a_version_of_their_own() {
+        let published: [&[u8]; 2] = [
+            include_bytes!("../../tests/fixtures/waiting-v1.bin"),
+            include_bytes!("../../tests/fixtures/waiting-v2.bin"),
+        ];
+        let mut without = waiting();
+        without.hold(b"a", &prediction(10));
+        without.hold(b"b", &WaitingPrediction { model_version: 300, positive: true, ..prediction(12) });
+        assert_eq!(chunks(&mut without)[0], published[0]);
+        let mut with = waiting();
+        with.hold(b"a", &prediction(10));
+        with.hold(b"b", &traced(12));
+        with.hold(b"c", &prediction(9));
+        let written = chunks(&mut with);
+        assert_eq!(written[0], published[1]);
+        assert_eq!((published[0][0], published[1][0]), (1, 2));
+        assert_eq!(restored(&published[..1]).get(b"b").map(|waited| waited.model_version), Some(300));
+        let waiting = restored(&[&written[0], &written[1]]);
+        for id in [b"a", b"b", b"c"] {
+            assert_eq!(waiting.get(id), with.get(id));
+        }
+        let mut other = written[0].clone();
+        other[0] = 3;
+        let error = waiting.clone().read_chunk(&mut Reader::new(&other)).unwrap_err().to_string();
+        assert_eq!(error, "the state of waiting predictions has format version 3; this binary reads versions up to 2");
     }
 }

@@ -10,8 +10,9 @@ use super::block::{Block, Mark};
 use super::waiting::{Place, Waiting};
 use crate::data::{BinaryError, Extent, Reader, StateChunk, Timestamp, Writer};
 
-/// Format of a chunk.
-const STATE_VERSION: u64 = 1;
+/// Format of a chunk, and of one without sampled traces: the lowest that says it all is written.
+const STATE_VERSION: u64 = 2;
+const WITHOUT_TRACES: u64 = 1;
 
 const ROWS: u64 = 0;
 const MARKS: u64 = 1;
@@ -88,11 +89,12 @@ impl Waiting {
             _ => self.written.gone.get(&number)?,
         };
         let mut out = Writer::default();
-        out.unsigned(STATE_VERSION);
+        let with_traces = block.is_traced(from..to);
+        out.unsigned(if with_traces { STATE_VERSION } else { WITHOUT_TRACES });
         out.unsigned(ROWS);
         out.signed(number);
         out.unsigned(u64::from(from));
-        let row = block.encode_rows(from, to, size, &mut out);
+        let row = block.encode_rows(from..to, with_traces, size, &mut out);
         match self.written.rows.front_mut() {
             Some(rows) if row < to => rows.from = row,
             _ => {
@@ -115,15 +117,15 @@ impl Waiting {
 
     /// Takes in what [`Waiting::next_chunk`] gave.
     pub fn read_chunk(&mut self, reader: &mut Reader<'_>) -> Result<(), BinaryError> {
-        reader.version("the state of waiting predictions", STATE_VERSION)?;
+        let version = reader.version_up_to("the state of waiting predictions", STATE_VERSION)?;
         match reader.unsigned()? {
-            ROWS => self.read_rows(reader),
+            ROWS => self.read_rows(version > WITHOUT_TRACES, reader),
             MARKS => self.read_marks(reader),
             _ => Err(BinaryError::Invalid { what: "kind of chunk", at: 0 }),
         }
     }
 
-    fn read_rows(&mut self, reader: &mut Reader<'_>) -> Result<(), BinaryError> {
+    fn read_rows(&mut self, with_traces: bool, reader: &mut Reader<'_>) -> Result<(), BinaryError> {
         let number = reader.signed()?;
         let first = reader.small()?;
         if self.block_end(number) <= self.passed {
@@ -134,7 +136,7 @@ impl Waiting {
             return Err(BinaryError::Invalid { what: "first row of a chunk", at: 0 });
         }
         let (start, span) = (self.block(slab).start(), self.span);
-        Block::decode_rows(start, reader, |id, prediction| {
+        Block::decode_rows(start, with_traces, reader, |id, prediction| {
             if prediction.event_time.interval(span) != number {
                 return Err(BinaryError::Invalid { what: "event time in its block", at: 0 });
             }
@@ -187,7 +189,7 @@ impl MarkChunks {
     fn add(&mut self, number: i64, rows: &[u32], block: &Block, end: Timestamp) {
         for rows in rows.chunks(MARKS_ROWS) {
             if self.open.is_empty() {
-                self.open.unsigned(STATE_VERSION);
+                self.open.unsigned(WITHOUT_TRACES);
                 self.open.unsigned(MARKS);
             }
             self.open.signed(number);

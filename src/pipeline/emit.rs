@@ -6,7 +6,7 @@ use super::Pipeline;
 use super::decode::Rows;
 use super::pass::Taken;
 use crate::codec::{FeatureRow, PredictionView, write, write_form};
-use crate::data::{Columns, Outbox, Outcome, Record, Route, Sink, Summary, Timestamp};
+use crate::data::{Columns, Deed, Outbox, Outcome, Record, Route, Sink, Summary, Timestamp, Traced};
 use crate::labels::EventId;
 use crate::performance::{LabelChange, Scored};
 
@@ -86,10 +86,14 @@ impl Pipeline {
         };
         let (form, to) = (self.params.outputs, self.to(Sink::Predictions, partition));
         out.push(to, Some(key), record.headers.clone(), |bytes| view.write_form(form, bytes));
+        let deed = || Deed::Scored { model_version: scored.model_version, decision: decision.into() };
+        if let Some(at) = self.note_event(record, partition, deed, out) {
+            out.place(at);
+        }
         self.clocks.tally.predictions += 1;
     }
 
-    pub(super) fn outcome(&mut self, joined: &Joined<'_>, out: &mut Outbox) {
+    pub(super) fn outcome(&mut self, joined: &Joined<'_>, traced: Option<Box<Traced>>, out: &mut Outbox) {
         let scored = joined.scored;
         let outcome = Outcome {
             event_id: text(joined.id).into_owned(),
@@ -105,6 +109,10 @@ impl Pipeline {
         };
         let (form, to) = (self.params.outputs, self.to(Sink::Outcomes, joined.partition));
         out.push(to, Some(joined.entity), Vec::new(), |bytes| write_form(form, &outcome, bytes));
+        if let Some(traced) = traced {
+            out.place(traced.at);
+            out.note(*traced);
+        }
         self.performance.labelled(&scored, joined.label);
     }
 

@@ -1,12 +1,13 @@
 //! Follow-ups on their way to their event: joined, passed on, or put on hold until it comes.
 
 use super::decode::Decoded;
+use super::emit::Joined;
 use super::pass::{Scratch, Step, Taken};
 use super::{LABELS, Pipeline};
 use crate::data::params::KindIndex;
-use crate::data::{Record, Reject, RejectCode, Timestamp};
+use crate::data::{Deed, Outbox, Record, Reject, RejectCode, Timestamp, Traced};
 use crate::features::FollowUpRow;
-use crate::labels::{Early, EarlyFollowUps, Join};
+use crate::labels::{Early, EarlyFollowUps, EventId, Join};
 use crate::performance::{KnownLabel, LabelChange, Scored};
 
 /// The prediction that a label joined: noted at once, as its id may come again before outputs are written.
@@ -16,6 +17,17 @@ pub(super) struct JoinedTo {
     pub positive: bool,
     /// Its row, where it is scored in the same run.
     pub row: Option<usize>,
+}
+
+/// A label with the prediction it joined, until outputs are written.
+pub(super) struct Joining {
+    pub id: EventId,
+    pub entity: Box<[u8]>,
+    pub partition: i32,
+    pub revision: u32,
+    pub label: LabelChange,
+    pub to: JoinedTo,
+    pub traced: Option<Box<Traced>>,
 }
 
 /// A follow-up at its turn.
@@ -89,6 +101,7 @@ impl Pipeline {
             positive: waiting.positive,
             row: if waiting.score.is_nan() { row_of(id, &scratch.steps) } else { None },
         };
+        let predicted = waiting.trace;
         let follow_up = FollowUpRow { kind, at, table, first_column, row };
         let onward = self.follow_up_onward(taken, &waiting, &follow_up, FollowsUp { id, label });
         self.features.follow_up(waiting.handles, follow_up);
@@ -110,9 +123,25 @@ impl Pipeline {
             Some(Join::Repeated) | None => return true,
         };
         let label = LabelChange { before, now: KnownLabel { positive, known_at: at } };
+        let traced = self.meeting(taken, predicted, Deed::Joined { model_version: to.scored.model_version, revision });
         let (id, entity) = (id.into(), entity(taken.record));
-        scratch.steps.push(Step::Join { id, entity, partition: taken.partition, revision, label, to });
+        let partition = taken.partition;
+        scratch.steps.push(Step::Join(Joining { id, entity, partition, revision, label, to, traced }));
         true
+    }
+}
+
+impl Pipeline {
+    /// Publishes the outcome of a label that joined, with the score that its prediction has by now.
+    pub(super) fn joined(&mut self, joining: Joining, scores: &[f64], out: &mut Outbox) {
+        let Joining { id, entity, partition, revision, label, to, traced } = joining;
+        let JoinedTo { mut scored, mut positive, row } = to;
+        if let Some(row) = row {
+            scored.score = scores[row];
+            positive = self.decides(scored.score);
+        }
+        let joined = Joined { id: &id, entity: &entity, partition, revision, label, scored, positive };
+        self.outcome(&joined, traced, out);
     }
 }
 

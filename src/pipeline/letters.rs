@@ -9,7 +9,7 @@ use super::pass::{Scratch, Taken};
 use super::tally::Stream;
 use crate::codec::HopHead;
 use crate::data::params::{OnDuplicate, OnLate};
-use crate::data::{Header, InputIndex, Outbox, Record, Reject, RejectCode, Route, Sink};
+use crate::data::{Deed, Header, InputIndex, Outbox, Record, Reject, RejectCode, Route, Sink};
 use crate::validate::{MAX_HEADER_BYTES, MAX_HEADERS};
 
 /// A key or value longer than this does not fit a broker's default record size beside its headers; the first
@@ -115,6 +115,9 @@ impl Pipeline {
         letter.add("__connect.errors.stage", "VALUE_CONVERTER");
         letter.add("__connect.errors.exception.message", &reject.message);
         letter.send(to, out);
+        if stream == Stream::Events {
+            self.note_event(record, of.partition, || Deed::Refused(reject.code.name()), out);
+        }
     }
 
     /// Makes a record a dead letter without looking at it: it made the program panic.

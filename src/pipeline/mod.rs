@@ -23,6 +23,7 @@ mod relay;
 mod schemas;
 mod state;
 mod tally;
+mod traces;
 mod tripwire;
 mod unseen;
 mod upstreams;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 
 use crate::data::params::{
     DriftParams, EventParams, FactParams, FeatureParams, HopOrder, LabelParams, OutputForm, PerformanceParams,
-    ScoreParams, Station,
+    ScoreParams, Station, TraceParams,
 };
 use crate::data::{
     BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Rank, Record, SchemaNeed, StateChunk,
@@ -62,7 +63,6 @@ use upstreams::Upstreams;
 pub const EVENTS: InputIndex = InputIndex(0);
 /// The labels topic, as an input of the stage.
 pub const LABELS: InputIndex = InputIndex(1);
-
 /// The hop's topic, as the only input of a stage after the first.
 pub const HOP: InputIndex = InputIndex(0);
 
@@ -89,6 +89,8 @@ pub struct PipelineParams {
     pub outputs: OutputForm,
     /// Its place in the chain of stages.
     pub station: Station,
+    /// Which events are followed through distributed traces; `None`: headers are not looked at.
+    pub traces: Option<TraceParams>,
 }
 
 /// The small part of the state that is copied whole when a transaction begins.

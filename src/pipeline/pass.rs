@@ -1,8 +1,8 @@
 //! One run of records, pass by pass.
 
 use super::decode::{Decoded, Decoders, Rows};
-use super::emit::{Joined, Predicted, Remarks};
-use super::follow::{Arrival, FollowUpAt, JoinedTo};
+use super::emit::{Predicted, Remarks};
+use super::follow::{Arrival, FollowUpAt, Joining};
 use super::letters::Origin;
 use super::onward::{Onward, Outward};
 use super::relay::Relayed;
@@ -12,7 +12,7 @@ use crate::drift::{Batch, Reference};
 use crate::features::EventRow;
 use crate::labels::{Early, EventId, WaitingPrediction};
 use crate::model::Model;
-use crate::performance::{LabelChange, Scored};
+use crate::performance::Scored;
 
 /// Most records handled as one set of columns.
 pub const BATCH: usize = 256;
@@ -53,7 +53,7 @@ impl Taken<'_> {
 /// What a record became, in the order in which outputs are written.
 pub(super) enum Step {
     Predict { item: usize, id: EventId, row: usize, remarks: Remarks, held: bool },
-    Join { id: EventId, entity: Box<[u8]>, partition: i32, revision: u32, label: LabelChange, to: JoinedTo },
+    Join(Joining),
     Onward(Onward),
     Reject { item: usize, reject: Reject },
     Late { item: usize, by: i64 },
@@ -253,6 +253,7 @@ impl Pipeline {
                 Some(onward) => onward.handles(&handles),
                 None => handles,
             },
+            trace: self.kept_place(taken),
         };
         let held = self.waiting.hold(&id, &waiting);
         let early = self.early.take(&id);
@@ -312,15 +313,7 @@ impl Pipeline {
                     self.performance.predicted(&scored);
                     self.predict(&prediction, &scored, now, out);
                 }
-                Step::Join { id, entity, partition, revision, label, to } => {
-                    let JoinedTo { mut scored, mut positive, row } = to;
-                    if let Some(row) = row {
-                        scored.score = scratch.scores[row];
-                        positive = self.decides(scored.score);
-                    }
-                    let joined = Joined { id: &id, entity: &entity, partition, revision, label, scored, positive };
-                    self.outcome(&joined, out);
-                }
+                Step::Join(joining) => self.joined(joining, &scratch.scores, out),
                 Step::Onward(onward) => self.pass_on(onward, out),
                 Step::Reject { item, reject } => {
                     let Some(taken) = taken.get(item) else { continue };

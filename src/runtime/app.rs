@@ -19,12 +19,14 @@ use super::roles::{RoleError, Roles};
 use super::setup::{chain_params, layout, monitor_params};
 use super::stage::{Plan, Stage};
 use super::stages::{MONITOR, MonitorStage, SCORE, ScoreStage, Shown, chain_roles};
+use super::traces::{self, Traces};
 use super::watch;
 use super::worker::{self, Shop, WorkerError};
 use crate::config::Config;
 use crate::data::{Frames, Timestamp};
 use crate::registry::{ExampleLog, LogSettings, Store};
 use crate::schema_registry::{Lookups, SchemaRegistry, SchemaRegistryError};
+use crate::telemetry::traces::SpanExport;
 use crate::transport::{Position, Transport, TransportError};
 
 /// How long [`App::stop`] waits for a thread.
@@ -65,6 +67,8 @@ pub struct App {
     frames: Frames,
     /// Where writer schemas are looked up.
     lookups: Option<Lookups>,
+    /// Where spans go.
+    export: Option<SpanExport>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -91,6 +95,7 @@ impl App {
         let shards = patiently(|| check_topics(&*setup.transport, &setup.config))
             .map_err(|error| RoleError::new(first, error))?;
         let (frames, lookups) = formats(&setup).map_err(|error| RoleError::new(first, error))?;
+        let export = traces::export(&setup.config, &setup.instance).map_err(|error| RoleError::new(first, error))?;
         let pace = if setup.stepped { Pace::stepped() } else { Pace::live(Clock::Machine) };
         let mut app = App {
             board: Arc::default(),
@@ -98,6 +103,7 @@ impl App {
             shards,
             frames,
             lookups,
+            export,
             stop: Arc::default(),
             threads: Vec::new(),
             setup,
@@ -175,6 +181,7 @@ impl App {
             pace: self.pace.clone(),
             board: self.board.clone(),
             stop: self.stop.clone(),
+            traces: self.traces(),
             config,
         };
         let id = self.transactional_id(RETRAIN, 0);
@@ -208,8 +215,14 @@ impl App {
             frames: self.frames,
             lookups: self.lookups.clone(),
             breaker: config.score.breaker,
+            traces: self.traces(),
             stage,
         }
+    }
+
+    fn traces(&self) -> Option<Traces> {
+        let export = self.export.as_ref()?;
+        Some(Traces { app: self.setup.config.app.clone(), spans: export.spans() })
     }
 
     fn transactional_id(&self, role: &str, number: usize) -> String {
@@ -294,6 +307,9 @@ impl App {
                     format!("a thread did not end within {} s", STOP_LIMIT.as_secs()),
                 ));
             }
+        }
+        if let Some(export) = self.export {
+            export.stop();
         }
         self.board.failed().map_or(Ok(()), Err)
     }

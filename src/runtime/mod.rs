@@ -36,6 +36,7 @@ mod simulation;
 mod stage;
 mod stages;
 mod topics;
+mod traces;
 mod twin;
 mod watch;
 mod why;

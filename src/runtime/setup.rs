@@ -3,7 +3,9 @@
 use crate::codec::{EventDecoder, FactDecoder, LabelDecoder};
 use crate::config::Config;
 use crate::data::Span;
-use crate::data::params::{InputFormat, KindIndex, KindSpec, LabelParams, LabelSpec, NumberIndex, Station, TimeSource};
+use crate::data::params::{
+    InputFormat, KindIndex, KindSpec, LabelParams, LabelSpec, NumberIndex, Station, TimeSource, TraceParams,
+};
 use crate::model::{Layout, LayoutError};
 use crate::monitor::MonitorParams;
 use crate::pipeline::PipelineParams;
@@ -67,6 +69,7 @@ fn stage_params(config: &Config, station: Station) -> Result<PipelineParams, Set
         drift: config.drift.clone(),
         performance: config.performance.clone(),
         outputs: config.outputs.form,
+        traces: config.traces.as_ref().map(|traces| TraceParams::new(&config.app, &config.events.topic, traces.ratio)),
     })
 }
 

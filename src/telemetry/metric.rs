@@ -116,11 +116,15 @@ pub enum Metric {
     SettingsByCommand,
     /// Records of the control log without effect.
     ControlRecordsIgnored,
+    /// Spans, by what became of them.
+    Spans,
+    /// Headers of traces that cannot be read.
+    TraceparentsMalformed,
 }
 
 impl Metric {
     /// Every metric, in the order of the documentation.
-    pub const ALL: [Metric; 54] = [
+    pub const ALL: [Metric; 56] = [
         Metric::BuildInfo,
         Metric::Start,
         Metric::Role,
@@ -175,6 +179,8 @@ impl Metric {
         Metric::Notifications,
         Metric::SettingsByCommand,
         Metric::ControlRecordsIgnored,
+        Metric::Spans,
+        Metric::TraceparentsMalformed,
     ];
 
     /// Name, kind, unit, labels and help.

@@ -1,4 +1,4 @@
-//! Canaries: a secret and values of records that must appear in no log line (at any level), metric, page, error or output
+//! Canaries: a secret and values of records that must appear in no log line (at any level), metric, page, error, span or output
 //! of the commands that show how things stand, whatever is done to the running binary.
 //!
 //! The binary runs for real on the Kafka in `DRIFTLESS_TEST_BROKERS`, with everything logged. That the search would find a
@@ -33,6 +33,7 @@ use cases::{AT, cases};
 use processes::{Service, get, until};
 use search::search;
 use site::{Sent, records, ruled, send};
+use support::collector::Collector;
 use support::registry::{Manner, Registry};
 
 /// What the cluster and the registry are shown to know us.
@@ -50,6 +51,7 @@ struct Site {
     kafka: Kafka,
     http: SocketAddr,
     registry: Registry,
+    collector: Collector,
 }
 
 impl Site {
@@ -61,23 +63,27 @@ impl Site {
         let http = listener.local_addr().unwrap();
         drop(listener);
         let registry = Registry::start();
+        let collector = Collector::start();
         fs::write(directory.path().join("password"), SECRET).unwrap();
         let listed: Vec<String> = brokers.split(',').map(|broker| format!("{broker:?}")).collect();
         let surroundings = format!(
             "[kafka]\nbrokers = [{}]\n\n[kafka.properties]\n\"sasl.username\" = \"someone\"\n\
              \"sasl.password\" = {{ env = \"DRIFTLESS_CANARY\" }}\n\n\
              [schema_registry]\nurls = [\"{}\"]\nuser = \"someone\"\npassword = {{ file = {:?} }}\ntimeout = \"300ms\"\n\n\
-             [store]\npath = {:?}\n\n[http]\nlisten = \"{http}\"\n",
+             [store]\npath = {:?}\n\n[http]\nlisten = \"{http}\"\n\n\
+             [traces]\nendpoint = {:?}\nratio = 1.0\n\n\
+             [traces.headers]\nauthorization = {{ env = \"DRIFTLESS_CANARY\" }}\n",
             listed.join(", "),
             registry.url(),
             directory.path().join("password"),
             directory.path().join("store"),
+            collector.url(),
         );
         let text = format!("{}\n{surroundings}", ruled(&format!("canary-{name}-{stamp}"), events));
         let config = Config::parse(&text).unwrap();
         let kafka = Kafka::new(KafkaParams::new(brokers, "driftless-test")).unwrap();
         kafka.create(&topic_specs(&config)).unwrap();
-        let site = Site { directory, text, config, kafka, http, registry };
+        let site = Site { directory, text, config, kafka, http, registry, collector };
         site.write("driftless.toml", |text| text);
         site
     }
@@ -113,6 +119,12 @@ impl Site {
         Said { what: format!("the log {name}"), bytes: fs::read(self.file(name)).unwrap() }
     }
 
+    /// Bodies of what was posted to the collector; what is no body may hold the secret, as it is for it.
+    fn spans(&self) -> Vec<Said> {
+        let requests = self.collector.requests().into_iter();
+        requests.map(|posted| Said { what: "a request to the collector".to_owned(), bytes: posted.body }).collect()
+    }
+
     fn pages(&self) -> Vec<Said> {
         let page = |path: &str| {
             let (status, body) = get(self.http, path);
@@ -138,6 +150,13 @@ impl Said {
 
 fn header() -> Header {
     Header { name: format!("{PAYLOAD}-name"), value: Some(PAYLOAD.into()) }
+}
+
+/// With a trace that is sampled, or with what is none.
+fn traced(number: i64) -> Vec<Header> {
+    let told = |name: &str, value: String| Header { name: name.to_owned(), value: Some(value.into_bytes()) };
+    let parent = if number % 2 == 0 { format!("00-{:032x}-{:016x}-01", number + 1, 7) } else { PAYLOAD.to_owned() };
+    vec![header(), told("traceparent", parent), told("tracestate", format!("x={PAYLOAD}"))]
 }
 
 /// Records of every kind that cannot be used, and good ones, with canaries in all their parts.
@@ -178,7 +197,7 @@ fn events() -> Vec<Sent> {
     let good = |number: i64| {
         let text =
             format!("{{\"id\":\"{PAYLOAD}-{number}\",\"at\":{},\"amount\":{NUMBER},\"channel\":\"pos\"}}", AT + number);
-        Sent { key: Some(PAYLOAD.into()), headers: vec![header()], ..Sent::new(AT + number, text) }
+        Sent { key: Some(PAYLOAD.into()), headers: traced(number), ..Sent::new(AT + number, text) }
     };
     sent.extend((0..50).map(good));
     sent
@@ -195,8 +214,8 @@ fn labels() -> Vec<Sent> {
         format!("{{\"event_id\":\"{PAYLOAD}-3\",\"known_at\":{},\"kind\":\"settled\",\"fee\":{NUMBER}}}", AT + 60_000),
         PAYLOAD.to_owned(),
     ];
-    let label = |text: String| Sent { key: Some(PAYLOAD.into()), headers: vec![header()], ..Sent::new(AT, text) };
-    texts.into_iter().map(label).collect()
+    let label = |number, text| Sent { key: Some(PAYLOAD.into()), headers: traced(number), ..Sent::new(AT, text) };
+    (0..).zip(texts).map(|(number, text)| label(number, text)).collect()
 }
 
 /// Records that none of the roles wrote, for topics that only they write.
@@ -282,6 +301,12 @@ fn no_secret_and_no_value_of_a_record_is_ever_told() {
     said.extend(site.pages());
     service.kill();
     said.extend(["run.log", "again.log"].map(|log| site.log(log)));
+    let spans = site.collector.spans();
+    let told = |name: &str| spans.iter().filter(|span| span.name.starts_with(name)).count();
+    assert!(told("score") > 50 && told("join") > 0, "{} and {} of {}", told("score"), told("join"), spans.len());
+    assert!(spans.iter().any(|span| span.status.is_some()), "those of records that were refused among them");
+    assert!(site.collector.requests().iter().all(|posted| posted.head.contains(SECRET)), "the collector knows us");
+    said.extend(site.spans());
     for said in &said {
         said.assert_silent();
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use driftless::codec::read;
 use driftless::config::Config;
-use driftless::data::{InputIndex, Item, Prediction, Record, Timestamp};
+use driftless::data::{Header, InputIndex, Item, Prediction, Record, Timestamp};
 use driftless::runtime::{App, AppSetup, RoleError, Roles};
 use driftless::transport::{News, Outgoing, Position, TopicPartition, TopicSpec, Transport};
 
@@ -26,6 +26,8 @@ pub(crate) struct Bench {
     pub trust_journal: bool,
     /// How records of the sequence, events and follow-ups, are written.
     pub encode: fn(InputIndex, &[u8]) -> Vec<u8>,
+    /// Headers of the records of an input, by number.
+    pub headers: fn(InputIndex, i64) -> Vec<Header>,
     /// The configuration that ran before.
     pub previous: Option<Arc<Config>>,
 }
@@ -73,6 +75,7 @@ impl Bench {
             store,
             trust_journal: false,
             encode: |_, value| value.to_vec(),
+            headers: |_, _| Vec::new(),
             previous: None,
         }
     }
@@ -87,6 +90,7 @@ impl Bench {
             store: tempfile::tempdir().unwrap(),
             trust_journal: false,
             encode: self.encode,
+            headers: self.headers,
             previous,
         }
     }
@@ -203,7 +207,7 @@ impl Bench {
                     partition: None,
                     key: record.key.as_deref(),
                     value: value.as_deref(),
-                    headers: &[],
+                    headers: &(self.headers)(input, record.offset),
                     timestamp: Some(record.timestamp),
                 })
                 .unwrap();

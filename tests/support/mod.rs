@@ -5,6 +5,7 @@
 pub(crate) mod bench;
 pub(crate) mod cards;
 pub(crate) mod chain;
+pub(crate) mod collector;
 pub(crate) mod kept;
 pub(crate) mod models;
 pub(crate) mod registry;
@@ -14,8 +15,8 @@ use std::sync::Arc;
 
 use driftless::config::Config;
 use driftless::data::{
-    ArtifactRef, Columns, ControlItem, Evidence, Gain, HoldoutScore, InputIndex, Item, ModelCommand, ModelRecord,
-    Outbox, Record, SettingChange, Sink, Span, Timestamp,
+    ArtifactRef, Columns, ControlItem, Evidence, Gain, Header, HoldoutScore, InputIndex, Item, ModelCommand,
+    ModelRecord, Outbox, Record, SettingChange, Sink, Span, Timestamp,
 };
 use driftless::drift::{Profile, ProfileInputs, Sample};
 use driftless::model::{Estimator, Layout, Lineage, Linear, LinearParts, Model, ModelParts, Preparation};
@@ -130,6 +131,24 @@ pub(crate) fn guarded() -> Pipeline {
     let rules = "lateness = \"30s\"\non_late = \"side-output\"\ndeduplicate = \"5m\"";
     let text = CONFIG.replace("lateness = \"0s\"", rules);
     Pipeline::new(Arc::new(driftless::runtime::pipeline_params(&Config::parse(&text).unwrap()).unwrap()), 0)
+}
+
+/// The same with traces.
+pub(crate) fn traced() -> Pipeline {
+    let text = format!("{CONFIG}\n[traces]\nratio = 0.5\n");
+    Pipeline::new(Arc::new(driftless::runtime::pipeline_params(&Config::parse(&text).unwrap()).unwrap()), 0)
+}
+
+/// Headers of a record that is sampled, is not, has one that cannot be read, or none, by its number.
+pub(crate) fn trace_headers(input: InputIndex, number: i64) -> Vec<Header> {
+    let value = match number % 4 {
+        0 => format!("00-{:032x}-{:016x}-01", number + 1_000_000 * (1 + i64::from(input.0)), 1 + input.0),
+        1 => format!("00-{:032x}-{:016x}-00", number + 1_000_000 * (1 + i64::from(input.0)), 1 + input.0),
+        2 => format!("00-{number}"),
+        _ => return Vec::new(),
+    };
+    let state = Header { name: "tracestate".to_owned(), value: Some(b"a=b".to_vec()) };
+    vec![Header { name: "traceparent".to_owned(), value: Some(value.into_bytes()) }, state]
 }
 
 pub(crate) fn record(offset: i64, at: i64, key: &str, value: impl Into<Vec<u8>>) -> Record {

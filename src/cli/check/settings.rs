@@ -77,6 +77,10 @@ pub(super) fn settings(config: &Config) -> Vec<Setting> {
         };
         add("notify", "url", to);
     }
+    if let Some(traces) = &config.traces {
+        add("traces", "endpoint", traces.endpoint_in_words());
+        add("traces", "sampled", format!("{} of the events without a trace of their own", traces.ratio));
+    }
     add("kafka", "brokers", config.kafka.bootstrap());
     add("kafka", "session", format!("a dead worker keeps its partitions for {}", config.kafka.session_timeout));
     add("kafka", "gap", {

@@ -10,6 +10,7 @@ mod formats;
 mod kafka;
 mod notify;
 mod records;
+mod traces;
 mod work;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub(crate) use formats::{RawFormat, RawInputFormat, RawOutputs, RawSchemaRegistr
 pub(crate) use kafka::{RawHttp, RawKafka, RawLog, RawPropertyValue, RawStore, RawTopics};
 pub(crate) use notify::RawNotify;
 pub(crate) use records::{RawChoice, RawEvents, RawField, RawLabel, RawLabels};
+pub(crate) use traces::RawTraces;
 pub(crate) use work::{RawDrift, RawPerformance, RawPromote, RawRetrain, RawScore};
 
 /// The whole file.
@@ -57,6 +59,8 @@ pub(crate) struct RawConfig {
     pub schema_registry: RawSchemaRegistry,
     /// Who is told of what the monitor decides.
     pub notify: RawNotify,
+    /// Which events are followed through distributed traces; without this table none.
+    pub traces: Option<RawTraces>,
     /// The cluster and its topics.
     pub kafka: RawKafka,
     /// Where artifacts and examples are kept.
@@ -89,6 +93,8 @@ mod tests {
         raw.features.encoded = vec![RawEncoded::default()];
         raw.features.derived = vec![RawDerived::default()];
         raw.features.prepared = vec![RawPrepared::default()];
+        let headers = BTreeMap::from([("NAME".to_owned(), RawPropertyValue::Table(BTreeMap::new()))]);
+        raw.traces = Some(RawTraces { headers, ..RawTraces::default() });
         raw.kafka.properties = BTreeMap::from([("NAME".to_owned(), RawPropertyValue::Table(BTreeMap::new()))]);
         let mut keys = BTreeMap::new();
         flatten(String::new(), serde_json::to_value(raw).unwrap(), &mut keys);
@@ -115,7 +121,8 @@ mod tests {
         let tables =
             ["app", "events", "labels", "facts", "features", "score", "drift", "performance", "retrain", "promote"];
         let tables =
-            [tables.as_slice(), &["outputs", "schema_registry", "notify", "kafka", "store", "http", "log"]].concat();
+            [tables.as_slice(), &["outputs", "schema_registry", "notify", "traces", "kafka", "store", "http", "log"]]
+                .concat();
         let keys = rows.filter(|(key, _)| tables.contains(&key.split('.').next().unwrap()));
         keys.map(|(key, rest)| (key.to_owned(), rest.split(" | ").next().unwrap().to_owned())).collect()
     }

@@ -19,6 +19,7 @@ mod range;
 mod retrain;
 mod rules;
 mod time;
+mod traces;
 mod watch;
 mod windows;
 
@@ -70,6 +71,7 @@ pub(super) fn resolve(raw: &RawConfig, base: &Path) -> Result<Config, Problem> {
         outputs: formats::outputs(&raw.outputs, schema_registry.is_some())?,
         schema_registry,
         notify: notify::notify(&raw.notify)?,
+        traces: traces::traces(raw.traces.as_ref())?,
         kafka,
         topics,
         store: store(&raw.store)?,

@@ -17,6 +17,7 @@ mod pattern;
 mod prepared;
 mod retrain;
 mod time_format;
+mod traces;
 mod watch;
 
 pub use chain::{ChainParams, Hop, HopOrder, Station};
@@ -32,4 +33,5 @@ pub use pattern::{Pattern, PatternError};
 pub use prepared::{Filling, PreparedSpec, Preparing, Scaling};
 pub use retrain::{ModelFamily, PromoteParams, PromotionMetric, RetrainParams};
 pub use time_format::{TimeFormat, TimeFormatError};
+pub use traces::TraceParams;
 pub use watch::{BreakerParams, Delivery, DriftParams, PerformanceParams, ScoreParams};

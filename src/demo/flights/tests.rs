@@ -117,6 +117,7 @@ fn every_broken_event_is_refused_and_nothing_else_is() {
         performance: config.performance,
         outputs: config.outputs.form,
         station: crate::data::params::Station::default(),
+        traces: None,
     };
     let mut pipeline = Pipeline::new(Arc::new(params), 0);
     let flights = Flights::load(FlightsParams { shuffle: None, broken: true }).unwrap();

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::codec::published_json;
-use crate::data::{Header, Output, Payload, Record};
+use crate::data::{Header, Output, Payload, Record, TRACEPARENT};
 
 /// How much of a value is shown of a difference.
 const SHOWN: usize = 120;
@@ -41,9 +41,13 @@ impl Written {
         Written { key: owned(output.key), value: owned(output.value), headers: output.headers.to_vec(), offset: None }
     }
 
-    /// Whether a reader could tell the two apart.
+    /// Whether a reader could tell the two apart, but by their places in traces, which are no result.
     pub(in crate::runtime) fn same(&self, other: &Written) -> bool {
-        self.value == other.value && self.key == other.key && self.headers == other.headers
+        self.value == other.value && self.key == other.key && self.results().eq(other.results())
+    }
+
+    fn results(&self) -> impl Iterator<Item = &Header> {
+        self.headers.iter().filter(|header| header.name != TRACEPARENT)
     }
 
     /// Adds every byte, each part led by its length; a part that is null by a length that cannot be.
@@ -96,9 +100,9 @@ impl Written {
         if self.value != computed.value {
             return Some(value_difference(self.value.as_deref(), computed.value.as_deref()));
         }
-        let longest = self.headers.len().max(computed.headers.len());
-        let at = (0..longest).find(|at| self.headers.get(*at) != computed.headers.get(*at))?;
-        let (ours, theirs) = (self.headers.get(at), computed.headers.get(at));
+        let [one, other] = [self, computed].map(|written| written.results().collect::<Vec<_>>());
+        let at = (0..one.len().max(other.len())).find(|at| one.get(*at) != other.get(*at))?;
+        let (ours, theirs) = (one.get(at).copied(), other.get(at).copied());
         let name = ours.or(theirs).map_or("", |header| header.name.as_str());
         let text = |header: Option<&Header>| header.map_or_else(|| "none".to_owned(), |h| shown(h.value.as_deref()));
         found(format!("header {name}"), text(ours), text(theirs))
@@ -179,6 +183,17 @@ mod tests {
         assert_eq!(field(r#"{"id":"a","features":[1.5,null],"score":0.4}"#).as_deref(), Some("score"));
         assert_eq!(field(r#"{"id":"a","features":[1.5,null],"score":0.50}"#).as_deref(), Some("byte 43"));
         assert_eq!(field("{").as_deref(), Some("byte 1"));
+    }
+
+    #[test]
+    fn places_in_traces_are_no_difference_and_other_headers_are() {
+        let header = |name: &str, value: &str| Header { name: name.to_owned(), value: Some(value.into()) };
+        let with = |headers: &[Header]| Written { headers: headers.to_vec(), ..written("x") };
+        let one = with(&[header(TRACEPARENT, "a"), header("h", "1")]);
+        let other = with(&[header("h", "1"), header(TRACEPARENT, "b")]);
+        assert!(one.same(&other) && one.difference(&other).is_none());
+        let found = one.difference(&with(&[header("h", "2")]));
+        assert_eq!(found.map(|found| (found.field, found.published)), Some(("header h".to_owned(), "1".to_owned())));
     }
 
     #[test]

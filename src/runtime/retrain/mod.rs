@@ -4,7 +4,9 @@
 //! One request at a time. The record that answers it and the offset of the request commit in one transaction, so a
 //! request is answered at most once, also across restarts; a crash in between trains again.
 
+mod met;
 mod request;
+mod spans;
 mod tail;
 
 use std::collections::VecDeque;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use super::board::{Board, Phase};
 use super::control::{ControlTail, Models};
 use super::pace::Pace;
+use super::traces::Traces;
 use super::twin::Fencings;
 use super::worker::WorkerError;
 use crate::config::Config;
@@ -42,6 +45,8 @@ pub(super) struct RetrainShop {
     pub pace: Arc<Pace>,
     pub board: Arc<Board>,
     pub stop: Arc<AtomicBool>,
+    /// Where traces are told, where they are.
+    pub traces: Option<Traces>,
 }
 
 struct Role<'a> {

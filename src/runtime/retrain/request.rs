@@ -5,11 +5,14 @@
 
 use std::time::{Duration, Instant};
 
+use super::met::Taken;
+use super::spans::{self, Learned};
 use super::{RETRAIN, Role};
 use crate::codec::{read, write};
-use crate::data::{AlertAction, DriftAlert, ModelCommand, ModelRecord, Timestamp, TrainingReason};
+use crate::data::{AlertAction, DriftAlert, ModelCommand, ModelRecord, Timestamp, TracePoint, TrainingReason};
 use crate::retrain::{Configured, TrainingOutcome, TrainingParams};
 use crate::runtime::job::{Job, Order};
+use crate::runtime::traces::Ids;
 use crate::runtime::watch;
 use crate::runtime::worker::WorkerError;
 use crate::transport::{Outgoing, Position, TopicPartition, TransportError};
@@ -25,6 +28,20 @@ pub(super) struct Request {
     /// Where the training log has to be before the training starts.
     ends: Vec<(TopicPartition, i64)>,
     job: Option<Job>,
+    /// When the training began.
+    pub(super) began: Option<Timestamp>,
+    /// Places in sampled traces where some of its examples came from.
+    pub(super) examples: Vec<TracePoint>,
+}
+
+impl Request {
+    pub(super) fn incident(&self) -> &str {
+        &self.alert.incident_id
+    }
+
+    pub(super) fn reason(&self) -> Option<TrainingReason> {
+        self.alert.reason
+    }
 }
 
 impl Role<'_> {
@@ -36,7 +53,10 @@ impl Role<'_> {
         let Some(job) = &request.job else {
             if self.is_ready(request) {
                 let job = self.start(request)?;
+                let examples = self.examples(&job);
                 if let Some(request) = &mut self.request {
+                    request.began = Some(self.shop.pace.now());
+                    request.examples = examples;
                     request.job = Some(job);
                 }
             }
@@ -45,8 +65,15 @@ impl Role<'_> {
         let Some(outcome) = job.finished() else { return Ok(()) };
         // The request stays until the answer is committed, so that a failure on the way counts the training as open.
         let offset = request.offset;
+        let examples = match &outcome {
+            TrainingOutcome::Candidate(candidate) => Some(candidate.model.lineage().examples_sha256.clone()),
+            TrainingOutcome::NotEnough(_) | TrainingOutcome::Failed { .. } => None,
+        };
         let record = self.register(request, outcome)?;
         self.publish(&record, offset)?;
+        if let Some((traces, request)) = self.shop.traces.as_ref().zip(self.request.as_ref()) {
+            spans::tell(traces, &record, Learned { request, examples, ended: self.shop.pace.now() });
+        }
         self.let_go();
         self.next = offset + 1;
         self.show();
@@ -67,14 +94,14 @@ impl Role<'_> {
                 passed = Some(record.offset);
                 continue;
             };
-            tracing::info!(
-                incident = alert.incident_id,
-                reason = alert.reason.map_or("", TrainingReason::name),
-                "training_taken_up"
-            );
+            let Ids { trace: trace_id, span: span_id } = self.ids(&alert.incident_id);
+            let reason = alert.reason.map_or("", TrainingReason::name);
+            tracing::info!(incident = alert.incident_id, reason, trace_id, span_id, "training_taken_up");
             self.shop.board.trainings(1);
             let ends = self.ends()?;
-            self.request = Some(Request { alert, offset: record.offset, since: Instant::now(), ends, job: None });
+            let (since, offset) = (Instant::now(), record.offset);
+            let (began, examples) = (None, Vec::new());
+            self.request = Some(Request { alert, offset, since, ends, job: None, began, examples });
             break;
         }
         if let Some(offset) = passed {
@@ -86,6 +113,18 @@ impl Role<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Where the training of an incident stands in its trace.
+    fn ids(&self, incident: &str) -> Ids {
+        Ids::from(self.shop.traces.as_ref().map(|traces| traces.training(incident)))
+    }
+
+    /// Places of some of the examples that a training takes.
+    fn examples(&self, job: &Job) -> Vec<TracePoint> {
+        let Order { cutoff, params, maturity, .. } = &job.order;
+        let (from, to) = (cutoff.minus(params.history), cutoff.minus(*maturity));
+        self.tail.met.latest(Taken { from, to, cutoff: *cutoff })
     }
 
     fn is_answered(&self, incident_id: &str) -> bool {
@@ -128,7 +167,9 @@ impl Role<'_> {
             maturity: params.maturity,
             params,
         };
-        tracing::info!(incident = order.incident_id, cutoff = %order.cutoff, champion = order.champion, "training_started");
+        let Ids { trace: trace_id, span: span_id } = self.ids(&order.incident_id);
+        let (incident, cutoff, champion) = (&order.incident_id, order.cutoff, order.champion);
+        tracing::info!(incident, %cutoff, champion, trace_id, span_id, "training_started");
         let job = Job::start(order, self.shop.log.clone());
         Ok(job.map_err(|error| TransportError::Retriable(format!("no thread for a training: {error}")))?)
     }
@@ -169,13 +210,9 @@ impl Role<'_> {
             }
         }
         let result = record.command.name();
-        tracing::info!(
-            incident = request.alert.incident_id,
-            result,
-            version = record.version,
-            why = record.why,
-            "training_ended"
-        );
+        let Ids { trace: trace_id, span: span_id } = self.ids(request.incident());
+        let (incident, version, why) = (request.incident(), record.version, &record.why);
+        tracing::info!(incident, result, version, why, trace_id, span_id, "training_ended");
         watch::trained(result, took);
         Ok(record)
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use super::met::Met;
 use super::{RETRAIN, RetrainShop};
 use crate::codec::read;
 use crate::config::params::Topics;
@@ -24,6 +25,8 @@ pub(super) struct Tail {
     reader: Box<dyn Reader>,
     pub(super) topics: Vec<String>,
     pub(super) positions: BTreeMap<TopicPartition, i64>,
+    /// Traces that outcomes came with.
+    pub(super) met: Met,
 }
 
 impl Tail {
@@ -44,7 +47,7 @@ impl Tail {
         }
         reader.start(&starts)?;
         let positions = starts.into_iter().map(|start| (start.at, start.next)).collect();
-        Ok(Tail { reader, topics, positions })
+        Ok(Tail { reader, topics, positions, met: Met::default() })
     }
 
     pub(super) fn follow(&mut self, shop: &RetrainShop) -> Result<(), WorkerError> {
@@ -61,7 +64,12 @@ impl Tail {
                         row.map(|row| log.add_prediction(at, ExampleRow::from(&row)))
                     } else {
                         let row = read::<Outcome>("outcome", record.value.as_deref());
-                        row.map(|row| log.add_label(at, LabelRow::from(&row)))
+                        row.map(|row| {
+                            if shop.traces.is_some() {
+                                self.met.note(&record.headers, &row);
+                            }
+                            log.add_label(at, LabelRow::from(&row))
+                        })
                     };
                     match taken {
                         Ok(Ok(())) => {}

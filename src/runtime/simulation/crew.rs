@@ -154,6 +154,7 @@ impl Workplace {
             guards: Guards { shards: self.monitor.shards, on_gap: OnGap::Refuse, trust_journal: false },
             max_batch: self.max_batch,
             breaker: BreakerParams { max_rejected: 1.0, window: 1 },
+            traces: None,
             stage,
         });
         Box::new(Post::new(&shop, id))

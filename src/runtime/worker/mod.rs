@@ -10,6 +10,7 @@ mod inputs;
 mod panics;
 mod post;
 mod restoring;
+mod traced;
 mod transaction;
 mod waited;
 
@@ -30,6 +31,7 @@ use super::pace::Pace;
 use super::restore::{Context, Restore, RestoreError};
 use super::shard::Shard;
 use super::stage::Stage;
+use super::traces::Traces;
 use super::watch::{self, Cause};
 use crate::codec::JournalError;
 use crate::config::params::Topics;
@@ -42,6 +44,7 @@ use panics::Suspects;
 #[cfg(test)]
 pub(super) use post::Post;
 pub(super) use post::run;
+use traced::TracedRecords;
 use transaction::Open;
 use waited::Waited;
 
@@ -77,6 +80,8 @@ pub(super) struct Shop<S> {
     pub frames: Frames,
     /// Where writer schemas are looked up.
     pub lookups: Option<Lookups>,
+    /// Where sampled traces are told, where they are.
+    pub traces: Option<Traces>,
 }
 
 impl<S> Shop<S> {
@@ -137,6 +142,7 @@ pub(super) struct Worker<S: Stage> {
     left_open: BTreeMap<i32, Instant>,
     decisions: Decisions,
     waited: Waited,
+    traced: TracedRecords,
     looked: Instant,
     stalls: inputs::Stalls,
     /// Since when shards have been behind the end of their first input.
@@ -186,6 +192,7 @@ impl<S: Stage> Worker<S> {
             left_open: BTreeMap::new(),
             decisions: Decisions::default(),
             waited: Waited::default(),
+            traced: TracedRecords::default(),
             looked: now,
             stalls: BTreeMap::new(),
             behind: BTreeMap::new(),

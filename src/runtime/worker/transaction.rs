@@ -9,6 +9,7 @@
 use std::time::Instant;
 
 use super::panics::guarded;
+use super::traced::Surroundings;
 use super::{BACKOFF, Shop, State, Worker, WorkerError};
 use crate::codec::OPEN_KEY;
 use crate::config::params::Topics;
@@ -119,8 +120,12 @@ impl<S: Stage> Worker<S> {
         let open = self.open()?;
         self.note_open(number)?;
         let Some(State::Running(shard)) = self.shards.get_mut(&number) else { return Ok(false) };
+        let traced = self.shop.traces.is_some().then(|| self.shop.pace.now());
         if let Err(panic) = guarded(|| shard.machine.handle(&batch, open.now, &mut shard.outbox)) {
             return self.panicked(number, &batch, panic);
+        }
+        if let Some(began) = traced {
+            self.traced.took(&mut shard.outbox, began);
         }
         failpoint::at("after_handle");
         if self.shop.stage.is_paced() {
@@ -236,8 +241,12 @@ impl<S: Stage> Worker<S> {
         failpoint::at("after_commit");
         self.open = None;
         watch::committed(shop.stage.role(), self.clock().since(open.opened));
-        self.decisions.committed();
-        self.waited.committed(shop.stage.role(), shop.pace.now());
+        let now = shop.pace.now();
+        self.decisions.committed(shop.traces.as_ref(), open.now, now);
+        self.waited.committed(shop.stage.role(), now);
+        if let Some(traces) = &shop.traces {
+            self.traced.committed(&Surroundings { traces, topics: &shop.topics, group: &shop.group }, now);
+        }
         for Taken { number, is_journaled } in taken {
             let Some(State::Running(shard)) = self.shards.get_mut(&number) else { continue };
             if let Some(written) = shard.checkpoints().committed(is_journaled) {
@@ -272,6 +281,7 @@ impl<S: Stage> Worker<S> {
         watch::aborted(self.shop.stage.role(), cause);
         self.decisions.taken_back();
         self.waited.taken_back();
+        self.traced.taken_back();
         if self.open.take().is_some() {
             self.member.abort()?;
         }
