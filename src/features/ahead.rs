@@ -19,8 +19,6 @@ pub(super) struct Ahead {
     /// How many had their turn.
     turn: usize,
     hashes: Vec<KeyHash>,
-    /// Slots and words of them that are going to be needed.
-    expected: Vec<(u32, u32)>,
 }
 
 impl Ahead {
@@ -44,14 +42,8 @@ impl Ahead {
             let slot = group.slots.get(*at);
             sum ^= slot.iter().take(group.plan.data).step_by(LINE).fold(0, |sum, word| sum ^ word);
         }
-        // Which words they are is found out first: reads with nothing between them wait for memory together.
-        self.expected.clear();
         for (at, (_, time)) in self.slots.iter().zip(events).filter(|(at, _)| **at != NO_SLOT) {
-            let expected = &mut self.expected;
-            group.plan.expect(group.slots.get(*at), time, &mut group.latest, |word| expected.push((*at, word as u32)));
-        }
-        for (at, word) in &self.expected {
-            sum ^= group.slots.get(*at).get(*word as usize).copied().unwrap_or(0);
+            sum ^= group.plan.fetch(group.slots.get(*at), time, &mut group.latest);
         }
         sum
     }

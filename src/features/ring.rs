@@ -308,26 +308,28 @@ impl<'t> Ring<'t> {
         })
     }
 
-    /// The words of the slot that an event at `at` is going to need, one of each cache line.
+    /// The memory that an event at `at` is going to need, read to have it near: the sum of words, of no other use.
     #[inline]
-    pub(super) fn expect(&self, slot: &[u64], at: Timestamp, latest: &mut LatestPane, mut word: impl FnMut(usize)) {
+    pub(super) fn fetch(&self, slot: &[u64], at: Timestamp, latest: &mut LatestPane) -> u64 {
         let head = self.head(slot);
         if head == NONE {
-            return;
+            return 0;
         }
         let by = latest.of(&self.panes, at).saturating_sub(head).clamp(0, self.panes.capacity) as usize;
         let (all, stride) = (self.all(slot), self.track.bundle.stride);
-        let mut place = |place: usize| word(self.track.start + place * stride);
-        place(all.newest);
+        let place = |place: usize| slot[self.track.start + place * stride];
+        let mut sum = place(all.newest);
         if by > 0 {
             let last = self.panes.capacity as usize - 1;
-            place(if self.filled().empties(slot, by) { 0 } else { self.earlier(all.newest, last) });
+            sum ^= place(if self.filled().empties(slot, by) { 0 } else { self.earlier(all.newest, last) });
         }
         if self.closed_for(slot) == NONE || self.filled().leaves(slot, by) {
+            // One pane of each line.
             for later in (0..all.len).step_by((LINE / stride).max(1)) {
-                place(self.earlier(all.newest, later));
+                sum ^= place(self.earlier(all.newest, later));
             }
         }
+        sum
     }
 
     /// Where the window of an event at `at` begins and ends, in panes, both inclusive.

@@ -153,15 +153,14 @@ impl GroupPlan {
 }
 
 impl GroupPlan {
-    /// The words beyond the header that an event at `at` is going to need, one of each cache line.
+    /// The memory of panes that an event at `at` is going to need, read to have it near.
     #[inline]
-    pub(super) fn expect(&self, slot: &[u64], at: Timestamp, latest: &mut [LatestPane], mut word: impl FnMut(usize)) {
-        for (track, latest) in self.tracks.iter().zip(latest) {
-            match track.shape {
-                Shape::Panes(panes) => Ring { track, panes }.expect(slot, at, latest, &mut word),
-                Shape::Session { .. } | Shape::Ever { .. } => word(track.start),
-            }
-        }
+    pub(super) fn fetch(&self, slot: &[u64], at: Timestamp, latest: &mut [LatestPane]) -> u64 {
+        let tracks = self.tracks.iter().zip(latest).map(|(track, latest)| match track.shape {
+            Shape::Panes(panes) => Ring { track, panes }.fetch(slot, at, latest),
+            Shape::Session { .. } | Shape::Ever { .. } => slot[track.start],
+        });
+        tracks.fold(0, |a, b| a ^ b)
     }
 }
 
