@@ -210,8 +210,9 @@ fn the_past_is_computed_again_from_the_journal_though_facts_have_been_compacted_
 #[test]
 fn a_first_start_reads_the_facts_as_they_stand_before_the_first_event() {
     let text = application();
-    let (labels, rest) = text.split_once("[labels.kinds").unwrap();
-    let text = format!("{labels}[features]{}", rest.split_once("[features]").unwrap().1);
+    let (before, rest) = text.split_once("[labels.kinds").unwrap();
+    let text = format!("{before}[events.fields{}", rest.split_once("[events.fields").unwrap().1);
+    assert!(!text.contains("[labels") && text.contains("[facts.account"));
     let (_, bench) = bench(&text);
     let card = |n: usize| format!("c{n}");
     let pad = "x".repeat(1_000);
