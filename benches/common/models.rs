@@ -106,18 +106,11 @@ fn moments(column: &[f64]) -> (f64, f64) {
 pub(crate) fn promotion(artifact: &ArtifactRef) -> [ModelRecord; 2] {
     [(ModelCommand::Registered, Some(artifact.clone())), (ModelCommand::Promoted, None)].map(|(command, artifact)| {
         ModelRecord {
-            command,
-            version: 1,
-            replaces: 0,
             at: Timestamp::from_millis(0),
             by: "benchmark".to_owned(),
             why: "to be measured".to_owned(),
-            incident_id: None,
-            family: None,
-            feature_layout: None,
             artifact,
-            evidence: None,
-            setting: None,
+            ..ModelRecord::plain(command, 1)
         }
     })
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use super::connect::ConfigArgs;
 use crate::codec::{read, write};
 use crate::config::Config;
-use crate::data::{ModelCommand, ModelRecord, Timestamp};
+use crate::data::{ModelRecord, Timestamp};
 use crate::rollout::{Effect, Ledger};
 use crate::transport::{News, Outgoing, Position, TopicPartition, Transport};
 
@@ -100,24 +100,6 @@ pub(super) fn tell(cluster: &dyn Transport, config: &Config, record: &ModelRecor
     let log = follow(cluster, config)?;
     let effect = log.records.iter().rev().find(|(read, _)| read == record).map(|(_, effect)| *effect);
     Ok(Told { effect, log })
-}
-
-/// A record that says what and about which version; who, when and why are for [`Note::sign`] to fill in.
-pub(super) fn plain(command: ModelCommand, version: u32) -> ModelRecord {
-    ModelRecord {
-        command,
-        version,
-        replaces: 0,
-        at: Timestamp::default(),
-        by: String::new(),
-        why: String::new(),
-        incident_id: None,
-        family: None,
-        feature_layout: None,
-        artifact: None,
-        evidence: None,
-        setting: None,
-    }
 }
 
 pub(super) fn now() -> Timestamp {

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use super::connect::{ConfigArgs, kafka};
-use super::control_log::{ControlLog, Note, Told, follow, now, plain, tell};
+use super::control_log::{ControlLog, Note, Told, follow, now, tell};
 use crate::config::Config;
 use crate::data::{ModelCommand, ModelRecord};
 use crate::model::{Model, import_scaled_logistic};
@@ -97,22 +97,24 @@ pub fn run(args: &ModelsArgs) -> anyhow::Result<ExitCode> {
                 family: Some(model.family().name().to_owned()),
                 feature_layout: Some(model.layout().fingerprint().to_owned()),
                 artifact: Some(artifact),
-                ..plain(ModelCommand::Registered, ledger.next_version())
+                ..ModelRecord::plain(ModelCommand::Registered, ledger.next_version())
             })
         }),
         ModelsCommand::Promote { version, note } => order(note, |_, ledger| {
             if *version != 0 && !ledger.versions().contains_key(version) {
                 bail!("v{version} is not registered; `driftless models list` shows what is");
             }
-            Ok(plain(ModelCommand::Promoted, *version))
+            Ok(ModelRecord::plain(ModelCommand::Promoted, *version))
         }),
         ModelsCommand::Rollback { note } => order(note, |_, ledger| {
             let before = ledger.previous().context("no version was in charge before the present one")?;
-            Ok(plain(ModelCommand::RolledBack, before))
+            Ok(ModelRecord::plain(ModelCommand::RolledBack, before))
         }),
-        ModelsCommand::Freeze { note } => order(note, |_, ledger| Ok(plain(ModelCommand::Frozen, ledger.champion()))),
+        ModelsCommand::Freeze { note } => {
+            order(note, |_, ledger| Ok(ModelRecord::plain(ModelCommand::Frozen, ledger.champion())))
+        }
         ModelsCommand::Unfreeze { note } => {
-            order(note, |_, ledger| Ok(plain(ModelCommand::Unfrozen, ledger.champion())))
+            order(note, |_, ledger| Ok(ModelRecord::plain(ModelCommand::Unfrozen, ledger.champion())))
         }
     }
 }
@@ -230,7 +232,7 @@ mod tests {
         for (command, version, replaces, why) in commands {
             let artifact = Some(ArtifactRef { sha256: "00".to_owned(), bytes: 1 });
             let (by, why) = ("monitor".to_owned(), why.to_owned());
-            let record = ModelRecord { replaces, by, why, artifact, ..plain(command, version) };
+            let record = ModelRecord { replaces, by, why, artifact, ..ModelRecord::plain(command, version) };
             let effect = log.ledger.apply(&record);
             log.records.push((record, effect));
         }

@@ -126,3 +126,23 @@ pub struct ModelRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub setting: Option<SettingChange>,
 }
+
+impl ModelRecord {
+    /// A record that says what and about which version, and nothing else yet.
+    pub fn plain(command: ModelCommand, version: u32) -> Self {
+        ModelRecord {
+            command,
+            version,
+            replaces: 0,
+            at: Timestamp::default(),
+            by: String::new(),
+            why: String::new(),
+            incident_id: None,
+            family: None,
+            feature_layout: None,
+            artifact: None,
+            evidence: None,
+            setting: None,
+        }
+    }
+}

@@ -160,6 +160,11 @@ impl EventPlace {
     ///
     /// The sender's decision counts; where there is none, the event's position decides, so that it is the same each time.
     pub fn of(params: &TraceParams, record: &Record, partition: i32) -> Option<Self> {
+        EventPlace::after(Incoming::of(&record.headers), params, record, partition)
+    }
+
+    /// The same, where its headers have been read.
+    pub fn after(from: Incoming, params: &TraceParams, record: &Record, partition: i32) -> Option<Self> {
         let seeds = [
             Seed::Text(&params.app),
             Seed::Text(&params.topic),
@@ -167,7 +172,7 @@ impl EventPlace {
             Seed::Number(record.offset),
             Seed::Number(record.timestamp.millis()),
         ];
-        match Incoming::of(&record.headers) {
+        match from {
             Incoming::Unsampled => None,
             Incoming::Sampled(from) => Some(EventPlace { at: from.then(&seeds), parent: Some(from.span) }),
             Incoming::Absent | Incoming::Malformed => {

@@ -80,14 +80,15 @@ impl Layout {
         self.names.iter().position(|known| known == name)
     }
 
-    /// The first 8 bytes, in hex, of SHA-256 over the names, each led by its length in bytes (32 bits, little endian), so
-    /// that no two lists of names run together.
+    /// The [`fingerprint`] of its names.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 }
 
-fn fingerprint(names: &[String]) -> String {
+/// What tells layouts apart: the first 8 bytes, in hex, of SHA-256 over the names, each led by its length in bytes (32
+/// bits, little endian), so that no two lists of names run together.
+pub fn fingerprint(names: &[String]) -> String {
     let mut digest = Sha256::new();
     for name in names {
         digest.update((name.len() as u32).to_le_bytes());

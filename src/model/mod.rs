@@ -29,7 +29,7 @@ pub use categories::{
 pub use estimator::Estimator;
 pub use forest::{Forest, ForestError, MAX_TREES};
 pub use import::{ImportError, import_scaled_logistic};
-pub use layout::{Layout, LayoutError, MAX_FEATURES};
+pub use layout::{Layout, LayoutError, MAX_FEATURES, fingerprint};
 pub use linear::{CLIP, Linear, LinearError, LinearParts};
 pub use preparation::{Input, Preparation, PreparationError, Prepared};
 pub use selection::Selection;

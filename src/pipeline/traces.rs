@@ -8,16 +8,10 @@ use super::pass::Taken;
 use crate::data::{Deed, EventPlace, Incoming, Outbox, Record, Seed, TracePoint, Traced};
 
 impl Pipeline {
-    /// The place of an event, where its trace is sampled.
-    pub(super) fn place(&self, record: &Record, partition: i32) -> Option<EventPlace> {
-        EventPlace::of(self.params.traces.as_ref()?, record, partition)
-    }
-
     /// The span that an event's label will go on from: what waits for it keeps it.
     pub(super) fn kept_place(&self, taken: &Taken<'_>) -> Option<TracePoint> {
-        let is_last = self.params.station.is_last();
-        let place = if is_last { self.place(taken.record, taken.partition) } else { None };
-        place.map(|place| place.at)
+        let params = self.params.traces.as_ref().filter(|_| self.params.station.is_last())?;
+        EventPlace::of(params, taken.record, taken.partition).map(|place| place.at)
     }
 
     /// Notes what became of an event, and gives its place.
@@ -28,11 +22,12 @@ impl Pipeline {
         deed: impl FnOnce() -> Deed,
         out: &mut Outbox,
     ) -> Option<TracePoint> {
-        self.params.traces.as_ref()?;
-        if Incoming::of(&record.headers) == Incoming::Malformed {
+        let params = self.params.traces.as_ref()?;
+        let incoming = Incoming::of(&record.headers);
+        if incoming == Incoming::Malformed {
             out.note_untraceable();
         }
-        let EventPlace { at, parent } = self.place(record, partition)?;
+        let EventPlace { at, parent } = EventPlace::after(incoming, params, record, partition)?;
         out.note(Traced { at, parent, link: None, partition, offset: record.offset, deed: deed() });
         Some(at)
     }

@@ -158,18 +158,12 @@ mod tests {
 
     pub(crate) fn record(command: ModelCommand, version: u32, replaces: u32) -> ModelRecord {
         ModelRecord {
-            command,
-            version,
             replaces,
             at: Timestamp::from_millis(0),
             by: "test".into(),
             why: "test".into(),
-            incident_id: None,
-            family: None,
-            feature_layout: None,
             artifact: (command == ModelCommand::Registered).then(|| ArtifactRef { sha256: "00".into(), bytes: 1 }),
-            evidence: None,
-            setting: None,
+            ..ModelRecord::plain(command, version)
         }
     }
 

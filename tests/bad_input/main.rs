@@ -11,6 +11,8 @@ mod processes;
 mod site;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/surroundings.rs"]
+mod surroundings;
 
 use std::process::Command;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use site::{Sent, check, header_of, predictions, records, ruled, send};
 use support::bench::Bench;
 use support::models::tell;
 use support::{forgetful, record, set};
+use surroundings::{free_address, surroundings};
 
 fn bench(more: &str) -> Bench {
     Bench::new(Arc::new(Memory::new()), Config::parse(&ruled("shops", more)).unwrap())
@@ -420,15 +423,8 @@ fn the_running_binary_says_the_same_of_every_row_on_kafka() {
     let kafka = Kafka::new(KafkaParams::new(brokers.clone(), "driftless-test")).unwrap();
     let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let directory = tempfile::tempdir().unwrap();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let http = listener.local_addr().unwrap();
-    drop(listener);
-    let listed: Vec<String> = brokers.split(',').map(|broker| format!("{broker:?}")).collect();
-    let surroundings = format!(
-        "[kafka]\nbrokers = [{}]\n\n[store]\npath = {:?}\n\n[http]\nlisten = \"{http}\"\n",
-        listed.join(", "),
-        directory.path().join("store")
-    );
+    let http = free_address();
+    let surroundings = surroundings(&brokers, directory.path(), http);
     let text = format!("{}\n{surroundings}", ruled(&format!("bad-input-{stamp}"), ""));
     let file = directory.path().join("driftless.toml");
     std::fs::write(&file, &text).unwrap();

@@ -16,9 +16,11 @@ mod search;
 mod site;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/surroundings.rs"]
+mod surroundings;
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -35,6 +37,7 @@ use search::search;
 use site::{Sent, records, ruled, send};
 use support::collector::Collector;
 use support::registry::{Manner, Registry};
+use surroundings::{free_address, surroundings};
 
 /// What the cluster and the registry are shown to know us.
 const SECRET: &str = "canary-secret-7f3a9c21";
@@ -59,24 +62,19 @@ impl Site {
         let brokers = std::env::var("DRIFTLESS_TEST_BROKERS").unwrap();
         let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         let directory = tempfile::tempdir().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let http = listener.local_addr().unwrap();
-        drop(listener);
+        let http = free_address();
         let registry = Registry::start();
         let collector = Collector::start();
         fs::write(directory.path().join("password"), SECRET).unwrap();
-        let listed: Vec<String> = brokers.split(',').map(|broker| format!("{broker:?}")).collect();
         let surroundings = format!(
-            "[kafka]\nbrokers = [{}]\n\n[kafka.properties]\n\"sasl.username\" = \"someone\"\n\
+            "{}\n[kafka.properties]\n\"sasl.username\" = \"someone\"\n\
              \"sasl.password\" = {{ env = \"DRIFTLESS_CANARY\" }}\n\n\
              [schema_registry]\nurls = [\"{}\"]\nuser = \"someone\"\npassword = {{ file = {:?} }}\ntimeout = \"300ms\"\n\n\
-             [store]\npath = {:?}\n\n[http]\nlisten = \"{http}\"\n\n\
              [traces]\nendpoint = {:?}\nratio = 1.0\n\n\
              [traces.headers]\nauthorization = {{ env = \"DRIFTLESS_CANARY\" }}\n",
-            listed.join(", "),
+            surroundings(&brokers, directory.path(), http),
             registry.url(),
             directory.path().join("password"),
-            directory.path().join("store"),
             collector.url(),
         );
         let text = format!("{}\n{surroundings}", ruled(&format!("canary-{name}-{stamp}"), events));

@@ -131,18 +131,11 @@ impl Application {
         let producer = feed::producer(&self.brokers)?;
         for (command, artifact) in [(ModelCommand::Registered, Some(artifact)), (ModelCommand::Promoted, None)] {
             let record = ModelRecord {
-                command,
-                version: 1,
-                replaces: 0,
                 at: Timestamp::from_millis(feed::BEGIN_MS),
                 by: "chaos".to_owned(),
                 why: "fixed for the run".to_owned(),
-                incident_id: None,
-                family: None,
-                feature_layout: None,
                 artifact: artifact.cloned(),
-                evidence: None,
-                setting: None,
+                ..ModelRecord::plain(command, 1)
             };
             let value = serde_json::to_vec(&record)?;
             let record: BaseRecord<'_, str, [u8]> =

@@ -7,6 +7,8 @@ mod on_kafka;
 mod processes;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/surroundings.rs"]
+mod surroundings;
 
 use std::sync::Arc;
 

@@ -13,6 +13,7 @@ use driftless::transport::kafka::{Kafka, KafkaParams};
 use super::processes::{Service, get, until};
 use super::support::bench::Bench;
 use super::support::models::text_without_trainings;
+use super::surroundings::{free_address, surroundings};
 
 /// The binary with its configuration.
 struct Site {
@@ -28,15 +29,11 @@ impl Site {
         let brokers = std::env::var("DRIFTLESS_TEST_BROKERS").unwrap();
         let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         let directory = tempfile::tempdir().unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let http = listener.local_addr().unwrap();
-        drop(listener);
-        let listed: Vec<String> = brokers.split(',').map(|broker| format!("{broker:?}")).collect();
+        let http = free_address();
         let text = format!(
-            "{}\n[kafka]\nbrokers = [{}]\n\n[store]\npath = {:?}\n\n[http]\nlisten = \"{http}\"\n",
+            "{}\n{}",
             text_without_trainings().replace("\"shops\"", &format!("\"settings-{stamp}\"")),
-            listed.join(", "),
-            directory.path().join("store")
+            surroundings(&brokers, directory.path(), http)
         );
         let file = directory.path().join("driftless.toml");
         std::fs::write(&file, &text).unwrap();

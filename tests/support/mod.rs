@@ -307,18 +307,11 @@ pub(crate) fn evidence(gain: f64) -> Evidence {
 
 pub(crate) fn command(command: ModelCommand, version: u32, replaces: u32) -> ModelRecord {
     ModelRecord {
-        command,
-        version,
         replaces,
         at: Timestamp::from_millis(0),
         by: "test".into(),
         why: "test".into(),
-        incident_id: None,
-        family: None,
-        feature_layout: None,
-        artifact: None,
-        evidence: None,
-        setting: None,
+        ..ModelRecord::plain(command, version)
     }
 }
 

@@ -1,7 +1,5 @@
 //! From a configuration to what it means.
 
-use sha2::{Digest, Sha256};
-
 use super::in_words::features;
 use super::settings::settings;
 use super::understood::{Field, Topic, Understood};
@@ -9,6 +7,7 @@ use super::warnings::warnings;
 use crate::config::Config;
 use crate::config::params::NamedTopic;
 use crate::data::params::FieldSpec;
+use crate::model::fingerprint;
 
 impl Understood {
     /// What `config` means.
@@ -25,16 +24,6 @@ impl Understood {
             warnings: warnings(config),
         }
     }
-}
-
-/// The fingerprint of a layout with these names: the first 8 bytes of SHA-256 over the names, each led by its length.
-fn fingerprint(names: &[String]) -> String {
-    let mut digest = Sha256::new();
-    for name in names {
-        digest.update((name.len() as u32).to_le_bytes());
-        digest.update(name.as_bytes());
-    }
-    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn topic(topic: NamedTopic<'_>) -> Topic {

@@ -9,7 +9,7 @@ use anyhow::bail;
 
 use crate::cli::WrongUsage;
 use crate::cli::connect::kafka;
-use crate::cli::control_log::{Note, Told, follow, plain, tell};
+use crate::cli::control_log::{Note, Told, follow, tell};
 use crate::config::Config;
 use crate::data::{ModelCommand, ModelRecord, Setting, SettingChange, SettingValue};
 use crate::registry::Store;
@@ -36,7 +36,8 @@ pub(super) fn set(setting: Setting, value: Option<&str>, note: &Note) -> anyhow:
         value: value.map(|value| value.to_string()),
         was: was(setting, &config, ledger),
     };
-    let record = ModelRecord { setting: Some(change.clone()), ..plain(ModelCommand::Set, ledger.champion()) };
+    let record =
+        ModelRecord { setting: Some(change.clone()), ..ModelRecord::plain(ModelCommand::Set, ledger.champion()) };
     let Told { effect, log: after } = tell(&cluster, &config, &note.sign(record, ledger))?;
     let mut out = std::io::stdout().lock();
     if !matches!(effect, Some(Effect::Noted | Effect::Switched)) {

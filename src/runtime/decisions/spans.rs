@@ -1,7 +1,7 @@
 //! Decisions as spans of the trace of their incident, named as their log lines are.
 
 use super::Decision;
-use crate::data::{AlertAction, DriftAlert, ModelCommand, ModelRecord, Phase, Timestamp, TracePoint, TrainingReason};
+use crate::data::{AlertAction, DriftAlert, ModelCommand, ModelRecord, Phase, TracePoint, TrainingReason};
 use crate::runtime::traces::Traces;
 use crate::telemetry::traces::{Span, SpanValue};
 
@@ -53,15 +53,5 @@ fn of_command(record: &ModelRecord, offset: i64, traces: &Traces) -> Option<Span
 }
 
 fn named(name: &'static str, at: TracePoint, attributes: Vec<(&'static str, SpanValue)>) -> Span {
-    Span {
-        at,
-        parent: None,
-        links: Vec::new(),
-        name: name.into(),
-        is_consumer: false,
-        began: Timestamp::default(),
-        ended: Timestamp::default(),
-        attributes,
-        is_failed: false,
-    }
+    Span { attributes, ..Span::named(name, at) }
 }

@@ -158,18 +158,10 @@ mod tests {
     #[test]
     fn decisions_are_told_but_a_candidate_alone_is_not() {
         let record = |command| ModelRecord {
-            command,
-            version: 3,
             replaces: 2,
-            at: Timestamp::default(),
             by: "monitor".to_owned(),
             why: "auc gain +0.02".to_owned(),
-            incident_id: None,
-            family: None,
-            feature_layout: None,
-            artifact: None,
-            evidence: None,
-            setting: None,
+            ..ModelRecord::plain(command, 3)
         };
         let told = |command| of_decision("flights", &record(command));
         assert_eq!(told(ModelCommand::Registered), None);

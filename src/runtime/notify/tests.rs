@@ -100,18 +100,12 @@ impl Stand {
 
     fn command(&self, command: ModelCommand, version: u32, replaces: u32) {
         let record = ModelRecord {
-            command,
-            version,
             replaces,
             at: Timestamp::from_millis(i64::from(version)),
             by: "monitor".to_owned(),
             why: "w".to_owned(),
-            incident_id: None,
-            family: None,
-            feature_layout: None,
             artifact: Some(crate::data::ArtifactRef { sha256: "00".to_owned(), bytes: 1 }),
-            evidence: None,
-            setting: None,
+            ..ModelRecord::plain(command, version)
         };
         self.send(&self.shop.config.topics.models, &record);
     }

@@ -34,26 +34,21 @@ pub(super) fn tell(traces: &Traces, record: &ModelRecord, learned: Learned<'_>) 
     }
     attributes.extend(examples.map(|sha256| ("driftless.training.examples_sha256", SpanValue::Text(sha256))));
     let training = Span {
-        at,
         parent: Some(traces.request(incident).span),
         links: request.examples.clone(),
-        name: "train".into(),
-        is_consumer: false,
         began,
         ended,
         attributes,
         is_failed: record.command == ModelCommand::TrainingFailed,
+        ..Span::named("train", at)
     };
     let of_example = |example: &TracePoint| Span {
-        at: example.then(&[Seed::Text("learn"), Seed::Text(incident)]),
         parent: Some(example.span),
         links: vec![at],
-        name: "learn".into(),
-        is_consumer: false,
         began,
         ended,
         attributes: vec![("driftless.incident", incident.into()), ("driftless.training.result", result.into())],
-        is_failed: false,
+        ..Span::named("learn", example.then(&[Seed::Text("learn"), Seed::Text(incident)]))
     };
     let of_examples: Vec<Span> = request.examples.iter().map(of_example).collect();
     traces.spans.send(std::iter::once(training).chain(of_examples));

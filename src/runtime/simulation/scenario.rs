@@ -246,17 +246,11 @@ fn control(record: &ModelRecord) -> Arrival {
 
 fn command(command: ModelCommand, version: u32, replaces: u32) -> ModelRecord {
     ModelRecord {
-        command,
-        version,
         replaces,
         at: Timestamp::from_millis(0),
         by: "simulation".into(),
         why: "simulation".into(),
-        incident_id: None,
-        family: None,
-        feature_layout: None,
-        artifact: None,
         evidence: (command == ModelCommand::Registered).then(evidence),
-        setting: None,
+        ..ModelRecord::plain(command, version)
     }
 }

@@ -217,20 +217,10 @@ mod tests {
 
     use super::*;
     use crate::config::Secret;
-    use crate::data::{Span as Length, Timestamp, TracePoint};
+    use crate::data::{Span as Length, TracePoint};
 
     fn span(name: &'static str) -> Span {
-        Span {
-            at: TracePoint::root(&[]),
-            parent: None,
-            links: Vec::new(),
-            name: name.into(),
-            is_consumer: false,
-            began: Timestamp::default(),
-            ended: Timestamp::default(),
-            attributes: Vec::new(),
-            is_failed: false,
-        }
+        Span::named(name, TracePoint::root(&[]))
     }
 
     /// A collector that gives these answers, one to each request; what it was sent.

@@ -37,6 +37,23 @@ pub struct Span {
     pub is_failed: bool,
 }
 
+impl Span {
+    /// What was done, and where it stands; its times and everything else left open.
+    pub fn named(name: impl Into<Cow<'static, str>>, at: TracePoint) -> Self {
+        Span {
+            at,
+            parent: None,
+            links: Vec::new(),
+            name: name.into(),
+            is_consumer: false,
+            began: Timestamp::default(),
+            ended: Timestamp::default(),
+            attributes: Vec::new(),
+            is_failed: false,
+        }
+    }
+}
+
 /// The value of an attribute.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SpanValue {
