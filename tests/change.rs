@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use driftless::codec::Marker;
+use driftless::codec::{Marker, read};
 use driftless::config::Config;
-use driftless::data::{Extent, Item, Machine, Outbox, Outcome, Prediction, Sink, Timestamp};
+use driftless::data::{Extent, Item, Machine, Outbox, Outcome, PerformanceRecord, Prediction, Sink, Timestamp};
 use driftless::model::Model;
 use driftless::pipeline::{FeatureChanges, Pipeline};
 use driftless::runtime::{App, Roles, pipeline_params};
@@ -334,6 +334,20 @@ fn a_running_application_takes_a_change_over_and_then_needs_the_old_file_no_more
     app.stop().unwrap();
 }
 
+/// The last revision of every performance window: one that is under way at the change may be published before every shard
+/// has come over, and is then revised.
+fn settled(mut published: Published) -> Published {
+    let mut last = BTreeMap::new();
+    for value in published.performance.iter().flatten() {
+        let mut record: PerformanceRecord = read("performance", Some(value)).unwrap();
+        record.revision = 0;
+        let bytes = serde_json::to_vec(&record).unwrap();
+        last.insert((record.window_start, record.window_end, record.model_version, record.arm), bytes);
+    }
+    published.performance = vec![last.into_values().collect()];
+    published
+}
+
 #[test]
 fn a_process_that_dies_around_the_change_leaves_no_trace() {
     for new in [
@@ -341,6 +355,7 @@ fn a_process_that_dies_around_the_change_leaves_no_trace() {
         replaced("min_n = 20\n\n[performance]\nwindow = \"30m\"", "min_n = 30\n\n[performance]\nwindow = \"20m\""),
     ] {
         let (_, _, expected) = run_changed(&new, |_, _, _, app| app);
+        let expected = settled(expected);
         for nth in 1..=4 {
             let (_, bench, published) = run_changed(&new, |memory, bench, step, app| {
                 if step == CHANGE_AT {
@@ -360,7 +375,7 @@ fn a_process_that_dies_around_the_change_leaves_no_trace() {
                 bench.start_as("n", Roles::ALL, true)
             });
             assert_whole(&published);
-            assert_eq!(differences(&published, &expected), Vec::<String>::new(), "commit {nth}");
+            assert_eq!(differences(&settled(published), &expected), Vec::<String>::new(), "commit {nth}");
             let state = &bench.config.topics.state;
             assert_eq!(last_marker(&bench, state).unwrap().config, bench.config.digest());
         }
