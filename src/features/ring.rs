@@ -7,6 +7,7 @@
 
 use super::cells::Entry;
 use super::filled::Filled;
+use super::near::bring;
 use super::plan::{Panes, RING_HEAD, Track};
 use super::reading::Reading;
 use super::slots::{LINE, Log};
@@ -308,28 +309,27 @@ impl<'t> Ring<'t> {
         })
     }
 
-    /// The memory that an event at `at` is going to need, read to have it near: the sum of words, of no other use.
+    /// Asks for the memory that an event at `at` is going to need.
     #[inline]
-    pub(super) fn fetch(&self, slot: &[u64], at: Timestamp, latest: &mut LatestPane) -> u64 {
+    pub(super) fn fetch(&self, slot: &[u64], at: Timestamp, latest: &mut LatestPane) {
         let head = self.head(slot);
         if head == NONE {
-            return 0;
+            return;
         }
         let by = latest.of(&self.panes, at).saturating_sub(head).clamp(0, self.panes.capacity) as usize;
         let (all, stride) = (self.all(slot), self.track.bundle.stride);
-        let place = |place: usize| slot[self.track.start + place * stride];
-        let mut sum = place(all.newest);
+        let bring = |place: usize| bring(&slot[self.track.start + place * stride]);
+        bring(all.newest);
         if by > 0 {
             let last = self.panes.capacity as usize - 1;
-            sum ^= place(if self.filled().empties(slot, by) { 0 } else { self.earlier(all.newest, last) });
+            bring(if self.filled().empties(slot, by) { 0 } else { self.earlier(all.newest, last) });
         }
         if self.closed_for(slot) == NONE || self.filled().leaves(slot, by) {
             // One pane of each line.
             for later in (0..all.len).step_by((LINE / stride).max(1)) {
-                sum ^= place(self.earlier(all.newest, later));
+                bring(self.earlier(all.newest, later));
             }
         }
-        sum
     }
 
     /// Where the window of an event at `at` begins and ends, in panes, both inclusive.

@@ -3,6 +3,7 @@
 use super::block::Block;
 use super::cells::Entry;
 use super::ever::Ever;
+use super::near::bring;
 use super::plan::{GroupPlan, Output, Shape, TOUCHED, Track};
 use super::reading::Reading;
 use super::ring::{LatestPane, NONE, Ring};
@@ -153,14 +154,15 @@ impl GroupPlan {
 }
 
 impl GroupPlan {
-    /// The memory of panes that an event at `at` is going to need, read to have it near.
+    /// Asks for the memory beyond the header that an event at `at` is going to need.
     #[inline]
-    pub(super) fn fetch(&self, slot: &[u64], at: Timestamp, latest: &mut [LatestPane]) -> u64 {
-        let tracks = self.tracks.iter().zip(latest).map(|(track, latest)| match track.shape {
-            Shape::Panes(panes) => Ring { track, panes }.fetch(slot, at, latest),
-            Shape::Session { .. } | Shape::Ever { .. } => slot[track.start],
-        });
-        tracks.fold(0, |a, b| a ^ b)
+    pub(super) fn fetch(&self, slot: &[u64], at: Timestamp, latest: &mut [LatestPane]) {
+        for (track, latest) in self.tracks.iter().zip(latest) {
+            match track.shape {
+                Shape::Panes(panes) => Ring { track, panes }.fetch(slot, at, latest),
+                Shape::Session { .. } | Shape::Ever { .. } => bring(&slot[track.start]),
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::Pipeline;
 use super::decode::Rows;
 use super::pass::Taken;
 use crate::codec::{FeatureRow, PredictionView, write, write_form};
-use crate::data::{Columns, Deed, Outbox, Outcome, Record, Route, Sink, Summary, Timestamp, Traced};
+use crate::data::{Columns, Deed, Outbox, Outcome, Record, Route, Sink, Summary, Table, Timestamp, Traced};
 use crate::labels::EventId;
 use crate::performance::{LabelChange, Scored};
 
@@ -18,6 +18,23 @@ pub(super) struct Predicted<'a> {
     pub row: usize,
     pub remarks: Remarks,
     pub columns: &'a Columns,
+}
+
+/// Where the id of an event is.
+pub(super) enum IdAt {
+    /// In a text column of the decoded events.
+    Table { column: usize, row: usize },
+    /// It came through a hop, or is made of where the record was.
+    Own(EventId),
+}
+
+impl IdAt {
+    pub(super) fn bytes<'a>(&'a self, events: &'a Table) -> &'a [u8] {
+        match self {
+            IdAt::Table { column, row } => events.text(*column, *row).unwrap_or_default(),
+            IdAt::Own(id) => id,
+        }
+    }
 }
 
 /// What a prediction says of itself.
@@ -117,10 +134,13 @@ impl Pipeline {
     }
 
     /// The configured id, else `topic:partition:offset`.
-    pub(super) fn event_id(&self, record: &Record, rows: &Rows, row: usize) -> EventId {
-        match self.decoders.event_id_column().and_then(|column| rows.events.text(column, row)) {
-            Some(id) => id.into(),
-            None => format!("{}:{}:{}", self.params.events.topic, self.shard, record.offset).into_bytes().into(),
+    pub(super) fn event_id(&self, record: &Record, rows: &Rows, row: usize) -> IdAt {
+        match self.decoders.event_id_column().filter(|column| rows.events.text(*column, row).is_some()) {
+            Some(column) => IdAt::Table { column, row },
+            None => {
+                let place = format!("{}:{}:{}", self.params.events.topic, self.shard, record.offset);
+                IdAt::Own(place.into_bytes().into())
+            }
         }
     }
 

@@ -99,7 +99,7 @@ impl Pipeline {
                 score: waiting.score,
             },
             positive: waiting.positive,
-            row: if waiting.score.is_nan() { row_of(id, &scratch.steps) } else { None },
+            row: if waiting.score.is_nan() { row_of(id, scratch) } else { None },
         };
         let predicted = waiting.trace;
         let follow_up = FollowUpRow { kind, at, table, first_column, row };
@@ -146,9 +146,9 @@ impl Pipeline {
 }
 
 /// The row of the last event with this id in the run.
-fn row_of(id: &[u8], steps: &[Step]) -> Option<usize> {
-    steps.iter().rev().find_map(|step| match step {
-        Step::Predict { id: of, row, .. } if **of == *id => Some(*row),
+fn row_of(id: &[u8], scratch: &Scratch) -> Option<usize> {
+    scratch.steps.iter().rev().find_map(|step| match step {
+        Step::Predict { id: of, row, .. } if of.bytes(&scratch.rows.events) == id => Some(*row),
         _ => None,
     })
 }

@@ -164,7 +164,8 @@ impl Pipeline {
         }
         let Some(on_duplicate) = events.deduplicate.map(|deduplicate| deduplicate.on_duplicate) else { return };
         let id = self.event_id(taken.record, &scratch.rows, row);
-        if !self.recent.as_mut().is_some_and(|recent| recent.is_known(&id, at, clock)) {
+        let id = id.bytes(&scratch.rows.events);
+        if !self.recent.as_mut().is_some_and(|recent| recent.is_known(id, at, clock)) {
             return;
         }
         scratch.decoded[position] = match on_duplicate {

@@ -11,7 +11,7 @@ use crate::codec::{HopEvent, HopFollowUp, Known, Progress};
 use crate::data::params::TextIndex;
 use crate::data::{Outbox, Rank, Route, Sink, Table, Timestamp, partition_for};
 use crate::features::FollowUpRow;
-use crate::labels::{EventId, Waited};
+use crate::labels::Waited;
 
 /// A record for the next stage.
 pub(super) struct Onward {
@@ -31,7 +31,7 @@ impl Onward {
 /// An event about to go on.
 pub(super) struct Outward<'a> {
     pub taken: &'a Taken<'a>,
-    pub id: &'a EventId,
+    pub id: &'a [u8],
     pub at: Timestamp,
     /// Its row among the decoded events.
     pub row: usize,
@@ -80,7 +80,7 @@ impl Pipeline {
             rank: Rank {
                 at,
                 is_follow_up: false,
-                id: id.clone(),
+                id: id.into(),
                 partition: taken.partition,
                 offset: taken.record.offset,
             },

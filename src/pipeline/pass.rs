@@ -1,7 +1,7 @@
 //! One run of records, pass by pass.
 
 use super::decode::{Decoded, Decoders, Rows};
-use super::emit::{Predicted, Remarks};
+use super::emit::{IdAt, Predicted, Remarks};
 use super::follow::{Arrival, FollowUpAt, Joining};
 use super::letters::Origin;
 use super::onward::{Onward, Outward};
@@ -10,7 +10,7 @@ use super::{LABELS, Pipeline, tripwire};
 use crate::data::{Arm, Columns, InputIndex, Item, Outbox, Record, Reject, RejectCode, Span, Timestamp};
 use crate::drift::{Batch, Reference};
 use crate::features::EventRow;
-use crate::labels::{Early, EventId, WaitingPrediction};
+use crate::labels::{Early, WaitingPrediction};
 use crate::model::Model;
 use crate::performance::Scored;
 
@@ -52,7 +52,7 @@ impl Taken<'_> {
 
 /// What a record became, in the order in which outputs are written.
 pub(super) enum Step {
-    Predict { item: usize, id: EventId, row: usize, remarks: Remarks, held: bool },
+    Predict { item: usize, id: IdAt, row: usize, remarks: Remarks, held: bool },
     Join(Joining),
     Onward(Onward),
     Reject { item: usize, reject: Reject },
@@ -238,11 +238,12 @@ impl Pipeline {
         let output_row = scratch.times.len();
         scratch.times.push(at);
         scratch.scores.push(self.clocks.base_rate.score());
-        let id = match taken.relayed {
-            Some(relayed) => relayed.id.clone(),
+        let id_at = match taken.relayed {
+            Some(relayed) => IdAt::Own(relayed.id.clone()),
             None => self.event_id(taken.record, &scratch.rows, row),
         };
-        let onward = self.onward(&Outward { taken, id: &id, at, row, output_row, remarks }, scratch);
+        let id = id_at.bytes(&scratch.rows.events);
+        let onward = self.onward(&Outward { taken, id, at, row, output_row, remarks }, scratch);
         let waiting = WaitingPrediction {
             event_time: at,
             model_version: self.champion.version(),
@@ -255,13 +256,13 @@ impl Pipeline {
             },
             trace: self.kept_place(taken),
         };
-        let held = self.waiting.hold(&id, &waiting);
-        let early = self.early.take(&id);
+        let held = self.waiting.hold(id, &waiting);
+        let early = self.early.take(id);
         match onward {
             Some(onward) => scratch.steps.push(Step::Onward(onward)),
             None => {
                 self.clocks.tally.late += u64::from(late);
-                scratch.steps.push(Step::Predict { item: position, id, row: output_row, remarks, held });
+                scratch.steps.push(Step::Predict { item: position, id: id_at, row: output_row, remarks, held });
             }
         }
         for early in early {
@@ -280,7 +281,7 @@ impl Pipeline {
             // One too old to be held may share its id with one that is.
             if let Step::Predict { id, row, held: true, .. } = step {
                 let score = scratch.scores[*row];
-                self.waiting.scored(id, score, self.decides(score));
+                self.waiting.scored(id.bytes(&scratch.rows.events), score, self.decides(score));
             }
         }
     }
@@ -303,7 +304,8 @@ impl Pipeline {
                 Step::Predict { item, id, row, remarks, .. } => {
                     let Some(taken) = taken.get(item) else { continue };
                     let remarks = Remarks { outside: scratch.outside.get(row) == Some(&true), ..remarks };
-                    let prediction = Predicted { taken, id: &id, row, remarks, columns: &scratch.columns };
+                    let id = id.bytes(&scratch.rows.events);
+                    let prediction = Predicted { taken, id, row, remarks, columns: &scratch.columns };
                     let scored = Scored {
                         event_time: scratch.times[row],
                         model_version: self.champion.version(),

@@ -1,4 +1,4 @@
-//! The hot path over librdkafka's C interface: the only module with unsafe code.
+//! The hot path over librdkafka's C interface: the only module with unsafe code but for a prefetch.
 //!
 //! The safe binding hands records over one by one, each with an event, a reference count and a look at the clock, and
 //! takes them one by one with a look-up of the topic by name. Here both go by the batch, at a third of the cost.
