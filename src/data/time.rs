@@ -5,6 +5,7 @@
 //! Arithmetic saturates: a hostile stamp at the edge of the range can be compared, never wrapped.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -114,6 +115,20 @@ impl Timestamp {
     pub const fn floor(self, span: Span, offset: Span) -> Timestamp {
         let shifted = self.0.saturating_sub(offset.0);
         Timestamp(shifted.saturating_sub(shifted.rem_euclid(span.0)).saturating_add(offset.0))
+    }
+
+    /// Stretches of times that follow each other in one interval of length `span`, aligned to the epoch plus `offset`: the
+    /// start of the interval, and which of the times.
+    pub fn stretches(times: &[Timestamp], span: Span, offset: Span) -> impl Iterator<Item = (Timestamp, Range<usize>)> {
+        let mut first = 0;
+        std::iter::from_fn(move || {
+            let (time, rest) = times.get(first..)?.split_first()?;
+            let start = time.floor(span, offset);
+            let end = start.plus(span);
+            let from = first;
+            first += 1 + rest.iter().take_while(|time| (start..end).contains(*time)).count();
+            Some((start, from..first))
+        })
     }
 }
 
@@ -263,6 +278,18 @@ mod tests {
         assert_eq!(Timestamp::from_millis(0).interval(hour), 0);
         assert_eq!(Timestamp::from_millis(-3_600_000).interval(hour), -1);
         assert_eq!(Timestamp::from_millis(-1).floor(hour, Span::default()).millis(), -3_600_000);
+    }
+
+    #[test]
+    fn stretches_end_where_the_interval_does() {
+        let times = [-1, 0, 5, 9, 10, 3, 25].map(Timestamp::from_millis);
+        let of = |offset| {
+            let stretches = Timestamp::stretches(&times, Span::from_millis(10), Span::from_millis(offset));
+            stretches.map(|(start, times)| (start.millis(), times)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(0), [(-10, 0..1), (0, 1..4), (10, 4..5), (0, 5..6), (20, 6..7)]);
+        assert_eq!(of(5), [(-5, 0..2), (5, 2..5), (-5, 5..6), (25, 6..7)]);
+        assert_eq!(Timestamp::stretches(&[Timestamp::MAX; 2], Span::from_millis(10), Span::default()).count(), 2);
     }
 
     #[test]

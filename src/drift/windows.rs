@@ -43,19 +43,16 @@ impl DriftWindows {
 
     /// Counts the rows of a batch whose windows are still open at `watermark`; `times` are their event times.
     pub fn count(&mut self, reference: Reference<'_>, batch: Batch<'_>, times: &[Timestamp], watermark: Timestamp) {
-        let mut first = 0;
-        while let Some(time) = times.get(first) {
-            let start = time.floor(self.window, self.offset);
-            let run = times[first..].iter().take_while(|time| time.floor(self.window, self.offset) == start).count();
-            if start.plus(self.window) > watermark {
-                let window = self.windows.entry((start, reference.model_version), || Window {
-                    signals: reference.profile.empty_counts(),
-                    unpublished: true,
-                });
-                window.unpublished = true;
-                count(reference.profile, batch, first..first + run, &mut window.signals);
+        for (start, rows) in Timestamp::stretches(times, self.window, self.offset) {
+            if start.plus(self.window) <= watermark {
+                continue;
             }
-            first += run;
+            let window = self.windows.entry((start, reference.model_version), || Window {
+                signals: reference.profile.empty_counts(),
+                unpublished: true,
+            });
+            window.unpublished = true;
+            count(reference.profile, batch, rows, &mut window.signals);
         }
     }
 

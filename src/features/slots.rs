@@ -37,17 +37,16 @@ pub(super) struct KeyWords([u64; KEY_WORDS]);
 
 impl KeyWords {
     pub(super) fn of(key: &[u8]) -> Self {
-        let mut bytes = [0; KEY_WORDS * 8];
-        if let Some(own) = bytes.get_mut(1..=key.len()).filter(|_| key.len() <= SHORT_KEY) {
-            own.copy_from_slice(key);
-            bytes[0] = key.len() as u8;
-        } else {
-            bytes[0] = LONG;
-            bytes[8..].copy_from_slice(&xxh3_128(key).to_le_bytes());
-        }
         let mut words = [0; KEY_WORDS];
-        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(8)) {
-            *word = u64::from_le_bytes(std::array::from_fn(|i| bytes[i]));
+        if key.len() <= SHORT_KEY {
+            words[0] = key.len() as u64;
+            // Keys are so short that a copy would be a call.
+            for (at, byte) in (1..).zip(key) {
+                words[at / 8] |= u64::from(*byte) << (at % 8 * 8);
+            }
+        } else {
+            let hash = xxh3_128(key);
+            words = [u64::from(LONG), hash as u64, (hash >> 64) as u64];
         }
         KeyWords(words)
     }

@@ -49,14 +49,18 @@ impl Performance {
         Performance { window: params.window, offset: params.offset, windows: Tracked::default() }
     }
 
-    /// Counts a prediction.
-    pub fn predicted(&mut self, scored: &Scored) {
-        self.window(scored).predictions += 1;
+    /// Counts predictions of a version, given by event time.
+    pub fn predicted(&mut self, times: &[Timestamp], model_version: u32, arm: Arm) {
+        for (_, of_window) in Timestamp::stretches(times, self.window, self.offset) {
+            if let Some(first) = times.get(of_window.start) {
+                self.window(*first, model_version, arm).predictions += of_window.len() as u64;
+            }
+        }
     }
 
     /// Counts the label of a prediction; `before` is the label it had until now.
     pub fn labelled(&mut self, scored: &Scored, label: LabelChange) {
-        let window = self.window(scored);
+        let window = self.window(scored.event_time, scored.model_version, scored.arm);
         if let Some(before) = label.before {
             window.scores.take_back(before.positive, scored.score);
             window.label_age_ms -= before.known_at.since(scored.event_time);
@@ -65,9 +69,9 @@ impl Performance {
         window.label_age_ms += label.now.known_at.since(scored.event_time);
     }
 
-    fn window(&mut self, scored: &Scored) -> &mut Window {
-        let start = scored.event_time.floor(self.window, self.offset);
-        let window = self.windows.entry((start, scored.model_version, scored.arm), || Window {
+    fn window(&mut self, at: Timestamp, model_version: u32, arm: Arm) -> &mut Window {
+        let start = at.floor(self.window, self.offset);
+        let window = self.windows.entry((start, model_version, arm), || Window {
             predictions: 0,
             label_age_ms: 0,
             scores: Box::default(),
@@ -216,8 +220,7 @@ mod tests {
     #[test]
     fn a_late_label_changes_the_window_of_its_event() {
         let mut performance = Performance::new(&params());
-        performance.predicted(&scored(50, 0.9));
-        performance.predicted(&scored(150, 0.1));
+        performance.predicted(&[50, 150].map(Timestamp::from_millis), 1, Arm::Champion);
         assert_eq!(performance.take_changed().len(), 2);
         assert!(performance.take_changed().is_empty());
         performance.labelled(&scored(50, 0.9), LabelChange { before: None, now: known(true, 3_050) });
@@ -231,7 +234,7 @@ mod tests {
     #[test]
     fn a_correction_replaces_the_label_it_corrects() {
         let mut performance = Performance::new(&params());
-        performance.predicted(&scored(50, 0.9));
+        performance.predicted(&[Timestamp::from_millis(50)], 1, Arm::Champion);
         performance.labelled(&scored(50, 0.9), LabelChange { before: None, now: known(true, 1_050) });
         let change = LabelChange { before: Some(known(true, 1_050)), now: known(false, 2_050) };
         performance.labelled(&scored(50, 0.9), change);
@@ -242,7 +245,7 @@ mod tests {
     #[test]
     fn the_state_survives_encoding() -> Result<(), BinaryError> {
         let mut performance = Performance::new(&params());
-        performance.predicted(&scored(50, 0.9));
+        performance.predicted(&[Timestamp::from_millis(50)], 1, Arm::Champion);
         performance.labelled(&scored(50, 0.9), LabelChange { before: None, now: known(true, 1_050) });
         performance.commit();
         performance.begin_checkpoint(false);

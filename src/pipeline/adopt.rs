@@ -109,7 +109,7 @@ fn counted_again(params: &PerformanceParams, waiting: &Waiting) -> Performance {
             arm: waited.arm,
             score: waited.score,
         };
-        performance.predicted(&scored);
+        performance.predicted(&[scored.event_time], scored.model_version, scored.arm);
         if let Some(label) = waited.label {
             let now = KnownLabel { positive: label.positive, known_at: label.known_at };
             performance.labelled(&scored, LabelChange { before: None, now });

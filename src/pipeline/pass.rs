@@ -166,6 +166,7 @@ impl Pipeline {
         if self.params.station.is_last() {
             self.score(scratch);
             self.count_drift(scratch);
+            self.performance.predicted(&scratch.times, self.champion.version(), Arm::Champion);
         }
         self.write(taken, scratch, now, out);
     }
@@ -312,7 +313,6 @@ impl Pipeline {
                         arm: Arm::Champion,
                         score: scratch.scores[row],
                     };
-                    self.performance.predicted(&scored);
                     self.predict(&prediction, &scored, now, out);
                 }
                 Step::Join(joining) => self.joined(joining, &scratch.scores, out),
