@@ -62,6 +62,28 @@ fn refusal(name: &str) -> String {
 }
 
 #[test]
+fn headers_can_be_left_unread_but_not_where_traces_follow_them() -> Result<(), ConfigError> {
+    let minimal = include_str!("../examples/minimal.toml");
+    let unread = minimal.replace("[events]", "[events]\nheaders = false");
+    let (read, unread_config) = (Config::parse(minimal)?, Config::parse(&unread)?);
+    assert_eq!((read.events.has_headers, unread_config.events.has_headers), (true, false));
+    assert_ne!(read.digest(), unread_config.digest());
+    let refused = Config::parse(&format!("{unread}\n[traces]\n")).map_err(|error| error.to_string());
+    assert!(refused.is_err_and(|why| why.contains("`events.headers`") && why.contains("`traceparent`")));
+    Ok(())
+}
+
+#[test]
+fn processors_of_workers_do_not_change_results() -> Result<(), ConfigError> {
+    let minimal = include_str!("../examples/minimal.toml");
+    let bound = Config::parse(&format!("{minimal}\n[score]\ncores = [1, 0]\n"))?;
+    assert_eq!((bound.score.cores.as_slice(), bound.digest()), (&[1, 0][..], Config::parse(minimal)?.digest()));
+    let refused = Config::parse(&format!("{minimal}\n[score]\ncores = [5000]\n")).map_err(|error| error.to_string());
+    assert!(refused.is_err_and(|why| why.contains("`score.cores`: `5000` is no processor")));
+    Ok(())
+}
+
+#[test]
 fn text_that_is_not_toml_is_refused() {
     assert_eq!(refusal("not-toml"), "not-toml:4: not valid TOML: invalid basic string, expected `\"`");
 }

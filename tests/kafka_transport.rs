@@ -487,6 +487,36 @@ fn every_codec_is_read_with_its_keys_headers_and_timestamps() {
 
 #[test]
 #[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
+fn headers_of_a_topic_that_is_read_without_them_are_left_and_those_of_others_are_not() {
+    let cluster = Cluster::new("headerless");
+    let [bare, whole] = ["bare", "whole"].map(|name| cluster.create(name, 1));
+    let headers = [Header { name: "traceparent".to_owned(), value: Some(b"00-1-2-01".to_vec()) }];
+    let mut publisher = cluster.kafka.publisher().unwrap();
+    for topic in [&bare, &whole] {
+        publisher.send(&Outgoing { headers: &headers, ..outgoing(topic, 0, "v") }).unwrap();
+    }
+    publisher.flush().unwrap();
+    let mut params = KafkaParams::new(cluster.brokers.clone(), "driftless-test");
+    params.without_headers = vec![bare.clone()];
+    let kafka = Kafka::new(params).unwrap();
+    for (topic, expected) in [(&bare, &[][..]), (&whole, &headers)] {
+        let mut reader = kafka.reader(std::slice::from_ref(topic)).unwrap();
+        reader.start(&[position(topic, 0, 0)]).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let mut news = Vec::new();
+        while !matches!(news.last(), Some(News::End { next: 1, .. })) {
+            assert!(Instant::now() < deadline, "{news:?}");
+            reader.poll(Duration::from_millis(100), 64, &mut news).unwrap();
+        }
+        assert!(
+            matches!(&news[0], News::Record { record, .. } if record.headers == expected && text(record.value.as_deref()) == "v"),
+            "{news:?}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
 fn starts_replace_positions_and_pauses_hold_back() {
     let cluster = Cluster::new("seek");
     let events = cluster.create("events", 1);

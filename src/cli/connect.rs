@@ -44,6 +44,7 @@ pub fn kafka(config: &Config, role: &str) -> anyhow::Result<Kafka> {
     let params = KafkaParams {
         properties: properties.collect(),
         session_timeout: config.kafka.session_timeout.to_std(),
+        without_headers: (!config.events.has_headers).then(|| config.events.topic.clone()).into_iter().collect(),
         ..KafkaParams::new(config.kafka.bootstrap(), format!("{}.{role}", config.app))
     };
     Kafka::new(params).context("kafka client")

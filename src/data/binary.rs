@@ -90,16 +90,14 @@ impl Writer {
     }
 
     /// An unsigned integer, LEB128.
+    #[inline]
     pub fn unsigned(&mut self, mut value: u64) {
-        loop {
-            let low = (value & 0x7f) as u8;
+        // Most are small.
+        while value > 0x7f {
+            self.bytes.push(value as u8 | 0x80);
             value >>= 7;
-            if value == 0 {
-                self.bytes.push(low);
-                return;
-            }
-            self.bytes.push(low | 0x80);
         }
+        self.bytes.push(value as u8);
     }
 
     /// A signed integer, zigzag and LEB128.
@@ -127,12 +125,15 @@ impl Writer {
 
     /// A float, bit for bit, in few bytes where it is a small integer or a decimal of two places, as amounts often are.
     pub fn number(&mut self, value: f64) {
-        for (form, scale) in [(INTEGER, 1.0), (HUNDREDTHS, 100.0)] {
-            let scaled = (value * scale).round();
-            let whole = scaled as i64;
-            if scaled.abs() < LARGEST && (whole as f64 / scale).to_bits() == value.to_bits() {
-                return self.unsigned(zigzag(whole) << 2 | form);
-            }
+        // Cut off, which is no call as rounding is; whether it was the number is seen from what comes back.
+        let whole = value as i64;
+        if value.abs() < LARGEST && (whole as f64).to_bits() == value.to_bits() {
+            return self.unsigned(zigzag(whole) << 2 | INTEGER);
+        }
+        let hundredths = value * 100.0;
+        let whole = (hundredths + 0.5_f64.copysign(hundredths)) as i64;
+        if hundredths.abs() < LARGEST && (whole as f64 / 100.0).to_bits() == value.to_bits() {
+            return self.unsigned(zigzag(whole) << 2 | HUNDREDTHS);
         }
         self.unsigned(RAW);
         self.float(value);

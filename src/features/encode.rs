@@ -59,7 +59,7 @@ impl Track {
                     return;
                 }
                 out.signed(ring.pane(Timestamp::from_millis(touched)).wrapping_sub(head));
-                out.unsigned(ring.held(slot).count() as u64);
+                out.unsigned(ring.n_held(slot) as u64);
                 for (pane, words) in ring.held(slot) {
                     out.unsigned(head.wrapping_sub(pane) as u64);
                     self.bundle.encode(words, touched, out);

@@ -299,14 +299,18 @@ impl<'t> Ring<'t> {
         Run { newest: self.place(slot, later), len }
     }
 
+    /// Number of panes that hold something.
+    pub(super) fn n_held(&self, slot: &[u64]) -> usize {
+        self.all(slot).len
+    }
+
     /// The panes that hold something, with their numbers, the oldest first.
     pub(super) fn held<'a>(self, slot: &'a [u64]) -> impl Iterator<Item = (i64, &'a [u64])> + use<'a, 't> {
-        let (head, filled) = (self.head(slot), self.filled());
-        let backs = (0..filled.capacity).rev().filter(move |back| head != NONE && filled.contains(slot, *back));
-        backs.map(move |back| {
-            let words = self.range(self.place(slot, self.before(slot, back)));
-            (head.wrapping_sub(back as i64), &slot[words])
-        })
+        let (head, filled, Run { newest, len }) = (self.head(slot), self.filled(), self.all(slot));
+        let backs = (0..filled.capacity).rev().filter(move |back| filled.contains(slot, *back));
+        backs
+            .zip((0..len).rev())
+            .map(move |(back, later)| (head.wrapping_sub(back as i64), &slot[self.range(self.earlier(newest, later))]))
     }
 
     /// Asks for the memory that an event at `at` is going to need.

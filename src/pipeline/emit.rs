@@ -49,17 +49,18 @@ pub(super) struct Remarks {
 }
 
 impl Remarks {
-    /// The flags it says them with, the first so many of the list.
-    fn flags(self) -> ([&'static str; 3], usize) {
-        let mut flags = [""; 3];
-        let mut n_flags = 0;
-        for (is_so, flag) in [(self.late, "late"), (self.warming, "warming"), (self.outside, "ood")] {
-            if is_so {
-                flags[n_flags] = flag;
-                n_flags += 1;
-            }
+    /// The flags it says them with.
+    fn flags(self) -> &'static [&'static str] {
+        match (self.late, self.warming, self.outside) {
+            (false, false, false) => &[],
+            (false, false, true) => &["ood"],
+            (false, true, false) => &["warming"],
+            (false, true, true) => &["warming", "ood"],
+            (true, false, false) => &["late"],
+            (true, false, true) => &["late", "ood"],
+            (true, true, false) => &["late", "warming"],
+            (true, true, true) => &["late", "warming", "ood"],
         }
-        (flags, n_flags)
     }
 }
 
@@ -82,7 +83,6 @@ impl Pipeline {
         let Taken { record, partition, .. } = *predicted.taken;
         let key = record.key.as_deref().unwrap_or_default();
         let decision = self.class(self.decides(scored.score));
-        let (flags, n_flags) = predicted.remarks.flags();
         let (id, entity) = (text(predicted.id), text(key));
         let view = PredictionView {
             event_id: &id,
@@ -96,7 +96,7 @@ impl Pipeline {
             decision,
             features: FeatureRow { columns: predicted.columns.columns(), row: predicted.row },
             feature_layout: &self.params.layout,
-            flags: &flags[..n_flags],
+            flags: predicted.remarks.flags(),
             source_topic: &self.params.events.topic,
             source_partition: partition,
             source_offset: record.offset,

@@ -60,7 +60,7 @@ impl Pipeline {
                 let taken = Taken { input: LABELS, record: &early.record, partition: self.shard, relayed: None };
                 self.join(&taken, FollowUpAt { row, at, kind, label }, scratch);
             }
-            Decoded::Rejected(reject) => scratch.steps.push(Step::RejectEarly { early, reject }),
+            Decoded::Rejected(reject) => scratch.steps.push(Step::RejectEarly(Box::new((early, reject)))),
             Decoded::Event { .. } | Decoded::Fact(_) | Decoded::Late(_) | Decoded::Duplicate => {}
         }
     }
@@ -126,7 +126,8 @@ impl Pipeline {
         let traced = self.meeting(taken, predicted, Deed::Joined { model_version: to.scored.model_version, revision });
         let (id, entity) = (id.into(), entity(taken.record));
         let partition = taken.partition;
-        scratch.steps.push(Step::Join(Joining { id, entity, partition, revision, label, to, traced }));
+        let joining = Joining { id, entity, partition, revision, label, to, traced };
+        scratch.steps.push(Step::Join(Box::new(joining)));
         true
     }
 }

@@ -53,11 +53,11 @@ impl Taken<'_> {
 /// What a record became, in the order in which outputs are written.
 pub(super) enum Step {
     Predict { item: usize, id: IdAt, row: usize, remarks: Remarks, held: bool },
-    Join(Joining),
+    Join(Box<Joining>),
     Onward(Onward),
     Reject { item: usize, reject: Reject },
     Late { item: usize, by: i64 },
-    RejectEarly { early: Early, reject: Reject },
+    RejectEarly(Box<(Early, Reject)>),
 }
 
 #[derive(Clone, Copy)]
@@ -315,7 +315,7 @@ impl Pipeline {
                     };
                     self.predict(&prediction, &scored, now, out);
                 }
-                Step::Join(joining) => self.joined(joining, &scratch.scores, out),
+                Step::Join(joining) => self.joined(*joining, &scratch.scores, out),
                 Step::Onward(onward) => self.pass_on(onward, out),
                 Step::Reject { item, reject } => {
                     let Some(taken) = taken.get(item) else { continue };
@@ -325,7 +325,8 @@ impl Pipeline {
                     let Some(taken) = taken.get(item) else { continue };
                     self.late_output(taken, by, out);
                 }
-                Step::RejectEarly { early, reject } => {
+                Step::RejectEarly(refused) => {
+                    let (early, reject) = *refused;
                     let of = Origin { input: LABELS, partition: self.shard };
                     self.reject(of, &early.record, &reject, out);
                 }

@@ -10,6 +10,7 @@ use super::board::Board;
 use super::change::check_change;
 use super::clock::Clock;
 use super::control::Models;
+use super::cores;
 use super::frames;
 use super::guards::{Guards, check_topics};
 use super::notify;
@@ -141,7 +142,9 @@ impl App {
             let (previous, topics) = (previous.next(), config.topics.clone());
             let stage = ScoreStage { role, plan, previous, topics, shown: shown.clone() };
             let shop = Arc::new(self.shop(stage, models));
-            (0..config.score.workers.max(1)).try_for_each(|number| self.spawn_worker(&shop, number))?;
+            for number in 0..config.score.workers.max(1) {
+                self.spawn_worker(&shop, number, cores::turn(&config.score.cores, number))?;
+            }
         }
         Ok(())
     }
@@ -157,7 +160,7 @@ impl App {
             shown: Mutex::default(),
         };
         let shop = Arc::new(self.shop(stage, models));
-        self.spawn_worker(&shop, 0)
+        self.spawn_worker(&shop, 0, None)
     }
 
     fn start_retrain(&mut self, models: &Arc<Models>) -> Result<(), RoleError> {
@@ -229,11 +232,19 @@ impl App {
         format!("{}.{role}.{}.{number}", self.setup.config.app, self.setup.instance)
     }
 
-    fn spawn_worker<S: Stage>(&mut self, shop: &Arc<Shop<S>>, number: usize) -> Result<(), RoleError> {
+    fn spawn_worker<S: Stage>(
+        &mut self,
+        shop: &Arc<Shop<S>>,
+        number: usize,
+        core: Option<u32>,
+    ) -> Result<(), RoleError> {
         let role = shop.stage.role();
         let id = self.transactional_id(role, number);
         let shop = shop.clone();
-        self.spawn(role, format!("{role}-{number}"), move || worker::run(&shop, &id))
+        self.spawn(role, format!("{role}-{number}"), move || {
+            cores::stay_on(core);
+            worker::run(&shop, &id)
+        })
     }
 
     fn spawn(

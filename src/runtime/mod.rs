@@ -14,6 +14,7 @@ mod change;
 mod checkpoint;
 mod clock;
 mod control;
+mod cores;
 mod decisions;
 mod dlq;
 mod frames;

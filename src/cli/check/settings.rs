@@ -8,7 +8,7 @@ use crate::config::params::{OnGap, PropertyValue};
 use crate::data::Span;
 use crate::data::params::{
     ChainParams, Deduplicate, EventParams, FactParams, HopOrder, InputFormat, LabelParams, OnDuplicate, OnLate,
-    OutputForm, TimeSource, number_names,
+    OutputForm, ScoreParams, TimeSource, number_names,
 };
 use crate::features::Features;
 
@@ -28,7 +28,7 @@ pub(super) fn settings(config: &Config) -> Vec<Setting> {
         add("features", name, value);
     }
     let score = &config.score;
-    add("score", "workers", score.workers.to_string());
+    add("score", "workers", workers(score));
     add("score", "transaction", format!("{}, batches of up to {} records", score.transaction, score.max_batch));
     add("score", "delivery", score.delivery.name().to_owned());
     add("score", "checkpoint", format!("every {}", score.checkpoint));
@@ -138,6 +138,9 @@ fn event_settings(events: &EventParams) -> Vec<(&'static str, String)> {
         settings.push(("rejected", format!("before {earliest}")));
     }
     settings.push(("rejected", format!("values longer than {} bytes", events.max_bytes)));
+    if !events.has_headers {
+        settings.push(("headers", "not read".to_owned()));
+    }
     if let Some(Deduplicate { window, on_duplicate }) = events.deduplicate {
         let what = match on_duplicate {
             OnDuplicate::Drop => "left out",
@@ -234,6 +237,15 @@ fn retrain_settings(config: &Config) -> Vec<(&'static str, String)> {
     ];
     settings.extend(retrain.prepared.iter().map(|spec| ("input", prepared(spec))));
     settings
+}
+
+fn workers(score: &ScoreParams) -> String {
+    let cores: Vec<String> = score.cores.iter().map(u32::to_string).collect();
+    match cores.as_slice() {
+        [] => score.workers.to_string(),
+        [core] => format!("{} on processor {core}", score.workers),
+        cores => format!("{} on processors {} in turn", score.workers, cores.join(", ")),
+    }
 }
 
 fn window(window: Span, offset: Span) -> String {

@@ -44,6 +44,8 @@ pub(crate) struct RawEvents {
     pub on_duplicate: Option<OnDuplicate>,
     /// Bytes; default 1 MiB. An event with a longer value is rejected.
     pub max_bytes: usize,
+    /// `true` or `false`; default `true`. Whether the headers of an event are read and passed on.
+    pub headers: bool,
     /// Above 0 and at most 1; default 0.9. A shard is held back when a larger share of its last events was rejected.
     pub max_rejected: f64,
     /// Events, 1 or more; default 10000. How many of them the share is taken of.
@@ -71,6 +73,7 @@ impl Default for RawEvents {
             deduplicate: None,
             on_duplicate: None,
             max_bytes: MAX_VALUE_BYTES,
+            headers: true,
             max_rejected: 0.9,
             reject_window: 10_000,
             fields: BTreeMap::new(),

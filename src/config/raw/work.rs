@@ -11,6 +11,8 @@ use crate::data::{Span, TrainingReason};
 pub(crate) struct RawScore {
     /// Worker threads of this process, 1 to 256; default 1. Each owns a share of the partitions.
     pub workers: usize,
+    /// Numbers of processors; default none. Each worker, with its Kafka clients, stays on one of them in turn.
+    pub cores: Vec<u32>,
     /// Length of time, 1 ms to 5 s; default `100ms`. How long a transaction collects records before it commits.
     pub transaction: Span,
     /// `exactly-once` or `at-least-once`; default `exactly-once`. Whether predictions wait for their transaction's
@@ -31,6 +33,7 @@ impl Default for RawScore {
     fn default() -> Self {
         RawScore {
             workers: 1,
+            cores: Vec::new(),
             transaction: Span::from_millis(100),
             delivery: Delivery::ExactlyOnce,
             checkpoint: Span::from_millis(15_000),

@@ -62,6 +62,7 @@ pub(super) fn events(raw: &RawEvents, topic: String, sources: Sources<'_>) -> Re
         on_late: raw.on_late,
         deduplicate: deduplicate(raw)?,
         max_bytes: whole("events.max_bytes", raw.max_bytes, 1..=MOST_BYTES)?,
+        has_headers: raw.headers,
         fields,
         facts: Vec::new(),
     })

@@ -56,6 +56,12 @@ pub(super) fn resolve(raw: &RawConfig, base: &Path) -> Result<Config, Problem> {
     retrain.prepared = prepared;
     let promote = retrain::promote(&raw.promote)?;
     let kafka = kafka::kafka(&raw.kafka)?;
+    let traces = traces::traces(raw.traces.as_ref())?;
+    if traces.is_some() && !events.has_headers {
+        let message =
+            "a trace is continued from an event's `traceparent` header; write `true`, or leave `[traces]` out";
+        return Err(Problem::new("events.headers", message));
+    }
     Ok(Config {
         app,
         events,
@@ -71,7 +77,7 @@ pub(super) fn resolve(raw: &RawConfig, base: &Path) -> Result<Config, Problem> {
         outputs: formats::outputs(&raw.outputs, schema_registry.is_some())?,
         schema_registry,
         notify: notify::notify(&raw.notify)?,
-        traces: traces::traces(raw.traces.as_ref())?,
+        traces,
         kafka,
         topics,
         store: store(&raw.store)?,

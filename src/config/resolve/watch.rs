@@ -17,6 +17,9 @@ const LONGEST_CHECKPOINT: Span = Span::from_millis(3_600_000);
 /// With less the shards would wait for each other's commits all the time.
 const SHORTEST_SKEW: Span = Span::from_millis(1_000);
 
+/// More than the system's set of processors can name.
+const MOST_CORES: u32 = 1024;
+
 pub(super) fn score(raw: &RawScore, events: &RawEvents) -> Result<ScoreParams, Problem> {
     let transaction = positive("score.transaction", raw.transaction)?;
     if transaction > LONGEST_TRANSACTION {
@@ -31,6 +34,7 @@ pub(super) fn score(raw: &RawScore, events: &RawEvents) -> Result<ScoreParams, P
     }
     Ok(ScoreParams {
         workers: whole("score.workers", raw.workers, 1..=256)?,
+        cores: cores(&raw.cores)?,
         transaction,
         delivery: raw.delivery,
         checkpoint,
@@ -42,6 +46,19 @@ pub(super) fn score(raw: &RawScore, events: &RawEvents) -> Result<ScoreParams, P
             window: whole("events.reject_window", events.reject_window, 1..=1_000_000_000)?,
         },
     })
+}
+
+fn cores(raw: &[u32]) -> Result<Vec<u32>, Problem> {
+    if !raw.is_empty() && !cfg!(target_os = "linux") {
+        return Err(Problem::new("score.cores", "threads are bound to processors on Linux only; leave it out"));
+    }
+    match raw.iter().find(|core| **core >= MOST_CORES) {
+        Some(core) => {
+            let message = format!("`{core}` is no processor; they are numbered from 0 to at most {}", MOST_CORES - 1);
+            Err(Problem::new("score.cores", message))
+        }
+        None => Ok(raw.to_vec()),
+    }
 }
 
 fn max_skew(raw: Span) -> Result<Option<Span>, Problem> {

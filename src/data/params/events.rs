@@ -236,6 +236,9 @@ pub struct EventParams {
     /// The longest value that is taken.
     #[serde(skip_serializing_if = "is_usual_size")]
     pub max_bytes: usize,
+    /// Whether the headers of an event are read, so that they can be passed on.
+    #[serde(rename = "headers", skip_serializing_if = "is_so")]
+    pub has_headers: bool,
     /// Declared fields, in the order of their names.
     pub fields: Vec<FieldSpec>,
     /// What is known of its key, table by table: columns that follow those of the declared fields.
@@ -245,6 +248,10 @@ pub struct EventParams {
 
 fn is_usual_size(bytes: &usize) -> bool {
     *bytes == MAX_VALUE_BYTES
+}
+
+fn is_so(value: &bool) -> bool {
+    *value
 }
 
 impl EventParams {

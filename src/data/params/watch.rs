@@ -30,6 +30,8 @@ impl Delivery {
 pub struct ScoreParams {
     /// Worker threads of this process.
     pub workers: usize,
+    /// Processors that workers stay on, one each in turn; empty: wherever the system puts them.
+    pub cores: Vec<u32>,
     /// How long a transaction collects records before it commits.
     pub transaction: Span,
     /// When readers see a prediction, and how often.

@@ -16,7 +16,7 @@ use super::bounded::Bounded;
 use super::context::Bell;
 use super::errors::{classify_code, failed, passes};
 use super::native::{BatchConsumer, ClientError, Notice, Taken};
-use super::parcel::Parcel;
+use super::parcel::{Parcel, Room};
 use super::settings::Settings;
 use crate::transport::{News, Position, Reader, TransportError};
 
@@ -32,6 +32,8 @@ struct Lane {
     topic: String,
     consumer: Bounded<BatchConsumer>,
     cursors: BTreeMap<i32, Cursor>,
+    /// What the last parcel held.
+    last: Room,
 }
 
 /// The consumers of some topics; each is made when the first of its partitions is started.
@@ -71,9 +73,15 @@ impl Fetcher {
 
     fn open(&self, input: usize) -> Result<Lane, TransportError> {
         let topic = self.topics.get(input).cloned().unwrap_or_default();
-        let consumer = BatchConsumer::open(&self.settings.fetching(&self.group), &self.bell)
+        let reads_headers = self.settings.reads_headers(&topic);
+        let consumer = BatchConsumer::open(&self.settings.fetching(&self.group), &self.bell, reads_headers)
             .map_err(|error| failed("cannot create a consumer", &error))?;
-        Ok(Lane { topic, consumer: Bounded::new("fetching consumer", consumer), cursors: BTreeMap::new() })
+        Ok(Lane {
+            topic,
+            consumer: Bounded::new("fetching consumer", consumer),
+            cursors: BTreeMap::new(),
+            last: Room::default(),
+        })
     }
 
     pub(super) fn stop(&mut self, partitions: &[i32]) -> Result<(), TransportError> {
@@ -170,7 +178,7 @@ impl Lane {
     fn take(&mut self, input: usize, max: usize, news: &mut Vec<News>) -> Result<usize, TransportError> {
         let mut taken = 0;
         while taken < max {
-            let mut parcel = Parcel::new(input);
+            let mut parcel = Parcel::new(input, self.last);
             // Each with the number of records before it.
             let mut notices: Vec<(usize, Notice)> = Vec::new();
             let cursors = &mut self.cursors;
@@ -191,6 +199,9 @@ impl Lane {
                 }
             });
             taken += parcel.len();
+            if parcel.len() > 0 {
+                self.last = parcel.size();
+            }
             self.deliver(parcel, notices, news)?;
             for ClientError { code, fatal, text } in self.consumer.errors() {
                 self.judge(code, fatal, &text)?;

@@ -13,8 +13,16 @@ use crate::transport::News;
 /// Records being copied.
 pub(super) struct Parcel {
     input: usize,
+    expected: Room,
     bytes: Vec<u8>,
     entries: Vec<Entry>,
+}
+
+/// How much a parcel holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Room {
+    bytes: usize,
+    records: usize,
 }
 
 struct Entry {
@@ -28,9 +36,14 @@ struct Entry {
 }
 
 impl Parcel {
-    /// Empty, for records of this input.
-    pub(super) fn new(input: usize) -> Self {
-        Parcel { input, bytes: Vec::new(), entries: Vec::new() }
+    /// Empty, for records of this input; with its first record it makes room for what is expected.
+    pub(super) fn new(input: usize, expected: Room) -> Self {
+        Parcel { input, expected, bytes: Vec::new(), entries: Vec::new() }
+    }
+
+    /// What it holds.
+    pub(super) fn size(&self) -> Room {
+        Room { bytes: self.bytes.len(), records: self.entries.len() }
     }
 
     pub(super) fn input(&self) -> usize {
@@ -43,6 +56,10 @@ impl Parcel {
 
     /// Copies a record in.
     pub(super) fn add(&mut self, fetched: Fetched<'_>) {
+        if self.entries.is_empty() {
+            self.bytes.reserve(self.expected.bytes);
+            self.entries.reserve(self.expected.records);
+        }
         let Fetched { partition, offset, timestamp_ms, key, value, headers } = fetched;
         let timestamp = Timestamp::from_millis(timestamp_ms);
         let mut copy = |bytes: &[u8]| {

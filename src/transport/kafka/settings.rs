@@ -228,6 +228,11 @@ impl Settings {
         &self.params.client_id
     }
 
+    /// Whether the headers of the records of a topic are wanted.
+    pub(super) fn reads_headers(&self, topic: &str) -> bool {
+        !self.params.without_headers.iter().any(|without| without == topic)
+    }
+
     fn base(&self, defaults: &[(&str, &str)], not_of_this_kind: &[&str]) -> ClientConfig {
         let mut config = ClientConfig::new();
         for (property, value) in defaults {

@@ -40,6 +40,7 @@ pub(in crate::transport::kafka) struct BatchConsumer {
     client: NonNull<sys::rd_kafka_t>,
     queue: NonNull<sys::rd_kafka_queue_t>,
     batch: Vec<*mut sys::rd_kafka_message_t>,
+    reads_headers: bool,
     /// Outlives the client, whose callbacks have its address.
     reached: Arc<Reached>,
 }
@@ -49,8 +50,13 @@ pub(in crate::transport::kafka) struct BatchConsumer {
 unsafe impl Send for BatchConsumer {}
 
 impl BatchConsumer {
-    /// Creates the client, which rings `bell` when it has something to hand over.
-    pub(in crate::transport::kafka) fn open(config: &ClientConfig, bell: &Arc<Bell>) -> Result<Self, KafkaError> {
+    /// Creates the client, which rings `bell` when it has something to hand over; records are read without their headers
+    /// where those are not wanted.
+    pub(in crate::transport::kafka) fn open(
+        config: &ClientConfig,
+        bell: &Arc<Bell>,
+        reads_headers: bool,
+    ) -> Result<Self, KafkaError> {
         let reached = Arc::new(Reached { bell: Arc::clone(bell), errors: Mutex::new(Vec::new()) });
         let address = Arc::as_ptr(&reached).cast_mut().cast::<c_void>();
         let client = create(config, address)?;
@@ -65,7 +71,7 @@ impl BatchConsumer {
         };
         // SAFETY: both are valid; `address` is until the callback has been taken back, see `drop`.
         unsafe { sys::rd_kafka_queue_cb_event_enable(queue.as_ptr(), Some(ring), address) };
-        Ok(BatchConsumer { client, queue, batch: vec![ptr::null_mut(); BATCH], reached })
+        Ok(BatchConsumer { client, queue, batch: vec![ptr::null_mut(); BATCH], reads_headers, reached })
     }
 
     /// Hands over what is there without waiting, at most `max` messages; returns how many. What they hold is lent for the
@@ -79,7 +85,7 @@ impl BatchConsumer {
             // SAFETY: the call above has handed it out, and the pointer is forgotten with this.
             let lent = unsafe { Lent::new(std::mem::replace(message, ptr::null_mut())) };
             if let Some(lent) = lent {
-                each(lent.read());
+                each(lent.read(self.reads_headers));
             }
         }
         n

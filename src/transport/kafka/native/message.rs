@@ -48,8 +48,8 @@ impl Lent {
         NonNull::new(message).map(Lent)
     }
 
-    /// What it says; borrowed from it.
-    pub(super) fn read(&self) -> Taken<'_> {
+    /// What it says, with its headers or without; borrowed from it.
+    pub(super) fn read(&self, reads_headers: bool) -> Taken<'_> {
         // SAFETY: the message is valid until it is given back, and nobody writes to it meanwhile.
         let message = unsafe { self.0.as_ref() };
         if message.err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -59,7 +59,7 @@ impl Lent {
                 timestamp_ms: self.timestamp_ms(),
                 key: self.slice(message.key, message.key_len),
                 value: self.slice(message.payload, message.len),
-                headers: self.headers(),
+                headers: if reads_headers { self.headers() } else { Vec::new() },
             });
         }
         // SAFETY: the message is valid; the text lives as long as it does.
