@@ -98,17 +98,16 @@ impl Timestamp {
         self.0.div_euclid(span.0)
     }
 
-    /// Date and time of day in UTC.
+    /// Milliseconds since midnight in UTC.
+    pub const fn millis_of_day(self) -> i64 {
+        self.0.rem_euclid(86_400_000)
+    }
+
+    /// Date in UTC.
     pub const fn calendar(self) -> CalendarTime {
         let date = self.0.div_euclid(86_400_000);
         let Civil { year, month, day } = civil(date);
-        CalendarTime {
-            month,
-            day,
-            day_of_year: date - days(year, 1, 1) + 1,
-            weekday: (date + 3).rem_euclid(7) + 1,
-            millis_of_day: self.0.rem_euclid(86_400_000),
-        }
+        CalendarTime { month, day, day_of_year: date - days(year, 1, 1) + 1, weekday: (date + 3).rem_euclid(7) + 1 }
     }
 
     /// The start of the interval of length `span`, aligned to the epoch plus `offset`, that holds this point.
@@ -156,7 +155,7 @@ const fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-/// Where a point in time lies in the year, the week and the day.
+/// Where a point in time lies in the year and the week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CalendarTime {
     /// 1 to 12.
@@ -167,8 +166,6 @@ pub struct CalendarTime {
     pub day_of_year: i64,
     /// 1 is Monday, 7 Sunday.
     pub weekday: i64,
-    /// Milliseconds since midnight.
-    pub millis_of_day: i64,
 }
 
 struct Civil {

@@ -191,16 +191,15 @@ fn both(a: f64, b: f64, result: impl FnOnce() -> f64) -> f64 {
 }
 
 fn calendar(what: Calendar, at: Timestamp) -> f64 {
-    let time = at.calendar();
-    let ms = time.millis_of_day;
+    let ms = at.millis_of_day();
     match what {
         Calendar::Hour => (ms / 3_600_000) as f64,
         Calendar::Minute => (ms / 60_000 % 60) as f64,
         Calendar::HourOfDay => ms as f64 / 3_600_000.0,
-        Calendar::Weekday => time.weekday as f64,
-        Calendar::Day => time.day as f64,
-        Calendar::Month => time.month as f64,
-        Calendar::DayOfYear => time.day_of_year as f64,
+        Calendar::Weekday => at.calendar().weekday as f64,
+        Calendar::Day => at.calendar().day as f64,
+        Calendar::Month => at.calendar().month as f64,
+        Calendar::DayOfYear => at.calendar().day_of_year as f64,
     }
 }
 

@@ -69,23 +69,29 @@ impl<'a> Reading<'a> {
         Reading { closed, newest: None, scale: 1.0, is_weighted: false, duration: f64::NAN }
     }
 
-    /// Closed panes and the one that goes on as one, of a bundle of four words.
+    /// The basic cell at `cell`, or only the number of records.
     #[inline]
-    pub(super) fn together(&self) -> Option<[u64; 4]> {
+    fn basic(&self, cell: Option<usize>) -> Basic {
+        let own = cell.map_or([0.0, 0.0, f64::NEG_INFINITY], |cell| {
+            let newest = self.newest.map_or(f64::NEG_INFINITY, |newest| get(newest, cell + 2));
+            [self.sum(cell), self.sum(cell + 1), get(self.closed, cell + 2).max(newest)]
+        });
+        Basic::new(self.sum(0), own, self.scale)
+    }
+
+    /// All that a bundle of four words says.
+    #[inline]
+    pub(super) fn whole(&self) -> Option<Basic> {
         let closed = self.closed.first_chunk()?;
         let newest = self.newest.and_then(<[u64]>::first_chunk);
-        Some(newest.map_or(*closed, |newest| merged(closed, newest)))
+        let [records, own @ ..] = newest.map_or(*closed, |newest| merged(closed, newest)).map(f64::from_bits);
+        Some(Basic::new(records, own, self.scale))
     }
 
     #[inline]
     fn sum(&self, word: usize) -> f64 {
         let closed = get(self.closed, word);
         self.newest.map_or(closed, |newest| closed + get(newest, word))
-    }
-
-    fn mean(&self, cell: usize) -> f64 {
-        let known = self.sum(cell);
-        if known > 0.0 { self.sum(cell + 1) / known } else { f64::NAN }
     }
 
     /// A cell of both put together.
@@ -111,15 +117,12 @@ impl<'a> Reading<'a> {
     #[inline]
     pub(super) fn statistic(&self, statistic: Statistic, own: &Values<'_>) -> f64 {
         match statistic {
-            Statistic::Count => self.sum(0) * self.scale,
-            Statistic::Rate { per_hour } => self.sum(0) * self.scale * per_hour,
-            Statistic::Sum(cell) => self.sum(cell + 1) * self.scale,
-            Statistic::Mean(cell) => self.mean(cell),
-            Statistic::Max(cell) => {
-                let newest = self.newest.map_or(f64::NEG_INFINITY, |newest| get(newest, cell + 2));
-                finite(get(self.closed, cell + 2).max(newest))
-            }
-            Statistic::Ratio(cell, column) => finite(own.number(column) / self.mean(cell)),
+            Statistic::Count
+            | Statistic::Rate { .. }
+            | Statistic::Sum(_)
+            | Statistic::Mean(_)
+            | Statistic::Max(_)
+            | Statistic::Ratio(..) => self.basic(statistic.cell()).statistic(statistic, own),
             Statistic::Variance(cell) => self.variance(cell),
             Statistic::Std(cell) => libm::sqrt(self.variance(cell)),
             Statistic::Min(cell) => finite(get(&self.cell(CellKind::Min, cell), 0)),
@@ -136,6 +139,37 @@ impl<'a> Reading<'a> {
                 is_top.map_or(f64::NAN, |is_top| f64::from(u8::from(is_top)))
             }
             Statistic::Duration => self.duration,
+        }
+    }
+}
+
+/// What the number of records and one basic cell say.
+#[derive(Clone, Copy)]
+pub(super) struct Basic {
+    records: f64,
+    sum: f64,
+    mean: f64,
+    max: f64,
+}
+
+impl Basic {
+    #[inline]
+    fn new(records: f64, [known, sum, max]: [f64; 3], scale: f64) -> Self {
+        let mean = if known > 0.0 { sum / known } else { f64::NAN };
+        Basic { records: records * scale, sum: sum * scale, mean, max: finite(max) }
+    }
+
+    /// A statistic of those that need no more; NaN for others, and where there is no value to compute it from.
+    #[inline]
+    pub(super) fn statistic(&self, statistic: Statistic, own: &Values<'_>) -> f64 {
+        match statistic {
+            Statistic::Count => self.records,
+            Statistic::Rate { per_hour } => self.records * per_hour,
+            Statistic::Sum(_) => self.sum,
+            Statistic::Mean(_) => self.mean,
+            Statistic::Max(_) => self.max,
+            Statistic::Ratio(_, column) => finite(own.number(column) / self.mean),
+            _ => f64::NAN,
         }
     }
 }

@@ -5,9 +5,9 @@ use super::cells::Entry;
 use super::ever::Ever;
 use super::near::bring;
 use super::plan::{GroupPlan, Output, Shape, TOUCHED, Track};
-use super::reading::Reading;
+use super::reading::Statistic;
 use super::ring::{LatestPane, NONE, Ring};
-use super::rows::EventRow;
+use super::rows::{EventRow, Values};
 use super::session::Sessions;
 use super::slots::Log;
 use crate::data::Timestamp;
@@ -53,22 +53,24 @@ impl Track {
         match self.shape {
             Shape::Panes(panes) => {
                 let reading = Ring { track: self, panes }.read(slot, event.at, is_whole, latest);
-                match self.bundle.is_four_words().then(|| reading.together()).flatten() {
-                    Some(together) => out.put(outputs, &Reading { closed: &together, newest: None, ..reading }, event),
-                    None => out.put(outputs, &reading, event),
+                match self.bundle.is_four_words().then(|| reading.whole()).flatten() {
+                    Some(basic) => out.put(outputs, event, |statistic, own| basic.statistic(statistic, own)),
+                    None => out.put(outputs, event, |statistic, own| reading.statistic(statistic, own)),
                 }
             }
             Shape::Session { gap, is_completed } => {
                 let sessions = Sessions { track: self, gap, is_completed };
                 let mut scratch = std::mem::take(out.scratch);
-                out.put(outputs, &sessions.read(slot, event.at, &mut scratch), event);
+                let reading = sessions.read(slot, event.at, &mut scratch);
+                out.put(outputs, event, |statistic, own| reading.statistic(statistic, own));
                 *out.scratch = scratch;
             }
             Shape::Ever { .. } if !is_whole => {
                 outputs.iter().for_each(|output| out.block.set(output.feature, out.row, f64::NAN));
             }
             Shape::Ever { half_life } => {
-                out.put(outputs, &Ever { track: self, half_life }.read(slot, event.at), event);
+                let reading = Ever { track: self, half_life }.read(slot, event.at);
+                out.put(outputs, event, |statistic, own| reading.statistic(statistic, own));
             }
         }
     }
@@ -98,10 +100,10 @@ pub(super) struct Computed<'a> {
 
 impl Computed<'_> {
     #[inline]
-    fn put(&mut self, outputs: &[Output], reading: &Reading<'_>, event: &EventRow<'_>) {
-        let values = event.values();
+    fn put(&mut self, outputs: &[Output], event: &EventRow<'_>, statistic: impl Fn(Statistic, &Values<'_>) -> f64) {
+        let own = event.values();
         for output in outputs {
-            self.block.set(output.feature, self.row, reading.statistic(output.statistic, &values));
+            self.block.set(output.feature, self.row, statistic(output.statistic, &own));
         }
     }
 }
