@@ -1,9 +1,9 @@
 //! Reads the declared fields of a JSON object straight into columns.
 //!
-//! Parsing is serde_json's; what is ours is that nothing is built on the way: each declared field is written into its
-//! cell, everything else is skipped. Fields usually come in the same order, so the one that followed last time is tried
-//! before names are compared. Types are not coerced: `"12"` is not a number and `1` is not a boolean. A number is exact or
-//! refused, with zero for what is smaller than the smallest normal double; nesting is bounded before anything is parsed.
+//! Each declared field is written into its cell, everything else is skipped. A plain object is read on a short way; any
+//! other is parsed by serde_json, without building anything, and only there is a value refused. Types are not coerced:
+//! `"12"` is not a number and `1` is not a boolean. A number is exact or refused, with zero for what is smaller than the
+//! smallest normal double; nesting is bounded before anything is parsed.
 
 use std::fmt;
 
@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::cells::{Cell, Field, expected, fields_of};
+use super::json_plain::PlainReader;
 use super::json_text::{Fault, check_depth, is_inexact_integer};
 use crate::data::{Reject, RejectCode, Table};
 
@@ -20,10 +21,9 @@ pub struct ObjectReader {
     fields: Vec<Field>,
     seen: Vec<u64>,
     row: u64,
-    /// The field that followed each field last time; the last entry is the field that came first.
-    followers: Vec<usize>,
     /// Hashes of the names in the object at hand that are not declared.
     others: Vec<u64>,
+    plain: PlainReader,
 }
 
 impl ObjectReader {
@@ -31,12 +31,22 @@ impl ObjectReader {
     pub fn new(declared: impl IntoIterator<Item = (String, Cell)>) -> Self {
         let fields = fields_of(declared);
         let seen = vec![0; fields.len()];
-        let followers = (1..=fields.len()).chain([0]).collect();
-        ObjectReader { fields, seen, row: 0, followers, others: Vec::new() }
+        let plain = PlainReader::new(&fields);
+        ObjectReader { fields, seen, row: 0, others: Vec::new(), plain }
     }
 
     /// Reads an object into a new row of `table`; on a rejection the table is as it was.
     pub fn read(&mut self, value: &[u8], table: &mut Table) -> Result<(), Reject> {
+        table.begin();
+        if self.plain.read(&self.fields, value, table).is_some() {
+            return Ok(());
+        }
+        table.drop_last();
+        self.parse(value, table)
+    }
+
+    /// The same for any object, plain or not.
+    fn parse(&mut self, value: &[u8], table: &mut Table) -> Result<(), Reject> {
         check_depth(value)?;
         let Ok(text) = std::str::from_utf8(value) else {
             return Err(Reject::new(RejectCode::Decode, "the value is not UTF-8"));
@@ -50,7 +60,6 @@ impl ObjectReader {
             fields: &self.fields,
             seen: &mut self.seen,
             row: self.row,
-            followers: &mut self.followers,
             others: &mut self.others,
             value,
             table: &mut *table,
@@ -83,7 +92,6 @@ struct ObjectVisitor<'r> {
     fields: &'r [Field],
     seen: &'r mut [u64],
     row: u64,
-    followers: &'r mut [usize],
     others: &'r mut Vec<u64>,
     value: &'r [u8],
     table: &'r mut Table,
@@ -98,10 +106,7 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut before = self.fields.len();
-        loop {
-            let guess = self.followers.get(before).copied().unwrap_or_default();
-            let Some(name) = map.next_key_seed(NameSeed { fields: self.fields, guess })? else { break };
+        while let Some(name) = map.next_key_seed(NameSeed { fields: self.fields })? {
             let index = match name {
                 Name::Declared(index) => index,
                 Name::Other(hash) => {
@@ -110,10 +115,6 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
                     continue;
                 }
             };
-            if let Some(follower) = self.followers.get_mut(before).filter(|_| index != guess) {
-                *follower = index;
-            }
-            before = index;
             let (Some(field), Some(seen)) = (self.fields.get(index), self.seen.get_mut(index)) else {
                 return Err(A::Error::custom("field index out of range"));
             };
@@ -139,7 +140,6 @@ enum Name {
 
 struct NameSeed<'r> {
     fields: &'r [Field],
-    guess: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
@@ -158,9 +158,6 @@ impl Visitor<'_> for NameSeed<'_> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        if self.fields.get(self.guess).is_some_and(|field| field.name == name) {
-            return Ok(Name::Declared(self.guess));
-        }
         let declared = self.fields.iter().position(|field| field.name == name);
         Ok(declared.map_or_else(|| Name::Other(xxh3_64(name.as_bytes())), Name::Declared))
     }
@@ -303,7 +300,10 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::data::params::TimeUnit;
 
     fn reader() -> ObjectReader {
         ObjectReader::new([
@@ -445,5 +445,103 @@ mod tests {
         assert_eq!(table.rows(), 1);
         assert!(reader.read(br#"{"id":"c"}"#, &mut table).is_ok());
         assert_eq!(table.text(0, 1), Some(b"c".as_slice()));
+    }
+
+    /// A number of JSON, or nearly.
+    fn number() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => any::<f64>().prop_map(|number| format!("{number:?}")),
+            2 => (any::<i64>(), 0..64u32).prop_map(|(number, shift)| (number >> shift).to_string()),
+            2 => (0..20_000i32, 0..4u32).prop_map(|(n, places)| (f64::from(n) / f64::from(10u32.pow(places))).to_string()),
+            4 => "-?(0|[1-9][0-9]{0,24})(\\.[0-9]{1,24})?([eE][+-]?[0-9]{1,3})?",
+            1 => "-?[0-9]{0,3}\\.?[0-9]{0,3}[eE]?[+-]?[0-9]{0,5}",
+            1 => prop::sample::select(vec![
+                "-0", "-0.0", "0e5", "1e-310", "-4.9e-324", "2.2250738585072014e-308", "2.2250738585072011e-308",
+                "9007199254740992", "9007199254740993", "9223372036854775807", "9223372036854775808",
+                "-9223372036854775808", "-9223372036854775809", "18446744073709551615", "18446744073709551616",
+                "18446744073709551617", "1.8446744073709551617e19", "1e22", "1e23", "9007199254740993e0",
+                "1797693134862315708e290", "1e999", "0.1e-99999", "0e99999999999", "NaN", "-Infinity", "1.7976931348623157e308",
+            ]).prop_map(str::to_owned),
+        ]
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => number(),
+            3 => "\"[ -!#-\\[\\]-~\u{e9}\u{1f600}]{0,20}\"",
+            1 => "\"([a-z]|\\\\[nu\"d]|\\\\u00[0-9]{2}|\\x01|\u{e9}){0,9}\"",
+            2 => prop::sample::select(vec!["null", "true", "false", "[]", "{}", "[1,{\"id\":[]}]", "nulL", "[[1]"])
+                .prop_map(str::to_owned),
+        ]
+    }
+
+    fn object() -> impl Strategy<Value = Vec<u8>> {
+        let named = |names: &[&'static str]| prop::sample::select(names.to_vec()).prop_map(str::to_owned);
+        let names = named(&["id", "amount", "night", "city", "at", "nanos", "any", "both", "x", "", "été", "\\u0078"]);
+        // Mostly of a type that the field takes, so that whole objects are read.
+        let named_value = prop_oneof![
+            6 => (named(&["amount", "at", "any", "x", "y"]), number()),
+            2 => (named(&["both", "id", "nanos"]), (any::<i64>(), 0..64u32).prop_map(|(n, by)| (n >> by).to_string())),
+            4 => (named(&["city", "id", "x", "y"]), "\"[ -!#-\\[\\]-~é\u{1f600}]{0,20}\""),
+            2 => (named(&["night", "any", "z"]), named(&["true", "false", "null"])),
+            2 => (names, value()),
+            1 => ("[a-z ]{0,80}", value()),
+        ];
+        let space = prop_oneof![6 => Just(String::new()), 1 => "[ \t\n\r]{1,3}"];
+        let field = (named_value, [space.clone(), space.clone(), space.clone(), space])
+            .prop_map(|((name, value), [a, b, c, d])| format!("{a}\"{name}\"{b}:{c}{value}{d}"));
+        let change =
+            prop_oneof![6 => Just(None), 1 => (any::<prop::sample::Index>(), any::<u8>(), 0..4u8).prop_map(Some)];
+        (prop::collection::vec(field, 0..7), change).prop_map(|(fields, change)| {
+            let mut bytes = format!("{{{}}}", fields.join(",")).into_bytes();
+            if let Some((index, byte, kind)) = change {
+                let at = index.index(bytes.len());
+                match kind {
+                    0 => bytes.truncate(at),
+                    1 => bytes[at] = byte,
+                    2 => bytes.insert(at, byte),
+                    _ => drop(bytes.remove(at)),
+                }
+            }
+            bytes
+        })
+    }
+
+    /// All that a read gives, bit for bit.
+    fn outcome(read: Result<(), Reject>, table: &Table) -> (Option<(RejectCode, String)>, Vec<String>) {
+        let rows = (0..table.rows()).map(|row| {
+            let numbers: Vec<u64> = (0..5).map(|column| table.number(column, row).to_bits()).collect();
+            let texts: Vec<Option<&[u8]>> = (0..4).map(|column| table.text(column, row)).collect();
+            format!("{numbers:x?} {texts:?}")
+        });
+        (read.err().map(|reject| (reject.code, reject.message.to_string())), rows.collect())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn the_short_way_comes_to_what_the_parser_comes_to(objects in prop::collection::vec(object(), 1..6)) {
+            let cells = [
+                ("id", Cell::Identifier(0)),
+                ("amount", Cell::Number(0)),
+                ("night", Cell::Boolean(1)),
+                ("city", Cell::Text(1)),
+                ("at", Cell::Time { column: 2, unit: TimeUnit::Millis }),
+                ("nanos", Cell::Whole(2)),
+                ("any", Cell::NumberOrBoolean(3)),
+                ("both", Cell::Number(4)),
+                ("both", Cell::Identifier(3)),
+            ];
+            let mut reader = ObjectReader::new(cells.map(|(name, cell)| (name.to_owned(), cell)));
+            let mut parser = reader.clone();
+            let (mut table, mut parsed) = (Table::new(5, 4), Table::new(5, 4));
+            for object in objects {
+                let (read, by_parser) = (reader.read(&object, &mut table), parser.parse(&object, &mut parsed));
+                prop_assert_eq!(
+                    outcome(read, &table), outcome(by_parser, &parsed), "{}", String::from_utf8_lossy(&object)
+                );
+            }
+        }
     }
 }

@@ -7,8 +7,11 @@ mod checkpoint;
 mod fact;
 mod hop;
 mod journal;
+mod json_names;
 mod json_object;
+mod json_plain;
 mod json_text;
+mod json_words;
 mod records;
 mod wire;
 

@@ -8,6 +8,7 @@
 use serde::ser::Serialize;
 
 use super::avro::{Published, PublishedDatum};
+use super::json_words::{needs_no_escape, push_integer, push_thousandths};
 use crate::data::params::OutputForm;
 use crate::data::{Arm, DriftAlert, Outcome, PerformanceRecord, Prediction, Timestamp};
 
@@ -137,48 +138,65 @@ impl PredictionView<'_> {
 
     /// Appends the JSON form to `out`.
     pub fn write(&self, out: &mut Vec<u8>) {
+        out.reserve(ROOM + ROOM_OF_A_NUMBER * self.features.columns.len());
         out.extend_from_slice(b"{\"event_id\":");
         text(self.event_id, out);
         out.extend_from_slice(b",\"entity\":");
         text(self.entity, out);
         out.extend_from_slice(b",\"event_time\":");
-        write(&self.event_time, out);
+        push_integer(self.event_time.millis(), out);
         out.extend_from_slice(b",\"scored_at\":");
-        write(&self.scored_at, out);
+        push_integer(self.scored_at.millis(), out);
         out.extend_from_slice(b",\"model_version\":");
-        write(&self.model_version, out);
+        push_integer(i64::from(self.model_version), out);
         out.extend_from_slice(b",\"arm\":");
         text(self.arm.name(), out);
         out.extend_from_slice(b",\"score\":");
-        write(&self.score, out);
-        out.extend_from_slice(b",\"scores\":");
-        write(self.scores, out);
-        out.extend_from_slice(b",\"decision\":");
+        float(self.score, out);
+        out.extend_from_slice(b",\"scores\":[");
+        for (position, score) in self.scores.iter().enumerate() {
+            separate(position, out);
+            float(*score, out);
+        }
+        out.extend_from_slice(b"],\"decision\":");
         text(self.decision, out);
         out.extend_from_slice(b",\"features\":[");
         for (position, value) in self.features.values().enumerate() {
-            if position > 0 {
-                out.push(b',');
-            }
+            separate(position, out);
             feature(value, out);
         }
         out.extend_from_slice(b"],\"feature_layout\":");
         text(self.feature_layout, out);
-        out.extend_from_slice(b",\"flags\":");
-        write(self.flags, out);
-        out.extend_from_slice(b",\"source_topic\":");
+        out.extend_from_slice(b",\"flags\":[");
+        for (position, flag) in self.flags.iter().enumerate() {
+            separate(position, out);
+            text(flag, out);
+        }
+        out.extend_from_slice(b"],\"source_topic\":");
         text(self.source_topic, out);
         out.extend_from_slice(b",\"source_partition\":");
-        write(&self.source_partition, out);
+        push_integer(i64::from(self.source_partition), out);
         out.extend_from_slice(b",\"source_offset\":");
-        write(&self.source_offset, out);
+        push_integer(self.source_offset, out);
         out.push(b'}');
+    }
+}
+
+/// Bytes of most predictions without their features, and of a feature.
+const ROOM: usize = 512;
+const ROOM_OF_A_NUMBER: usize = 24;
+
+/// A comma before all but the first.
+#[inline(always)]
+fn separate(position: usize, out: &mut Vec<u8>) {
+    if position > 0 {
+        out.push(b',');
     }
 }
 
 /// A string; only one with something to escape goes the long way.
 fn text(text: &str, out: &mut Vec<u8>) {
-    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+    if !needs_no_escape(text.as_bytes()) {
         return write(text, out);
     }
     out.push(b'"');
@@ -186,15 +204,24 @@ fn text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// A double; what has few decimals goes a short way to the same text.
+#[inline(always)]
+fn float(value: f64, out: &mut Vec<u8>) {
+    if !push_thousandths(value, out) {
+        write(&value, out);
+    }
+}
+
 /// A value of the feature row. Whole numbers go without a fraction: shorter, and the same double when read back.
+#[inline(always)]
 fn feature(value: f64, out: &mut Vec<u8>) {
     let whole = value as i64;
     if value.is_nan() {
         out.extend_from_slice(b"null");
     } else if whole as f64 == value && value.abs() < 1e15 {
-        write(&whole, out);
+        push_integer(whole, out);
     } else {
-        write(&value, out);
+        float(value, out);
     }
 }
 
@@ -202,6 +229,7 @@ fn feature(value: f64, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::data::Prediction;
+    use crate::stats::SplitMix64;
 
     #[test]
     fn a_view_reads_back_as_a_prediction_bit_for_bit() {
@@ -232,6 +260,46 @@ mod tests {
         write(&read, &mut by_serde);
         let whole_numbers_short = String::from_utf8_lossy(&by_serde).replace("-7.0,", "-7,");
         assert_eq!(String::from_utf8_lossy(&bytes), whole_numbers_short);
+    }
+
+    /// What serde makes of a value of the feature row.
+    fn by_serde(value: f64) -> String {
+        let is_short = value.fract() == 0.0 && value.abs() < 1e15;
+        let text = if is_short { serde_json::to_string(&(value as i64)) } else { serde_json::to_string(&value) };
+        text.unwrap_or_default()
+    }
+
+    #[test]
+    fn every_double_is_written_as_serde_does() {
+        let mut random = SplitMix64::new(1);
+        let mut written = Vec::new();
+        let mut check = |value: f64| {
+            written.clear();
+            float(value, &mut written);
+            assert_eq!(String::from_utf8_lossy(&written), serde_json::to_string(&value).unwrap_or_default());
+            written.clear();
+            feature(value, &mut written);
+            assert_eq!(String::from_utf8_lossy(&written), by_serde(value));
+        };
+        for edge in [0.0, -0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN_POSITIVE, 5e-324, 1e-7] {
+            check(edge);
+        }
+        for power in -324..309 {
+            let power: f64 = format!("1e{power}").parse().unwrap_or_default();
+            for value in [power, -power, power.next_up(), power.next_down(), 1.5 * power, 123.0 * power] {
+                check(value);
+            }
+        }
+        for _ in 0..50_000 {
+            let bits = random.below(u64::MAX);
+            check(f64::from_bits(bits));
+            check(f64::from_bits(bits >> 12));
+            let whole = (bits >> (bits & 63)) as i64 as f64;
+            for value in [whole, -whole, whole / 10.0, whole / 100.0, whole / 1_000.0, whole / 1e4, whole * 0.001] {
+                check(value);
+                check(value.next_up());
+            }
+        }
     }
 
     #[test]
