@@ -1,7 +1,8 @@
 //! What time it is, and how far inputs may be read.
 //!
 //! Live, both come from the world. In stepped mode the caller says them: within a step a shard takes exactly what the
-//! caller had written before, and control records only between steps, so a run has one outcome.
+//! caller had written before, and control records only between steps, so a run has one outcome. Stages that follow from
+//! others take records as they come, those of the control log from before the step first.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -6,6 +6,7 @@
 //! there. All that a transaction handles has one `now`, the one its journal records carry, so that a replay computes the
 //! same.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::panics::guarded;
@@ -43,23 +44,27 @@ struct Taken {
 impl<S: Stage> Worker<S> {
     /// Lets every shard take what has come; true if anything moved.
     pub(super) fn handle_and_commit(&mut self) -> Result<bool, WorkerError> {
-        let step = if self.shop.stage.is_paced() { self.shop.pace.step() } else { None };
-        let may_take = match &step {
-            None => self.control.is_read(),
-            Some(step) => step.number > 0 && self.control.is_ready() && self.control.next() >= step.control,
-        };
+        let paced = self.shop.pace.step();
+        let step = paced.as_ref().filter(|_| self.shop.stage.is_paced());
+        // What was commanded before a step comes before whatever the step brings about, in every stage.
+        let has_commands = paced.as_ref().is_none_or(|step| self.control.next() >= step.control);
+        let may_take = has_commands
+            && match step {
+                None => self.control.is_read(),
+                Some(step) => step.number > 0 && self.control.is_ready(),
+            };
         let mut moved = false;
         if may_take {
             let numbers: Vec<i32> = self.shards.keys().copied().collect();
             for number in numbers {
-                moved |= self.take(number, step.as_deref())?;
+                moved |= self.take(number, step.map(Arc::as_ref))?;
             }
         }
         if self.open.is_none() && self.has_slices() {
             self.open()?;
         }
         let due = self.open.is_some_and(|open| self.clock().since(open.since) >= self.shop.interval || self.is_full());
-        let settled = self.shop.pace.step().is_some() && !moved;
+        let settled = paced.is_some() && !moved;
         if due || (settled && self.open.is_some()) {
             self.commit()?;
             moved = true;
