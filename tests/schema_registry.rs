@@ -16,6 +16,7 @@ use driftless::transport::{Outgoing, TopicPartition, Transport, partition_for};
 use serde_json::json;
 use support::CONFIG;
 use support::bench::Bench;
+use support::door::Door;
 use support::registry::{Manner, Registry};
 
 /// The first schema, and one with a field more, one less and a wider number.
@@ -382,7 +383,10 @@ fn schemas_evolve_in_a_real_registry_that_is_stopped_and_started_under_a_running
     let app_name = format!("shops-{}", now.as_millis());
     let text = CONFIG.replace("\"shops\"", &format!("\"{app_name}\""));
     let text = text.replace("[events]", "[events]\nformat = \"confluent-avro\"");
-    let text = format!("{text}\n[outputs]\nformat = \"confluent-avro\"\n[schema_registry]\nurls = [\"{url}\"]");
+    // One that has forgotten everything is out of the application's reach until it has been told all of it.
+    let door = Door::to(url.split('/').nth(2).unwrap());
+    let reached = format!("http://{}/apis/ccompat/v7", door.address);
+    let text = format!("{text}\n[outputs]\nformat = \"confluent-avro\"\n[schema_registry]\nurls = [\"{reached}\"]");
     let client = registry(std::slice::from_ref(&url), "timeout = \"60s\"");
     let bench = Bench::new(transport, Config::parse(&text).unwrap());
     let config = |url: &str| put(url, "/config", r#"{"compatibility":"BACKWARD"}"#);
@@ -429,6 +433,7 @@ fn schemas_evolve_in_a_real_registry_that_is_stopped_and_started_under_a_running
     send(fourth, 2, 50..60);
     bench.until(&app, || app.missing().iter().any(|missing| missing.contains("does not answer")));
     assert_eq!((bench.predicted().len(), bench.records(&bench.config.topics.dead_letters).concat().len()), (47, 3));
+    door.set_open(false);
     script("start", &port);
     for (subject, _) in [("predictions", 1), ("outcomes", 2), ("drift-alerts", 3), ("performance", 4)] {
         let name = if subject == "drift-alerts" { "drift-alert" } else { subject.trim_end_matches('s') };
@@ -437,6 +442,7 @@ fn schemas_evolve_in_a_real_registry_that_is_stopped_and_started_under_a_running
         client.register(&format!("{app_name}.{subject}-value"), &schema.to_string()).unwrap();
     }
     assert_eq!(register_all(&client, &app_name), [first, second, other, fourth], "the same ids as before");
+    door.set_open(true);
     bench.until(&app, || bench.predicted().len() == 57);
     bench.until(&app, || app.missing().is_empty());
     app.stop().unwrap();

@@ -6,6 +6,7 @@ pub(crate) mod bench;
 pub(crate) mod cards;
 pub(crate) mod chain;
 pub(crate) mod collector;
+pub(crate) mod door;
 pub(crate) mod kept;
 pub(crate) mod models;
 pub(crate) mod registry;
