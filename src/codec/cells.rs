@@ -65,3 +65,20 @@ pub(super) fn expected(cell: Cell) -> &'static str {
         Cell::Whole(_) => "an integer",
     }
 }
+
+/// Fields of every kind, for tests: five number columns and four of texts.
+#[cfg(test)]
+pub(super) fn of_every_kind() -> [(String, Cell); 9] {
+    [
+        ("id", Cell::Identifier(0)),
+        ("amount", Cell::Number(0)),
+        ("night", Cell::Boolean(1)),
+        ("city", Cell::Text(1)),
+        ("at", Cell::Time { column: 2, unit: TimeUnit::Millis }),
+        ("nanos", Cell::Whole(2)),
+        ("any", Cell::NumberOrBoolean(3)),
+        ("both", Cell::Number(4)),
+        ("both", Cell::Identifier(3)),
+    ]
+    .map(|(name, cell)| (name.to_owned(), cell))
+}

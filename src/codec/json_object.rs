@@ -302,8 +302,8 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::cells::of_every_kind;
     use super::*;
-    use crate::data::params::TimeUnit;
 
     fn reader() -> ObjectReader {
         ObjectReader::new([
@@ -522,18 +522,7 @@ mod tests {
 
         #[test]
         fn the_short_way_comes_to_what_the_parser_comes_to(objects in prop::collection::vec(object(), 1..6)) {
-            let cells = [
-                ("id", Cell::Identifier(0)),
-                ("amount", Cell::Number(0)),
-                ("night", Cell::Boolean(1)),
-                ("city", Cell::Text(1)),
-                ("at", Cell::Time { column: 2, unit: TimeUnit::Millis }),
-                ("nanos", Cell::Whole(2)),
-                ("any", Cell::NumberOrBoolean(3)),
-                ("both", Cell::Number(4)),
-                ("both", Cell::Identifier(3)),
-            ];
-            let mut reader = ObjectReader::new(cells.map(|(name, cell)| (name.to_owned(), cell)));
+            let mut reader = ObjectReader::new(of_every_kind());
             let mut parser = reader.clone();
             let (mut table, mut parsed) = (Table::new(5, 4), Table::new(5, 4));
             for object in objects {

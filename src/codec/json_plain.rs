@@ -8,6 +8,7 @@
 
 use super::cells::{Cell, Field};
 use super::json_names::{BEGINNING, Names};
+use super::json_text::BEYOND_64_BITS;
 use super::json_words::{Digits, is_beyond_ascii, specials, word};
 use crate::data::Table;
 
@@ -15,8 +16,6 @@ use crate::data::Table;
 const EXACT: u64 = 1 << 53;
 /// Digits that a `u64` holds whatever they are.
 const MOST_DIGITS: usize = 19;
-/// Doubles from here on, 2^63, may be integers that lost digits, which the parser looks into.
-const BEYOND_64_BITS: f64 = 9_223_372_036_854_775_808.0;
 /// Powers of ten that are doubles.
 const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
@@ -286,25 +285,13 @@ impl<'v> Text<'v> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cells::fields_of;
+    use super::super::cells::{fields_of, of_every_kind};
     use super::super::json_names::{LONGEST_NAME, MOST_NAMES};
     use super::*;
-    use crate::data::params::TimeUnit;
 
     fn fields() -> Vec<Field> {
-        let cells = [
-            ("id", Cell::Identifier(0)),
-            ("amount", Cell::Number(0)),
-            ("night", Cell::Boolean(1)),
-            ("city", Cell::Text(1)),
-            ("at", Cell::Time { column: 2, unit: TimeUnit::Millis }),
-            ("nanos", Cell::Whole(2)),
-            ("any", Cell::NumberOrBoolean(3)),
-            ("both", Cell::Number(4)),
-            ("both", Cell::Identifier(3)),
-            ("a \"name\"", Cell::Number(0)),
-        ];
-        fields_of(cells.map(|(name, cell)| (name.to_owned(), cell)))
+        let quoted = ("a \"name\"".to_owned(), Cell::Number(0));
+        fields_of(of_every_kind().into_iter().chain([quoted]))
     }
 
     /// Whether a value is plain to a reader that has seen `before`, and the table.

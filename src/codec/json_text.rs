@@ -8,7 +8,7 @@ use crate::data::{Reject, RejectCode};
 /// Objects and arrays within each other that are taken, the outermost included.
 const MAX_DEPTH: usize = 32;
 /// Integers from here on, 2^63, may not have been parsed as such.
-const BEYOND_64_BITS: f64 = 9_223_372_036_854_775_808.0;
+pub(super) const BEYOND_64_BITS: f64 = 9_223_372_036_854_775_808.0;
 
 /// Refuses a value that is nested more deeply than [`MAX_DEPTH`], before anything recurses into it.
 pub(super) fn check_depth(value: &[u8]) -> Result<(), Reject> {
