@@ -4,7 +4,9 @@
 //! the same once more as JSON in and out. Customers pay twice a day on average and come in random order: once all equally
 //! often, so that the windows of nearly every event lie in memory that was not touched for long, and once by Zipf's law
 //! with exponent 0.9, where few customers make most payments. As in the pipeline, the memory of a batch is fetched ahead,
-//! which counts as part of the windows; what they cost without it is printed beside.
+//! which counts as part of the windows; what they cost without it is printed beside. As there, too, records come as many
+//! at a time as are polled at once, where the client has just put them, and what was made of them is handed on before the
+//! next ones come.
 //!
 //! `cargo bench --bench payments`; `DRIFTLESS_BENCH_CUSTOMERS` (100000), `DRIFTLESS_BENCH_EVENTS` (400000 measured, after
 //! one week that fills the windows), `DRIFTLESS_BENCH_REPETITIONS` (5).
@@ -30,13 +32,20 @@ const DAY_MS: i64 = 86_400_000;
 const PAYMENTS_A_DAY: usize = 2;
 /// The windows reach back a week.
 const FILLED_DAYS: usize = 7;
-/// Batches of a transaction of 100 ms at full speed.
-const BATCHES_PER_COMMIT: usize = 80;
+/// Polls of a transaction of 100 ms at full speed.
+const POLLS_PER_COMMIT: usize = 20;
 
 struct Payment {
     key: Vec<u8>,
     avro: Vec<u8>,
     json: Vec<u8>,
+}
+
+/// A record where the client has put it.
+#[derive(Clone, Copy)]
+struct Received<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
 }
 
 fn main() -> Result<()> {
@@ -134,6 +143,8 @@ fn payments(customers: &Customers, n: usize) -> Vec<Payment> {
 /// The parts of a pipeline, one by one.
 struct Parts {
     form: OutputForm,
+    /// Most records of a poll.
+    max_batch: usize,
     layout: String,
     params: EventParams,
     decoder: EventDecoder,
@@ -155,6 +166,7 @@ impl Parts {
         let features = Features::new(&config.features);
         Parts {
             form,
+            max_batch: config.score.max_batch,
             layout: "0123456789abcdef".to_owned(),
             rules: FieldRules::new(&params.fields),
             table: decoder.table(),
@@ -170,19 +182,34 @@ impl Parts {
     /// Seconds in each part for the payments from `first` on.
     fn run(&mut self, payments: &[Payment], first: usize, is_fetched: bool) -> Result<[f64; 3]> {
         let mut spent = [0.0; 3];
-        for (number, block) in payments.chunks(BATCH).enumerate() {
-            let begun = Instant::now();
-            self.decode(block)?;
-            let decoded = Instant::now();
-            self.windows(block, is_fetched);
-            let computed = Instant::now();
-            self.encode(block);
-            let encoded = Instant::now();
-            if number * BATCH >= first {
-                let parts = [decoded - begun, computed - decoded, encoded - computed];
-                spent.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part.as_secs_f64());
+        let mut bytes = Vec::new();
+        for (number, polled) in payments.chunks(self.max_batch).enumerate() {
+            bytes.clear();
+            for payment in polled {
+                bytes.extend_from_slice(&payment.key);
+                bytes.extend_from_slice(self.value(payment));
             }
-            if number % BATCHES_PER_COMMIT == 0 {
+            let mut rest = bytes.as_slice();
+            let mut taken = |n: usize| rest.split_off(..n).unwrap_or_default();
+            let received: Vec<Received<'_>> = polled
+                .iter()
+                .map(|payment| Received { key: taken(payment.key.len()), value: taken(self.value(payment).len()) })
+                .collect();
+            for block in received.chunks(BATCH) {
+                let begun = Instant::now();
+                self.decode(block)?;
+                let decoded = Instant::now();
+                self.windows(block, is_fetched);
+                let computed = Instant::now();
+                self.encode(block);
+                let encoded = Instant::now();
+                if number * self.max_batch >= first {
+                    let parts = [decoded - begun, computed - decoded, encoded - computed];
+                    spent.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part.as_secs_f64());
+                }
+            }
+            self.out.drain();
+            if number % POLLS_PER_COMMIT == 0 {
                 self.features.commit();
                 self.out.clear();
             }
@@ -190,25 +217,28 @@ impl Parts {
         Ok(spent)
     }
 
-    fn decode(&mut self, block: &[Payment]) -> Result<()> {
+    /// A payment in the form that comes in.
+    fn value<'a>(&self, payment: &'a Payment) -> &'a [u8] {
+        if self.form == OutputForm::Json { &payment.json } else { &payment.avro }
+    }
+
+    fn decode(&mut self, block: &[Received<'_>]) -> Result<()> {
         self.table.clear();
         self.times.clear();
         let cell = self.decoder.time().ok_or_else(|| anyhow!("payments have a time"))?;
         let reader = TimeReader::new(cell.column, &self.params.time);
-        for (row, payment) in block.iter().enumerate() {
-            let value = if self.form == OutputForm::Json { &payment.json } else { &payment.avro };
-            self.decoder.decode(value, &mut self.table).map_err(|reject| anyhow!(reject.message))?;
+        for (row, record) in block.iter().enumerate() {
+            self.decoder.decode(record.value, &mut self.table).map_err(|reject| anyhow!(reject.message))?;
             self.rules.check(&self.table, row, 0).map_err(|reject| anyhow!(reject.message))?;
             self.times.push(reader.read(&self.table, row).map_err(|reject| anyhow!(reject.message))?);
         }
         Ok(())
     }
 
-    fn windows(&mut self, block: &[Payment], is_fetched: bool) {
+    fn windows(&mut self, block: &[Received<'_>], is_fetched: bool) {
         self.columns.clear();
         let events = block.iter().zip(&self.times).enumerate();
-        let events =
-            events.map(|(row, (payment, at))| EventRow { key: &payment.key, at: *at, table: &self.table, row });
+        let events = events.map(|(row, (record, at))| EventRow { key: record.key, at: *at, table: &self.table, row });
         if is_fetched {
             self.features.look_ahead(&events);
         }
@@ -218,12 +248,12 @@ impl Parts {
         self.features.finish(&self.table, &mut self.columns);
     }
 
-    fn encode(&mut self, block: &[Payment]) {
+    fn encode(&mut self, block: &[Received<'_>]) {
         let id = self.decoder.id().unwrap_or_default();
-        for (row, payment) in block.iter().enumerate() {
+        for (row, record) in block.iter().enumerate() {
             let view = PredictionView {
                 event_id: std::str::from_utf8(self.table.text(id, row).unwrap_or_default()).unwrap_or_default(),
-                entity: std::str::from_utf8(&payment.key).unwrap_or_default(),
+                entity: std::str::from_utf8(record.key).unwrap_or_default(),
                 event_time: self.times[row],
                 scored_at: self.times[row],
                 model_version: 1,
@@ -238,7 +268,7 @@ impl Parts {
                 source_partition: 0,
                 source_offset: row as i64,
             };
-            self.out.push(Sink::Predictions, Some(&payment.key), Vec::new(), |bytes| view.write_form(self.form, bytes));
+            self.out.push(Sink::Predictions, Some(record.key), Vec::new(), |bytes| view.write_form(self.form, bytes));
         }
     }
 }
