@@ -44,14 +44,16 @@ def start_again_and_again(live):
 
 
 def come_and_go(live):
-    """An autoscaler gone wrong."""
+    """An autoscaler gone wrong: each time a shard is taken away from the one that stays, and comes back to it."""
+    stays = live.application["score"]
     for number in range(40):
         if live.watchers.alerts("DriftlessRebalancing"):
             return
-        name = f"score-{number}"
+        name, before = f"score-{number}", stays.says("assigned")
         one = live.application.add("score", name).start()
         live.wait(120, "another instance is assigned", lambda: one.says("assigned") > 0)
         live.application.remove(name)
+        live.wait(120, "the shard comes back", lambda: stays.says("assigned") > before)
 
 
 def lack_processor_time(alert):
