@@ -184,18 +184,7 @@ impl Parts {
         let mut spent = [0.0; 3];
         let mut bytes = Vec::new();
         for (number, polled) in payments.chunks(self.max_batch).enumerate() {
-            bytes.clear();
-            for payment in polled {
-                bytes.extend_from_slice(&payment.key);
-                bytes.extend_from_slice(self.value(payment));
-            }
-            let mut rest = bytes.as_slice();
-            let mut taken = |n: usize| rest.split_off(..n).unwrap_or_default();
-            let received: Vec<Received<'_>> = polled
-                .iter()
-                .map(|payment| Received { key: taken(payment.key.len()), value: taken(self.value(payment).len()) })
-                .collect();
-            for block in received.chunks(BATCH) {
+            for block in self.receive(polled, &mut bytes).chunks(BATCH) {
                 let begun = Instant::now();
                 self.decode(block)?;
                 let decoded = Instant::now();
@@ -215,6 +204,21 @@ impl Parts {
             }
         }
         Ok(spent)
+    }
+
+    /// Payments as they come in, put beside each other.
+    fn receive<'b>(&self, polled: &[Payment], bytes: &'b mut Vec<u8>) -> Vec<Received<'b>> {
+        bytes.clear();
+        for payment in polled {
+            bytes.extend_from_slice(&payment.key);
+            bytes.extend_from_slice(self.value(payment));
+        }
+        let mut rest = bytes.as_slice();
+        let mut taken = |n: usize| rest.split_off(..n).unwrap_or_default();
+        let received = polled
+            .iter()
+            .map(|payment| Received { key: taken(payment.key.len()), value: taken(self.value(payment).len()) });
+        received.collect()
     }
 
     /// A payment in the form that comes in.

@@ -250,7 +250,7 @@ fn an_abort_leaves_nothing_visible_and_the_end_lies_past_the_control_records() {
         }
         let started = Instant::now();
         member.abort().unwrap();
-        assert!(started.elapsed() < Duration::from_secs(8), "what is on its way is purged, not waited for");
+        assert!(started.elapsed() < Duration::from_secs(2), "a purged abort is quick");
     }
     member.begin().unwrap();
     member.send(&outgoing(&out, 0, "yes")).unwrap();

@@ -298,14 +298,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let export = export(&format!("http://{}/", listener.local_addr().unwrap()));
         drop(listener);
-        let handed_over = Instant::now();
+        let begun = Instant::now();
         for _ in 0..3 * WAITING / BATCH {
             export.spans().send((0..BATCH).map(|_| span("x")));
         }
-        assert!(handed_over.elapsed() < PAUSES.iter().sum::<Duration>(), "it waited for the tries of a batch");
+        assert!(begun.elapsed() < Duration::from_secs(1));
         assert!(export.spans().take().len() <= WAITING);
         export.spans().send([span("x")]);
-        let begun = Instant::now();
         export.stop();
         assert!(begun.elapsed() < LAST_WORDS + Duration::from_secs(3));
     }
