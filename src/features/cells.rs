@@ -10,7 +10,7 @@
 use super::rows::Values;
 use super::sketch::{distinct, quantile, top};
 use crate::data::Timestamp;
-use crate::data::params::FieldColumn;
+use crate::data::params::{FieldColumn, NumberIndex};
 
 /// The cells of a bundle; word 0 is the number of records.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -154,6 +154,14 @@ pub(super) fn put(words: &mut [u64], at: usize, value: f64) {
     words[at] = value.to_bits();
 }
 
+/// A bundle of one record and one basic cell.
+#[inline]
+pub(super) fn four(entry: &Entry<'_>, column: NumberIndex) -> [u64; 4] {
+    let (x, weight) = (entry.values.number(column), entry.weight);
+    let own = if x.is_nan() { [weight, 0.0, 0.0, x] } else { [weight, weight, weight * x, x] };
+    own.map(f64::to_bits)
+}
+
 /// The number of records and one basic cell, merged with those of a later bundle.
 #[inline]
 pub(super) fn merged(into: &[u64; 4], from: &[u64; 4]) -> [u64; 4] {
@@ -213,12 +221,8 @@ impl Bundle {
 
     #[inline]
     pub(super) fn add(&self, words: &mut [u64], entry: &Entry<'_>) {
-        if let ([words], [Cell { kind: CellKind::Basic, column: FieldColumn::Number(column), .. }]) =
-            (words.as_chunks_mut::<4>().0, self.cells.as_slice())
-        {
-            let (x, weight) = (entry.values.number(*column), entry.weight);
-            let own = if x.is_nan() { [weight, 0.0, 0.0, x] } else { [weight, weight, weight * x, x] };
-            *words = merged(words, &own.map(f64::to_bits));
+        if let (([words], []), Some(column)) = (words.as_chunks_mut::<4>(), self.single_basic()) {
+            *words = merged(words, &four(entry, column));
             return;
         }
         put(words, 0, get(words, 0) + entry.weight);
@@ -241,6 +245,15 @@ impl Bundle {
     #[inline]
     pub(super) fn is_four_words(&self) -> bool {
         self.is_basic && self.stride == 4
+    }
+
+    /// The column of the one basic cell that makes it four words.
+    #[inline]
+    pub(super) fn single_basic(&self) -> Option<NumberIndex> {
+        match self.cells.as_slice() {
+            [Cell { kind: CellKind::Basic, column: FieldColumn::Number(column), .. }] => Some(*column),
+            _ => None,
+        }
     }
 
     /// Merges later bundles that lie beside each other, the oldest first.

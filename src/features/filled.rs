@@ -73,21 +73,26 @@ impl Filled {
         self.before(slot, self.capacity - by) == 0
     }
 
-    /// The ring moves on by `by` panes, at most all; how many that were filled are left behind.
+    /// Whether no pane is filled.
     #[inline]
-    pub(super) fn advance(&self, slot: &mut [u64], by: usize) -> usize {
-        if self.capacity <= BITS {
-            let (word, stay) = (&mut slot[self.first], self.capacity - by);
-            let left = if stay < BITS { *word >> stay } else { 0 };
-            *word = if by < BITS { *word << by & lowest(self.capacity) } else { 0 };
-            return if left == 0 { 0 } else { left.count_ones() as usize };
-        }
-        self.shift(&mut slot[self.words()], by)
+    pub(super) fn is_empty(&self, slot: &[u64]) -> bool {
+        slot[self.words()].iter().all(|word| *word == 0)
     }
 
-    fn shift(&self, words: &mut [u64], by: usize) -> usize {
-        let count = |words: &[u64]| words.iter().map(|word| word.count_ones() as usize).sum::<usize>();
-        let before = count(words);
+    /// The ring moves on by `by` panes, at most all; whether any that was filled is left behind.
+    #[inline]
+    pub(super) fn advance(&self, slot: &mut [u64], by: usize) -> bool {
+        let leaves = self.leaves(slot, by);
+        if self.capacity <= BITS {
+            let word = &mut slot[self.first];
+            *word = if by < BITS { *word << by & lowest(self.capacity) } else { 0 };
+        } else {
+            self.shift(&mut slot[self.words()], by);
+        }
+        leaves
+    }
+
+    fn shift(&self, words: &mut [u64], by: usize) {
         let (whole, rest) = (by / BITS, by % BITS);
         for at in (0..words.len()).rev() {
             let word = |behind: usize| at.checked_sub(behind).and_then(|from| words.get(from)).copied().unwrap_or(0);
@@ -97,7 +102,6 @@ impl Filled {
         if let Some(last) = words.last_mut() {
             *last &= lowest(self.capacity - (self.capacity - 1) / BITS * BITS);
         }
-        before - count(words)
     }
 }
 
@@ -116,11 +120,12 @@ mod tests {
             for _ in 0..500 {
                 let most = if random.below(8) == 0 { 2 * capacity as u64 } else { 3 };
                 let by = (random.below(most) as usize).min(capacity);
-                let left = flags.iter().rev().take(by).filter(|flag| **flag).count();
-                assert_eq!(filled.leaves(&slot, by), left > 0);
+                let leaves = flags.iter().rev().take(by).any(|flag| *flag);
+                assert_eq!(filled.leaves(&slot, by), leaves);
                 assert_eq!(filled.empties(&slot, by), !flags[..capacity - by].contains(&true));
-                assert_eq!(filled.advance(&mut slot, by), left);
+                assert_eq!(filled.advance(&mut slot, by), leaves);
                 flags = (0..capacity).map(|at| at >= by && flags[at - by]).collect();
+                assert_eq!(filled.is_empty(&slot), !flags.contains(&true));
                 let back = random.below(capacity as u64) as usize;
                 filled.set(&mut slot, back);
                 flags[back] = true;

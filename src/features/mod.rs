@@ -18,6 +18,7 @@ mod encode;
 mod ever;
 mod filled;
 mod group;
+mod in_order;
 mod index;
 mod inspect;
 mod near;

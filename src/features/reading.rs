@@ -30,6 +30,17 @@ pub(super) enum Statistic {
 }
 
 impl Statistic {
+    /// Which of [`Basic::values`] it is, if it is one of them.
+    pub(super) fn of_basic(self) -> Option<usize> {
+        match self {
+            Statistic::Count => Some(0),
+            Statistic::Sum(_) => Some(1),
+            Statistic::Mean(_) => Some(2),
+            Statistic::Max(_) => Some(3),
+            _ => None,
+        }
+    }
+
     /// The first word of the cell it reads, if it reads one.
     pub(super) fn cell(self) -> Option<usize> {
         match self {
@@ -153,6 +164,19 @@ pub(super) struct Basic {
 }
 
 impl Basic {
+    /// What a bundle of four words says.
+    #[inline]
+    pub(super) fn of(words: [u64; 4]) -> Self {
+        let [records, own @ ..] = words.map(f64::from_bits);
+        Basic::new(records, own, 1.0)
+    }
+
+    /// In the order of [`Statistic::of_basic`].
+    #[inline]
+    pub(super) fn values(&self) -> [f64; 4] {
+        [self.records, self.sum, self.mean, self.max]
+    }
+
     #[inline]
     fn new(records: f64, [known, sum, max]: [f64; 3], scale: f64) -> Self {
         let mean = if known > 0.0 { sum / known } else { f64::NAN };

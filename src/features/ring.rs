@@ -47,7 +47,7 @@ impl Default for LatestPane {
 
 impl LatestPane {
     #[inline]
-    fn of(&mut self, panes: &Panes, at: Timestamp) -> i64 {
+    pub(super) fn of(&mut self, panes: &Panes, at: Timestamp) -> i64 {
         let ms = at.millis();
         if ms < self.from || ms >= self.to {
             self.pane = panes.pane_of(at);
@@ -102,16 +102,15 @@ impl<'t> Ring<'t> {
         Filled { first: self.track.head + RING_HEAD, capacity: self.panes.capacity as usize }
     }
 
-    /// All filled panes.
+    /// The place of the newest filled pane.
     #[inline]
-    fn all(&self, slot: &[u64]) -> Run {
-        let word = slot[self.track.head + 2];
-        Run { newest: (word & 0xffff_ffff) as usize, len: (word >> 32) as usize }
+    fn newest(&self, slot: &[u64]) -> usize {
+        slot[self.track.head + 2] as usize
     }
 
     #[inline]
-    fn set_all(&self, slot: &mut [u64], all: Run) {
-        slot[self.track.head + 2] = (all.len as u64) << 32 | all.newest as u64;
+    fn set_newest(&self, slot: &mut [u64], place: usize) {
+        slot[self.track.head + 2] = place as u64;
     }
 
     /// So many places before one.
@@ -123,7 +122,7 @@ impl<'t> Ring<'t> {
     /// The place of the filled pane with so many filled ones after it.
     #[inline]
     fn place(&self, slot: &[u64], later: usize) -> usize {
-        self.earlier(self.all(slot).newest, later)
+        self.earlier(self.newest(slot), later)
     }
 
     /// How many are filled of those fewer than `back` panes back.
@@ -133,7 +132,6 @@ impl<'t> Ring<'t> {
         match back {
             0 => 0,
             1 => usize::from(filled.contains(slot, 0)),
-            _ if back >= filled.capacity => self.all(slot).len,
             _ => filled.before(slot, back),
         }
     }
@@ -149,7 +147,7 @@ impl<'t> Ring<'t> {
     pub(super) fn clear(&self, slot: &mut [u64]) {
         slot[self.track.head] = NONE as u64;
         self.forget_closed(slot);
-        self.set_all(slot, Run { newest: self.panes.capacity as usize - 1, len: 0 });
+        self.set_newest(slot, self.panes.capacity as usize - 1);
         self.filled().clear(slot);
     }
 
@@ -166,12 +164,12 @@ impl<'t> Ring<'t> {
         slot[self.track.head] = pane as u64;
         if head != NONE {
             let by = pane.saturating_sub(head).clamp(0, self.panes.capacity) as usize;
-            let left = self.filled().advance(slot, by);
-            if left > 0 {
-                let Run { newest, len } = self.all(slot);
+            let filled = self.filled();
+            if filled.advance(slot, by) {
                 // An empty ring begins anew at the same place, which is more often near.
-                let newest = if len == left { self.panes.capacity as usize - 1 } else { newest };
-                self.set_all(slot, Run { newest, len: len - left });
+                if filled.is_empty(slot) {
+                    self.set_newest(slot, filled.capacity - 1);
+                }
                 self.forget_closed(slot);
             }
         }
@@ -196,9 +194,8 @@ impl<'t> Ring<'t> {
     /// A new pane with so many filled ones after it, which move up.
     #[inline]
     fn insert(&self, slot: &mut [u64], mut log: Option<&mut Log>, later: usize) -> std::ops::Range<usize> {
-        let Run { newest, len } = self.all(slot);
-        let newest = if newest + 1 == self.panes.capacity as usize { 0 } else { newest + 1 };
-        self.set_all(slot, Run { newest, len: len + 1 });
+        let newest = self.newest(slot);
+        self.set_newest(slot, if newest + 1 == self.panes.capacity as usize { 0 } else { newest + 1 });
         for moved in 0..later {
             let to = self.range(self.place(slot, moved));
             if let Some(log) = log.as_deref_mut() {
@@ -301,12 +298,13 @@ impl<'t> Ring<'t> {
 
     /// Number of panes that hold something.
     pub(super) fn n_held(&self, slot: &[u64]) -> usize {
-        self.all(slot).len
+        let filled = self.filled();
+        filled.before(slot, filled.capacity)
     }
 
     /// The panes that hold something, with their numbers, the oldest first.
     pub(super) fn held<'a>(self, slot: &'a [u64]) -> impl Iterator<Item = (i64, &'a [u64])> + use<'a, 't> {
-        let (head, filled, Run { newest, len }) = (self.head(slot), self.filled(), self.all(slot));
+        let (head, filled, newest, len) = (self.head(slot), self.filled(), self.newest(slot), self.n_held(slot));
         let backs = (0..filled.capacity).rev().filter(move |back| filled.contains(slot, *back));
         backs
             .zip((0..len).rev())
@@ -321,17 +319,17 @@ impl<'t> Ring<'t> {
             return;
         }
         let by = latest.of(&self.panes, at).saturating_sub(head).clamp(0, self.panes.capacity) as usize;
-        let (all, stride) = (self.all(slot), self.track.bundle.stride);
+        let (newest, stride) = (self.newest(slot), self.track.bundle.stride);
         let bring = |place: usize| bring(&slot[self.track.start + place * stride]);
-        bring(all.newest);
+        bring(newest);
         if by > 0 {
             let last = self.panes.capacity as usize - 1;
-            bring(if self.filled().empties(slot, by) { 0 } else { self.earlier(all.newest, last) });
+            bring(if self.filled().empties(slot, by) { 0 } else { self.earlier(newest, last) });
         }
         if self.closed_for(slot) == NONE || self.filled().leaves(slot, by) {
             // One pane of each line.
-            for later in (0..all.len).step_by((LINE / stride).max(1)) {
-                bring(self.earlier(all.newest, later));
+            for later in (0..self.n_held(slot)).step_by((LINE / stride).max(1)) {
+                bring(self.earlier(newest, later));
             }
         }
     }

@@ -36,19 +36,21 @@ const LONG: u8 = u8::MAX;
 pub(super) struct KeyWords([u64; KEY_WORDS]);
 
 impl KeyWords {
+    #[inline]
     pub(super) fn of(key: &[u8]) -> Self {
-        let mut words = [0; KEY_WORDS];
-        if key.len() <= SHORT_KEY {
-            words[0] = key.len() as u64;
-            // Keys are so short that a copy would be a call.
-            for (at, byte) in (1..).zip(key) {
-                words[at / 8] |= u64::from(*byte) << (at % 8 * 8);
-            }
-        } else {
+        if key.len() > SHORT_KEY {
             let hash = xxh3_128(key);
-            words = [u64::from(LONG), hash as u64, (hash >> 64) as u64];
+            return KeyWords([u64::from(LONG), hash as u64, (hash >> 64) as u64]);
         }
-        KeyWords(words)
+        // The length and the bytes behind it. Keys are so short that a copy would be a call.
+        let (eights, rest) = key.as_chunks();
+        let rest = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let eights = [eights.first(), eights.get(1)].map(|eight| eight.map(|eight| u64::from_le_bytes(*eight)));
+        KeyWords(match eights {
+            [None, _] => [key.len() as u64 | rest << 8, 0, 0],
+            [Some(a), None] => [key.len() as u64 | a << 8, a >> 56 | rest << 8, 0],
+            [Some(a), Some(b)] => [key.len() as u64 | a << 8, a >> 56 | b << 8, b >> 56 | rest << 8],
+        })
     }
 
     /// The key lies elsewhere.
@@ -209,16 +211,22 @@ impl Log {
         self
     }
 
+    /// Keeps four words of the slot as they are.
+    #[inline]
+    pub(super) fn save_four(&mut self, [a, b, c, d]: &[u64; 4], start: usize) {
+        let (range, of) = ((start as u64) << 32 | 4, SAVED << 32 | u64::from(self.of));
+        self.words.extend_from_slice(&[*a, *b, *c, *d, range, of]);
+    }
+
     /// Keeps words of the slot as they are.
     #[inline]
     pub(super) fn save(&mut self, slot: &[u64], words: Range<usize>) {
+        // Of four words it is no call.
+        if let ([four], []) = slot[words.clone()].as_chunks() {
+            return self.save_four(four, words.start);
+        }
         let range = (words.start as u64) << 32 | words.len() as u64;
         let of = SAVED << 32 | u64::from(self.of);
-        // Of four words it is no call.
-        if let ([[a, b, c, d]], []) = slot[words.clone()].as_chunks::<4>() {
-            self.words.extend_from_slice(&[*a, *b, *c, *d, range, of]);
-            return;
-        }
         self.words.extend_from_slice(&slot[words]);
         self.words.extend_from_slice(&[range, of]);
     }
@@ -286,8 +294,8 @@ mod tests {
 
     #[test]
     fn keys_up_to_23_bytes_come_back_and_longer_ones_differ() {
-        for len in [0, 1, 23] {
-            let key = vec![b'k'; len];
+        for len in 0..=SHORT_KEY {
+            let key: Vec<u8> = (0..len).map(|at| 0xf0 ^ at as u8).collect();
             assert_eq!(KeyWords::of(&key).bytes(), key);
         }
         let long = KeyWords::of(&[b'k'; 24]);

@@ -109,11 +109,13 @@ impl Computed<'_> {
 }
 
 /// The latest time of a source, by its word.
+#[inline]
 pub(super) fn last(slot: &[u64], word: usize) -> Option<Timestamp> {
     Some(slot[word] as i64).filter(|time| *time != NONE).map(Timestamp::from_millis)
 }
 
 /// Notes a record of a source.
+#[inline]
 pub(super) fn note(slot: &mut [u64], word: usize, at: Timestamp) {
     slot[word] = (slot[word] as i64).max(at.millis()) as u64;
 }
@@ -139,6 +141,9 @@ impl GroupPlan {
         }
         let entry = Entry { at: event.at, values: event.values(), weight: 1.0 };
         for (track, latest) in self.tracks.iter().zip(&mut *aids.latest) {
+            if track.in_order.as_ref().is_some_and(|track| track.event(slot, aids.log, &entry, latest, out)) {
+                continue;
+            }
             if !track.past.is_empty() {
                 track.read(slot, Wanted { event, outputs: &track.past }, latest, out);
             }
@@ -160,9 +165,10 @@ impl GroupPlan {
     #[inline]
     pub(super) fn fetch(&self, slot: &[u64], at: Timestamp, latest: &mut [LatestPane]) {
         for (track, latest) in self.tracks.iter().zip(latest) {
-            match track.shape {
-                Shape::Panes(panes) => Ring { track, panes }.fetch(slot, at, latest),
-                Shape::Session { .. } | Shape::Ever { .. } => bring(&slot[track.start]),
+            match (&track.in_order, track.shape) {
+                (Some(track), _) => track.fetch(slot, at, latest),
+                (None, Shape::Panes(panes)) => Ring { track, panes }.fetch(slot, at, latest),
+                (None, Shape::Session { .. } | Shape::Ever { .. }) => bring(&slot[track.start]),
             }
         }
     }
