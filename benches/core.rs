@@ -16,7 +16,7 @@ use common::avro::AvroEvents;
 use common::flights::{self, Sent};
 use common::models::{self, Rows};
 use common::{Spread, count_from_env, machine};
-use driftless::codec::{EventDecoder, FeatureRow, LabelDecoder, PredictionView};
+use driftless::codec::{Constant, EventDecoder, FeatureRow, LabelDecoder, PredictionView};
 use driftless::config::Config;
 use driftless::data::params::KindIndex;
 use driftless::data::params::MAX_VALUE_BYTES;
@@ -332,22 +332,22 @@ impl<'a> Parts<'a> {
 
     fn encode(&self, block: &[Sent], scores: &[f64], form: OutputForm, out: &mut Outbox) {
         let id_column = self.events.id().unwrap_or_default();
+        let [decision, layout, topic] = ["on_time", &self.params.layout, &self.params.events.topic].map(Constant::new);
         for (row, sent) in block.iter().filter(|sent| sent.input == EVENTS).enumerate() {
             let view = PredictionView {
-                event_id: std::str::from_utf8(self.event_rows.text(id_column, row).unwrap_or_default())
-                    .unwrap_or_default(),
-                entity: std::str::from_utf8(&sent.key).unwrap_or_default(),
+                event_id: self.event_rows.text(id_column, row).unwrap_or_default(),
+                entity: &sent.key,
                 event_time: self.times[row],
                 scored_at: self.times[row],
                 model_version: 1,
                 arm: Arm::Champion,
                 score: scores[row],
                 scores: &[],
-                decision: "on_time",
+                decision: &decision,
                 features: FeatureRow { columns: self.columns.columns(), row },
-                feature_layout: &self.params.layout,
+                feature_layout: &layout,
                 flags: &[],
-                source_topic: &self.params.events.topic,
+                source_topic: &topic,
                 source_partition: 0,
                 source_offset: row as i64,
             };

@@ -18,7 +18,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow};
 use common::avro::{long, text};
 use common::{Spread, count_from_env, machine};
-use driftless::codec::{EventDecoder, FeatureRow, PredictionView};
+use driftless::codec::{Constant, EventDecoder, FeatureRow, PredictionView};
 use driftless::config::Config;
 use driftless::data::params::{EventParams, InputFormat, OutputForm};
 use driftless::data::{Arm, Columns, Outbox, Sink, Table, Timestamp};
@@ -145,7 +145,8 @@ struct Parts {
     form: OutputForm,
     /// Most records of a poll.
     max_batch: usize,
-    layout: String,
+    /// Decision, layout and topic.
+    constants: [Constant; 3],
     params: EventParams,
     decoder: EventDecoder,
     rules: FieldRules,
@@ -167,7 +168,7 @@ impl Parts {
         Parts {
             form,
             max_batch: config.score.max_batch,
-            layout: "0123456789abcdef".to_owned(),
+            constants: ["false", "0123456789abcdef", &params.topic].map(Constant::new),
             rules: FieldRules::new(&params.fields),
             table: decoder.table(),
             decoder,
@@ -254,21 +255,22 @@ impl Parts {
 
     fn encode(&mut self, block: &[Received<'_>]) {
         let id = self.decoder.id().unwrap_or_default();
+        let [decision, feature_layout, source_topic] = &self.constants;
         for (row, record) in block.iter().enumerate() {
             let view = PredictionView {
-                event_id: std::str::from_utf8(self.table.text(id, row).unwrap_or_default()).unwrap_or_default(),
-                entity: std::str::from_utf8(record.key).unwrap_or_default(),
+                event_id: self.table.text(id, row).unwrap_or_default(),
+                entity: record.key,
                 event_time: self.times[row],
                 scored_at: self.times[row],
                 model_version: 1,
                 arm: Arm::Champion,
                 score: 0.25,
                 scores: &[],
-                decision: "false",
+                decision,
                 features: FeatureRow { columns: self.columns.columns(), row },
-                feature_layout: &self.layout,
+                feature_layout,
                 flags: &[],
-                source_topic: &self.params.topic,
+                source_topic,
                 source_partition: 0,
                 source_offset: row as i64,
             };

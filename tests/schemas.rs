@@ -7,7 +7,7 @@ mod support;
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
-use driftless::codec::{FeatureRow, PredictionView, Published, PublishedDatum, read};
+use driftless::codec::{Constant, FeatureRow, PredictionView, Published, PublishedDatum, read};
 use driftless::data::{
     AlertAction, Arm, ArtifactRef, DriftAlert, DriftWindow, ModelCommand, ModelRecord, Outcome, PerformanceRecord,
     PerformanceWindow, Phase, Prediction, SettingChange, Summary, Timestamp, TrainingReason,
@@ -121,19 +121,19 @@ fn a_prediction_is_a_value_of_its_schema() {
     hold("prediction", &prediction);
     let columns = vec![vec![1.5], vec![f64::NAN]];
     let view = PredictionView {
-        event_id: "e1",
-        entity: "k",
+        event_id: b"e1",
+        entity: b"k",
         event_time: at(1),
         scored_at: at(2),
         model_version: 3,
         arm: Arm::Champion,
         score: 0.5,
         scores: &[0.5],
-        decision: "late",
+        decision: &Constant::new("late"),
         features: FeatureRow { columns: &columns, row: 0 },
-        feature_layout: "00",
+        feature_layout: &Constant::new("00"),
         flags: &["late"],
-        source_topic: "events",
+        source_topic: &Constant::new("events"),
         source_partition: 1,
         source_offset: 7,
     };

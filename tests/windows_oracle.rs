@@ -73,6 +73,11 @@ ends = "latest"
 aggregates = ["count", "sum:amount", "max:amount"]
 
 [[features.windows]]
+spans = ["50s"]
+panes = 5
+aggregates = ["count", "rate", "sum:amount", "mean:amount", "max:amount", "ratio:amount"]
+
+[[features.windows]]
 kind = "tumbling"
 spans = ["30s", "2m"]
 aggregates = ["count", "mean:amount", "min:amount"]

@@ -12,6 +12,7 @@ mod json_object;
 mod json_plain;
 mod json_text;
 mod json_words;
+mod prediction;
 mod records;
 mod wire;
 
@@ -22,5 +23,6 @@ pub use fact::FactDecoder;
 pub use hop::{HOP_VERSION, HopEvent, HopFollowUp, HopHead, HopRecord, Known, Progress};
 pub use journal::{JOURNAL_VERSION, JournalError, JournalRecord, JournalStep};
 pub use json_object::ObjectReader;
+pub use prediction::{Constant, FeatureRow, PredictionView};
 pub use records::{EventDecoder, LabelDecoder, TimeCell};
-pub use wire::{FeatureRow, PredictionView, WireError, published_json, read, write, write_form};
+pub use wire::{WireError, published_json, read, write, write_form};

@@ -9,6 +9,7 @@ use super::near::bring;
 use super::plan::{Output, Panes, RING_HEAD, Shape, Track};
 use super::reading::Basic;
 use super::ring::{LatestPane, NONE};
+use super::rows::EventRow;
 use super::slots::{LINE, Log};
 use super::track::Computed;
 use crate::data::Timestamp;
@@ -92,28 +93,27 @@ impl InOrder {
         })
     }
 
-    /// Takes an event in and puts features into its row; false for one that is not in order, which changes nothing.
+    /// Puts what was read into the row of an event.
     #[inline]
-    pub(super) fn event(
+    pub(super) fn put(&self, basic: &Basic, event: &EventRow<'_>, out: &mut Computed<'_>) {
+        for (feature, value) in self.values.into_iter().zip(basic.values()) {
+            out.block.set(feature, out.row, value);
+        }
+        for output in &self.others {
+            out.block.set(output.feature, out.row, basic.statistic(output.statistic, &event.values()));
+        }
+    }
+
+    /// Takes an event in and reads the window that ends with it; `None` for one that is not in order, which changes
+    /// nothing.
+    #[inline]
+    pub(super) fn take(
         &self,
         slot: &mut [u64],
         log: &mut Log,
         entry: &Entry<'_>,
         latest: &mut LatestPane,
-        out: &mut Computed<'_>,
-    ) -> bool {
-        let Some(basic) = self.take(slot, log, entry, latest) else { return false };
-        for (feature, value) in self.values.into_iter().zip(basic.values()) {
-            out.block.set(feature, out.row, value);
-        }
-        for output in &self.others {
-            out.block.set(output.feature, out.row, basic.statistic(output.statistic, &entry.values));
-        }
-        true
-    }
-
-    #[inline]
-    fn take(&self, slot: &mut [u64], log: &mut Log, entry: &Entry<'_>, latest: &mut LatestPane) -> Option<Basic> {
+    ) -> Option<Basic> {
         let Parts { head, closed, panes } = self.parts(slot)?;
         let [newest_pane, closed_for, newest, filled] = *head;
         let (newest_pane, mut closed_for, mut newest) = (newest_pane as i64, closed_for as i64, newest as usize);
@@ -183,10 +183,12 @@ impl InOrder {
     /// Asks for the memory that an event at `at` is going to need.
     #[inline]
     pub(super) fn fetch(&self, slot: &[u64], at: Timestamp, latest: &mut LatestPane) {
-        let Some([newest_pane, closed_for, newest, filled]) = slot.get(self.head..).and_then(<[u64]>::first_chunk) else {
+        let Some([newest_pane, closed_for, newest, filled]) = slot.get(self.head..).and_then(<[u64]>::first_chunk)
+        else {
             return;
         };
-        let Some(panes) = slot.get(self.start..).and_then(|data| data.as_chunks::<PANE>().0.get(..self.capacity)) else {
+        let Some(panes) = slot.get(self.start..).and_then(|data| data.as_chunks::<PANE>().0.get(..self.capacity))
+        else {
             return;
         };
         let (newest, newest_pane) = (*newest as usize, *newest_pane as i64);
@@ -213,4 +215,81 @@ impl InOrder {
 #[inline]
 fn apart(from: i64, to: i64) -> usize {
     to.wrapping_sub(from) as u64 as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::block::Block;
+    use super::super::group::{Group, Keyed, NO_SLOT};
+    use super::super::index::Key;
+    use super::super::plan::GroupPlan;
+    use super::*;
+    use crate::data::params::{Aggregate, FeatureParams, Grouping, WindowSpec};
+    use crate::data::{Span, Table};
+    use crate::stats::SplitMix64;
+
+    /// Windows of 1, 5, 24 and 64 panes, some that end where the group has come, with all that is read of four words.
+    fn plan(is_short: bool) -> GroupPlan {
+        let aggregates = |of| {
+            [
+                Aggregate::Count,
+                Aggregate::Rate,
+                Aggregate::Sum(of),
+                Aggregate::Mean(of),
+                Aggregate::Max(of),
+                Aggregate::Ratio(of),
+            ]
+        };
+        let windows = [(1, 7, false), (5, 50, true), (24, 240, false), (24, 2_400, true), (64, 6_400, false)];
+        let windows = windows.into_iter().flat_map(|(panes, span, ends_at_latest)| {
+            aggregates(NumberIndex(0)).map(|aggregate| {
+                let window = WindowSpec::sliding(Source::Events, 0, Span::from_millis(span), panes, aggregate);
+                WindowSpec { ends_at_latest, ..window }
+            })
+        });
+        let groupings = vec![Grouping { name: "card".into(), fields: Vec::new() }];
+        let params = FeatureParams { groupings, windows: windows.collect(), ..FeatureParams::default() };
+        let mut plan = GroupPlan::new(&params, 0, Vec::new());
+        assert!(plan.tracks.len() == 5 && plan.tracks.iter().all(|track| track.in_order.is_some()));
+        if !is_short {
+            plan.tracks.iter_mut().for_each(|track| track.in_order = None);
+        }
+        plan
+    }
+
+    #[test]
+    fn slots_and_features_are_what_rings_make_them_bit_for_bit() {
+        let mut random = SplitMix64::new(11);
+        let mut groups = [true, false].map(|is_short| Group::new(plan(is_short), 0));
+        let mut at: i64 = -50_000;
+        let mut out_of_order = 0;
+        for step in 0..60_000 {
+            // Now close behind each other, now far apart, and now and then long before.
+            let far = [3, 12, 400, 9_000][random.below(4) as usize];
+            at += random.below(far) as i64;
+            let late = if random.below(9) == 0 { random.below(2 * far) as i64 } else { 0 };
+            out_of_order += i64::from(late > 0);
+            let mut table = Table::new(1, 0);
+            let row = table.begin();
+            if random.below(7) > 0 {
+                table.set_number(0, random.below(1_000_000) as f64 / 97.0 - 3_000.0);
+            }
+            let key = [b'a' + random.below(3) as u8];
+            let event = EventRow { key: &key, at: Timestamp::from_millis(at - late), table: &table, row };
+            let features = groups.each_mut().map(|group| {
+                let mut block = Block::new(30);
+                let row = block.begin();
+                let slot = group.event(Keyed { key: Key::new(&key), expected: NO_SLOT }, &event, &mut block, row);
+                let features: Vec<u64> = (0..30).map(|feature| block.get(feature, row).to_bits()).collect();
+                (features, group.slots.get(slot).to_vec())
+            });
+            assert_eq!(features[0], features[1], "event {step}");
+            match random.below(40) {
+                0 => groups.each_mut().map(Group::commit).into_iter().collect(),
+                1 => groups.each_mut().map(Group::rollback).into_iter().collect(),
+                _ => {}
+            }
+        }
+        assert!(out_of_order > 1_000);
+    }
 }

@@ -141,7 +141,10 @@ impl GroupPlan {
         }
         let entry = Entry { at: event.at, values: event.values(), weight: 1.0 };
         for (track, latest) in self.tracks.iter().zip(&mut *aids.latest) {
-            if track.in_order.as_ref().is_some_and(|track| track.event(slot, aids.log, &entry, latest, out)) {
+            if let Some(in_order) = &track.in_order
+                && let Some(basic) = in_order.take(slot, aids.log, &entry, latest)
+            {
+                in_order.put(&basic, event, out);
                 continue;
             }
             if !track.past.is_empty() {

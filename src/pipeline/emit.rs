@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::Pipeline;
 use super::decode::Rows;
 use super::pass::Taken;
-use crate::codec::{FeatureRow, PredictionView, write, write_form};
+use super::{Pipeline, PipelineParams};
+use crate::codec::{Constant, FeatureRow, PredictionView, write, write_form};
 use crate::data::{Columns, Deed, Outbox, Outcome, Record, Route, Sink, Summary, Table, Timestamp, Traced};
 use crate::labels::EventId;
 use crate::performance::{LabelChange, Scored};
@@ -64,6 +64,26 @@ impl Remarks {
     }
 }
 
+/// What stands in every prediction of a pipeline, or in many.
+pub(super) struct Constants {
+    positive: Constant,
+    negative: Constant,
+    layout: Constant,
+    topic: Constant,
+}
+
+impl Constants {
+    pub(super) fn new(params: &PipelineParams) -> Self {
+        let label = &params.labels.label;
+        Constants {
+            positive: Constant::new(&label.positive),
+            negative: Constant::new(&label.negative),
+            layout: Constant::new(&params.layout),
+            topic: Constant::new(&params.events.topic),
+        }
+    }
+}
+
 /// A label that found its prediction.
 pub(super) struct Joined<'a> {
     pub id: &'a [u8],
@@ -82,28 +102,27 @@ impl Pipeline {
     pub(super) fn predict(&mut self, predicted: &Predicted<'_>, scored: &Scored, now: Timestamp, out: &mut Outbox) {
         let Taken { record, partition, .. } = *predicted.taken;
         let key = record.key.as_deref().unwrap_or_default();
-        let decision = self.class(self.decides(scored.score));
-        let (id, entity) = (text(predicted.id), text(key));
+        let is_positive = self.decides(scored.score);
         let view = PredictionView {
-            event_id: &id,
-            entity: &entity,
+            event_id: predicted.id,
+            entity: key,
             event_time: scored.event_time,
             scored_at: now,
             model_version: scored.model_version,
             arm: scored.arm,
             score: scored.score,
             scores: &[],
-            decision,
+            decision: if is_positive { &self.constants.positive } else { &self.constants.negative },
             features: FeatureRow { columns: predicted.columns.columns(), row: predicted.row },
-            feature_layout: &self.params.layout,
+            feature_layout: &self.constants.layout,
             flags: predicted.remarks.flags(),
-            source_topic: &self.params.events.topic,
+            source_topic: &self.constants.topic,
             source_partition: partition,
             source_offset: record.offset,
         };
         let (form, to) = (self.params.outputs, self.to(Sink::Predictions, partition));
         out.push(to, Some(key), record.headers.clone(), |bytes| view.write_form(form, bytes));
-        let deed = || Deed::Scored { model_version: scored.model_version, decision: decision.into() };
+        let deed = || Deed::Scored { model_version: scored.model_version, decision: self.class(is_positive).into() };
         if let Some(at) = self.note_event(record, partition, deed, out) {
             out.place(at);
         }

@@ -52,6 +52,7 @@ pub use pass::BATCH;
 pub use tally::Tally;
 
 use decode::Decoders;
+use emit::Constants;
 use enrich::Enrichment;
 use held::HeldBack;
 use pass::Scratch;
@@ -125,6 +126,7 @@ pub struct Pipeline {
     performance: Performance,
     clocks: Clocks,
     champion: Champion,
+    constants: Constants,
     unseen: Unseen,
     upstreams: Upstreams,
     held: HeldBack,
@@ -173,6 +175,7 @@ impl Pipeline {
             performance: Performance::new(&params.performance),
             clocks,
             champion: Champion::default(),
+            constants: Constants::new(&params),
             unseen: Unseen::new(&params.features),
             committed: (clocks, Champion::default()),
             params,

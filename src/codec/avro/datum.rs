@@ -189,6 +189,14 @@ pub(super) struct Block {
     pub bytes: Option<usize>,
 }
 
+/// Spreads 56 bits over the low seven of each of eight bytes.
+#[inline(always)]
+fn bytes_of(value: u64) -> u64 {
+    let value = (value & 0x00ff_ffff_f000_0000) << 4 | (value & 0x0000_0000_0fff_ffff);
+    let value = (value & 0x0fff_c000_0fff_c000) << 2 | (value & 0x0000_3fff_0000_3fff);
+    (value & 0x3f80_3f80_3f80_3f80) << 1 | (value & 0x007f_007f_007f_007f)
+}
+
 /// Joins the low seven bits of each of eight bytes.
 #[inline(always)]
 fn septets(bytes: u64) -> u64 {
@@ -199,19 +207,29 @@ fn septets(bytes: u64) -> u64 {
 }
 
 /// Appends values to a datum.
-pub(super) trait WriteDatum {
+pub(in crate::codec) trait WriteDatum {
     /// An `int`, a `long`, an index or a length.
     fn put_long(&mut self, value: i64);
     /// A `double`.
     fn put_double(&mut self, value: f64);
     /// A `string`.
     fn put_text(&mut self, text: &str);
+    /// `bytes`, or a `string` that is known to be UTF-8.
+    fn put_bytes(&mut self, bytes: &[u8]);
 }
 
 impl WriteDatum for Vec<u8> {
     #[inline(always)]
     fn put_long(&mut self, value: i64) {
         let mut value = ((value << 1) ^ (value >> 63)) as u64;
+        if value > 0x7f && value >> 56 == 0 {
+            // Septets as far as there are bits, all but the last of them continued.
+            let n = (70 - value.leading_zeros() as usize) / 7;
+            let continued = CONTINUED & ((1 << (8 * n - 8)) - 1);
+            let end = self.len() + n;
+            self.extend_from_slice(&(bytes_of(value) | continued).to_le_bytes());
+            return self.truncate(end);
+        }
         while value > 0x7f {
             self.push(value as u8 | 0x80);
             value >>= 7;
@@ -226,8 +244,13 @@ impl WriteDatum for Vec<u8> {
 
     #[inline(always)]
     fn put_text(&mut self, text: &str) {
-        self.put_long(text.len() as i64);
-        self.extend_from_slice(text.as_bytes());
+        self.put_bytes(text.as_bytes());
+    }
+
+    #[inline(always)]
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        self.put_long(bytes.len() as i64);
+        self.extend_from_slice(bytes);
     }
 }
 

@@ -17,6 +17,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+pub(super) use datum::WriteDatum;
 pub use published::{Published, PublishedDatum};
 pub(super) use reader::AvroReader;
 pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError};

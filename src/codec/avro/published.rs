@@ -4,7 +4,7 @@
 //! hold both against the reference implementation. The schemas evolve by adding fields at the end.
 
 use super::datum::{Datum, Flaw, WriteDatum};
-use crate::codec::wire::PredictionView;
+use crate::codec::prediction::{PredictionView, utf8};
 use crate::data::{
     AlertAction, Arm, DriftAlert, ModelRecord, Outcome, PerformanceRecord, Phase, Prediction, Summary, Timestamp,
     TrainingReason,
@@ -55,8 +55,8 @@ fn put_texts<T: AsRef<str>>(out: &mut Vec<u8>, texts: &[T]) {
 
 impl PublishedDatum for PredictionView<'_> {
     fn write_datum(&self, out: &mut Vec<u8>) {
-        out.put_text(self.event_id);
-        out.put_text(self.entity);
+        out.put_bytes(&utf8(self.event_id));
+        out.put_bytes(&utf8(self.entity));
         put_time(out, self.event_time);
         put_time(out, self.scored_at);
         out.put_long(i64::from(self.model_version));
@@ -67,7 +67,7 @@ impl PublishedDatum for PredictionView<'_> {
             self.scores.iter().for_each(|score| out.put_double(*score));
         }
         out.put_long(0);
-        out.put_text(self.decision);
+        out.extend_from_slice(self.decision.datum());
         let features = self.features.values();
         if features.len() > 0 {
             out.put_long(features.len() as i64);
@@ -83,9 +83,9 @@ impl PublishedDatum for PredictionView<'_> {
             }
         }
         out.put_long(0);
-        out.put_text(self.feature_layout);
+        out.extend_from_slice(self.feature_layout.datum());
         put_texts(out, self.flags);
-        out.put_text(self.source_topic);
+        out.extend_from_slice(self.source_topic.datum());
         out.put_long(i64::from(self.source_partition));
         out.put_long(self.source_offset);
     }
