@@ -351,7 +351,7 @@ impl<'a> Parts<'a> {
                 source_partition: 0,
                 source_offset: row as i64,
             };
-            out.push(Sink::Predictions, Some(&sent.key), Vec::new(), |bytes| view.write_form(form, bytes));
+            out.write(Sink::Predictions, Some(&sent.key), Vec::new(), |pen| view.write_form(form, pen));
         }
     }
 }

@@ -274,7 +274,7 @@ impl Parts {
                 source_partition: 0,
                 source_offset: row as i64,
             };
-            self.out.push(Sink::Predictions, Some(record.key), Vec::new(), |bytes| view.write_form(self.form, bytes));
+            self.out.write(Sink::Predictions, Some(record.key), Vec::new(), |pen| view.write_form(self.form, pen));
         }
     }
 }

@@ -10,7 +10,7 @@ use apache_avro::types::Value;
 use driftless::codec::{Constant, FeatureRow, PredictionView, Published, PublishedDatum, read};
 use driftless::data::{
     AlertAction, Arm, ArtifactRef, DriftAlert, DriftWindow, ModelCommand, ModelRecord, Outcome, PerformanceRecord,
-    PerformanceWindow, Phase, Prediction, SettingChange, Summary, Timestamp, TrainingReason,
+    PerformanceWindow, Phase, Prediction, Room, SettingChange, Summary, Timestamp, TrainingReason,
 };
 use driftless::stats::{BinCounts, ScoreHistogram};
 use serde::Serialize;
@@ -137,10 +137,11 @@ fn a_prediction_is_a_value_of_its_schema() {
         source_partition: 1,
         source_offset: 7,
     };
-    let mut datum = Vec::new();
-    view.write_datum(&mut datum);
-    is_read("prediction", &datum, &serde_json::to_value(&prediction).unwrap());
-    assert_eq!(read::<Prediction>("prediction", Some(&datum)).unwrap(), prediction);
+    let mut room = Room::default();
+    room.write(|pen| view.write_datum(pen));
+    let datum = &room[0..room.len()];
+    is_read("prediction", datum, &serde_json::to_value(&prediction).unwrap());
+    assert_eq!(read::<Prediction>("prediction", Some(datum)).unwrap(), prediction);
 }
 
 #[test]

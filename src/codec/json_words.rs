@@ -1,21 +1,18 @@
-//! Eight bytes of JSON at a time: where a string ends, runs of digits read, whole numbers written.
+//! Eight bytes of JSON at a time: where a string ends, runs of digits read, whole numbers' digits.
 //!
 //! Bytes are taken as an integer, the first one lowest, and looked at all at once with the arithmetic of integers
 //! (Mycroft's test for a zero byte; see Warren, Hacker's Delight, 2nd ed., section 6-1). What comes after the end of the
 //! bytes is zero, which is neither a digit nor part of a string.
 
 /// The same byte eight times.
-const fn eight(byte: u8) -> u64 {
+pub(super) const fn eight(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
 const HIGH_BITS: u64 = eight(0x80);
 
 /// Powers of ten, as far as the digits of eight bytes go.
-const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
-
-/// `0000.000`.
-const POINT: u64 = u64::from_le_bytes(*b"0000.000");
+pub(super) const POWERS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// The bytes from `at` on.
 #[inline(always)]
@@ -52,12 +49,7 @@ pub(super) fn is_beyond_ascii(word: u64) -> bool {
 /// Whether a text can stand between quotation marks as it is.
 #[inline]
 pub(super) fn needs_no_escape(text: &[u8]) -> bool {
-    let Some(last) = text.last_chunk::<8>() else {
-        return !text.iter().any(|byte| *byte < b' ' || *byte == b'"' || *byte == b'\\');
-    };
-    let (eights, _) = text.as_chunks::<8>();
-    // The last eight overlap with those before, which costs less than bytes one by one.
-    eights.iter().chain([last]).fold(0, |found, eight| found | specials(u64::from_le_bytes(*eight))) == 0
+    !text.iter().any(|byte| *byte < b' ' || *byte == b'"' || *byte == b'\\')
 }
 
 /// A run of digits.
@@ -103,7 +95,7 @@ fn of_digits(values: u64) -> u64 {
 
 /// The digits of a number below 10^8, zeros in front.
 #[inline(always)]
-fn eight_digits(number: u64) -> u64 {
+pub(super) fn eight_digits(number: u64) -> u64 {
     // Halves, quarters and digits, each by a multiplication that divides exactly in this range.
     let halves = (number / 10_000) | ((number % 10_000) << 32);
     let hundreds = ((halves * 10_486) >> 20) & 0x0000_007f_0000_007f;
@@ -112,119 +104,11 @@ fn eight_digits(number: u64) -> u64 {
     (tens | ((quarters - tens * 10) << 8)) | eight(b'0')
 }
 
-/// Appends the first `n` bytes of a word. Eight are copied and some taken back: a copy whose length is known is a store.
-#[inline(always)]
-fn push(word: u64, n: usize, out: &mut Vec<u8>) {
-    let end = out.len() + n;
-    out.extend_from_slice(&word.to_le_bytes());
-    out.truncate(end);
-}
-
-/// Appends a whole number.
-#[inline(always)]
-pub(super) fn push_whole(number: u64, out: &mut Vec<u8>) {
-    if number >= POWERS[8] {
-        return push_long(number, out);
-    }
-    let digits = eight_digits(number);
-    // The last digit stays, though it be zero.
-    let zeros = (digits ^ eight(b'0') | 1 << 63).trailing_zeros() / 8;
-    push(digits >> (8 * zeros), 8 - zeros as usize, out);
-}
-
-/// A number of more than eight digits.
-fn push_long(number: u64, out: &mut Vec<u8>) {
-    push_whole(number / POWERS[8], out);
-    push(eight_digits(number % POWERS[8]), 8, out);
-}
-
-/// Appends a whole number with its sign.
-#[inline(always)]
-pub(super) fn push_integer(number: i64, out: &mut Vec<u8>) {
-    if number < 0 {
-        out.push(b'-');
-    }
-    push_whole(number.unsigned_abs(), out);
-}
-
-/// Appends a number that has at most three decimals as `serde_json` does, one decimal at least; `false` for any other.
-///
-/// What has no more than 15 digits is the only decimal of so few that stands for its double, so it is the shortest.
-#[inline(always)]
-pub(super) fn push_thousandths(number: f64, out: &mut Vec<u8>) -> bool {
-    let size = number.abs();
-    let thousandths = (size * 1e3 + 0.5) as i64 as u64;
-    // Both are whole numbers that a double holds, and a division rounds correctly: equal only if these are its decimals.
-    if size >= 1e12 || thousandths as f64 / 1e3 != size {
-        return false;
-    }
-    if number.is_sign_negative() {
-        out.push(b'-');
-    }
-    let (above, below) = match thousandths {
-        0..10_000_000 => (0, thousandths),
-        _ => (thousandths / POWERS[7], thousandths % POWERS[7]),
-    };
-    // Of seven digits, four before the point and three after it.
-    let digits = eight_digits(below) ^ eight(b'0');
-    let decimals = digits & 0xffff_ff00_0000_0000;
-    let number = (digits >> 8 & 0xffff_ffff) | decimals;
-    // The last digit before the point and the first one after it stay, though they be zero.
-    let zeros_after = ((number | 1 << 40).leading_zeros() / 8) as usize;
-    let zeros_before = if above == 0 { ((number | 1 << 24).trailing_zeros() / 8) as usize } else { 0 };
-    if above > 0 {
-        push_whole(above, out);
-    }
-    let text = number ^ POINT;
-    push(text >> (8 * zeros_before), 8 - zeros_before - zeros_after, out);
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn pushed(push: impl Fn(&mut Vec<u8>)) -> String {
-        let mut out = Vec::new();
-        push(&mut out);
-        String::from_utf8_lossy(&out).into_owned()
-    }
-
-    /// What `push_thousandths` writes, and what serde does.
-    fn decimals(number: f64) -> (Option<String>, String) {
-        let mut out = Vec::new();
-        let is_written = push_thousandths(number, &mut out);
-        let serde = serde_json::to_string(&number).unwrap_or_default();
-        (is_written.then(|| String::from_utf8_lossy(&out).into_owned()), serde)
-    }
-
-    #[test]
-    fn whole_numbers_of_every_length_are_written_as_the_standard_library_does() {
-        let powers = (0..20).map(|power| 10u64.pow(power));
-        let near = powers.flat_map(|power| [power - 1, power, power + 1, power.wrapping_mul(9)]);
-        for number in near.chain([0, 1_750_000_000_000, 1 << 53, u64::MAX]) {
-            assert_eq!(pushed(|out| push_whole(number, out)), number.to_string());
-        }
-        for number in [i64::MIN, -1, 0, i64::MAX] {
-            assert_eq!(pushed(|out| push_integer(number, out)), number.to_string());
-        }
-    }
-
-    #[test]
-    fn decimals_are_written_as_serde_does_or_not_at_all() {
-        for thousandths in (0..200_000).chain(999_999_999_999_800..1_000_000_000_000_000u64) {
-            let number = thousandths as f64 / 1e3;
-            for number in [number, -number] {
-                let (written, serde) = decimals(number);
-                assert_eq!(written.unwrap_or_else(|| format!("none for {number}")), serde);
-            }
-        }
-        for number in [0.0004, 0.0005, 0.000_999_999, 1e12, 1e300, 5e-324, 0.1 + 0.2, f64::NAN, f64::INFINITY] {
-            assert_eq!(decimals(number).0, None, "{number}");
-        }
-    }
 
     #[test]
     fn the_first_special_byte_is_found_wherever_it_stands() {
@@ -242,12 +126,6 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_needs_escapes_exactly_if_serde_makes_it_longer(text in "[ -~\\x00-\\x1f\\x7fé\u{1f600}]{0,40}") {
-            let serde = serde_json::to_string(&text).unwrap_or_default();
-            prop_assert_eq!(needs_no_escape(text.as_bytes()), serde.len() == text.len() + 2);
-        }
-
-        #[test]
         fn digits_end_where_they_end(number in any::<u64>(), shift in 0..64u32, more in "[^0-9]?.{0,9}") {
             let number = number >> shift;
             let text = number.to_string();
@@ -257,18 +135,6 @@ mod tests {
             let (head, tail) = text.split_at(text.len() / 2);
             let both = Digits::default().and(head.as_bytes(), 0).and(tail.as_bytes(), 0);
             prop_assert_eq!(both, digits);
-        }
-
-        #[test]
-        fn any_number_is_written_as_ever(number in any::<u64>(), shift in 0..64u32, bits in any::<u64>()) {
-            let number = number >> shift;
-            prop_assert_eq!(pushed(|out| push_whole(number, out)), number.to_string());
-            let signed = number as i64;
-            prop_assert_eq!(pushed(|out| push_integer(signed, out)), signed.to_string());
-            for double in [f64::from_bits(bits), number as f64 / 1e3, number as f64 / 1e4, number as f64] {
-                let (written, serde) = decimals(double);
-                prop_assert!(written.as_ref().is_none_or(|written| *written == serde), "{:?} for {}", written, serde);
-            }
         }
     }
 }

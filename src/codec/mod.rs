@@ -9,6 +9,7 @@ mod hop;
 mod journal;
 mod json_names;
 mod json_object;
+mod json_pen;
 mod json_plain;
 mod json_text;
 mod json_words;

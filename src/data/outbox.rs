@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Header, TracePoint, Traced};
+use super::{Header, Pen, Room, TracePoint, Traced};
 
 /// The topics a machine writes to; the runtime knows their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,7 +96,9 @@ struct Entry {
 
 /// Outputs in the order in which they were made.
 pub struct Outbox {
-    arena: Vec<u8>,
+    arena: Room,
+    /// A value before it is put into the arena; memory that is used again.
+    value: Vec<u8>,
     entries: Vec<Entry>,
     digest: Digest,
     muted: bool,
@@ -108,8 +110,8 @@ pub struct Outbox {
 impl Default for Outbox {
     fn default() -> Self {
         let frames = Frames::default();
-        let (arena, entries, digest, traced) = (Vec::new(), Vec::new(), Digest::default(), Vec::new());
-        Outbox { arena, entries, digest, muted: false, frames, traced, untraceable: 0 }
+        let (arena, value, entries, traced) = (Room::default(), Vec::new(), Vec::new(), Vec::new());
+        Outbox { arena, value, entries, digest: Digest::default(), muted: false, frames, traced, untraceable: 0 }
     }
 }
 
@@ -124,7 +126,7 @@ impl Outbox {
         Outbox { frames, ..Outbox::default() }
     }
 
-    /// Appends an output whose value is written by `encode` straight into the arena.
+    /// Appends an output whose value is what `encode` appends.
     pub fn push(
         &mut self,
         to: impl Into<Route>,
@@ -132,33 +134,46 @@ impl Outbox {
         headers: Vec<Header>,
         encode: impl FnOnce(&mut Vec<u8>),
     ) {
+        let mut value = std::mem::take(&mut self.value);
+        value.clear();
+        encode(&mut value);
+        self.write(to, key, headers, |pen| pen.copy(&value));
+        self.value = value;
+    }
+
+    /// Appends an output whose value is written by `write` straight into the arena: more than once where room has to be
+    /// made, and the same then.
+    pub fn write(
+        &mut self,
+        to: impl Into<Route>,
+        key: Option<&[u8]>,
+        headers: Vec<Header>,
+        write: impl Fn(&mut Pen<'_>),
+    ) {
         let to: Route = to.into();
-        let key = key.map(|bytes| {
-            let start = self.arena.len();
-            self.arena.extend_from_slice(bytes);
-            start..self.arena.len()
-        });
+        let key = key.map(|bytes| self.copy(bytes));
         let start = self.arena.len();
         let frame = self.frames.of(to.sink);
         if let Some(schema) = frame {
             let [a, b, c, d] = schema.to_be_bytes();
-            self.arena.extend_from_slice(&[0, a, b, c, d]);
+            self.arena.copy(&[0, a, b, c, d]);
         }
-        encode(&mut self.arena);
+        self.arena.write(write);
         let value = start..self.arena.len();
         let frame = if frame.is_some() { FRAME } else { 0 };
         self.add(Entry { to, key, value: Some(value), frame, headers });
     }
 
+    fn copy(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.arena.len();
+        self.arena.copy(bytes);
+        start..self.arena.len()
+    }
+
     /// Appends an output whose key and value are copied as they are, nulls included.
     pub fn push_raw(&mut self, to: impl Into<Route>, key: Option<&[u8]>, value: Option<&[u8]>, headers: Vec<Header>) {
-        let mut copy = |bytes: &[u8]| {
-            let start = self.arena.len();
-            self.arena.extend_from_slice(bytes);
-            start..self.arena.len()
-        };
-        let key = key.map(&mut copy);
-        let value = value.map(&mut copy);
+        let key = key.map(|bytes| self.copy(bytes));
+        let value = value.map(|bytes| self.copy(bytes));
         self.add(Entry { to: to.into(), key, value, frame: 0, headers });
     }
 

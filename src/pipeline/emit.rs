@@ -121,7 +121,7 @@ impl Pipeline {
             source_offset: record.offset,
         };
         let (form, to) = (self.params.outputs, self.to(Sink::Predictions, partition));
-        out.push(to, Some(key), record.headers.clone(), |bytes| view.write_form(form, bytes));
+        out.write(to, Some(key), record.headers.clone(), |pen| view.write_form(form, pen));
         let deed = || Deed::Scored { model_version: scored.model_version, decision: self.class(is_positive).into() };
         if let Some(at) = self.note_event(record, partition, deed, out) {
             out.place(at);

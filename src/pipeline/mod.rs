@@ -18,6 +18,7 @@ mod held;
 mod letters;
 mod look;
 mod onward;
+mod params;
 mod pass;
 mod relay;
 mod schemas;
@@ -30,10 +31,7 @@ mod upstreams;
 
 use std::sync::Arc;
 
-use crate::data::params::{
-    DriftParams, EventParams, FactParams, FeatureParams, HopOrder, LabelParams, OutputForm, PerformanceParams,
-    ScoreParams, Station, TraceParams,
-};
+use crate::data::params::{HopOrder, Station};
 use crate::data::{
     BinaryError, ControlItem, Extent, InputIndex, Item, Machine, Outbox, Rank, Record, SchemaNeed, StateChunk,
     Timestamp,
@@ -48,6 +46,7 @@ use crate::validate::Recent;
 
 pub use adopt::{FeatureChange, FeatureChanges};
 pub use look::{EventLook, FactLook};
+pub use params::PipelineParams;
 pub use pass::BATCH;
 pub use tally::Tally;
 
@@ -66,33 +65,6 @@ pub const EVENTS: InputIndex = InputIndex(0);
 pub const LABELS: InputIndex = InputIndex(1);
 /// The hop's topic, as the only input of a stage after the first.
 pub const HOP: InputIndex = InputIndex(0);
-
-/// What a pipeline is built from.
-#[derive(Clone, Debug)]
-pub struct PipelineParams {
-    /// The events.
-    pub events: EventParams,
-    /// Their follow-ups.
-    pub labels: LabelParams,
-    /// What is known of their keys.
-    pub facts: Vec<FactParams>,
-    /// The feature layout.
-    pub features: FeatureParams,
-    /// Fingerprint of the layout.
-    pub layout: String,
-    /// Scoring.
-    pub score: ScoreParams,
-    /// Drift windows.
-    pub drift: DriftParams,
-    /// Performance windows and the pace of summaries.
-    pub performance: PerformanceParams,
-    /// The form of predictions and outcomes.
-    pub outputs: OutputForm,
-    /// Its place in the chain of stages.
-    pub station: Station,
-    /// Which events are followed through distributed traces; `None`: headers are not looked at.
-    pub traces: Option<TraceParams>,
-}
 
 /// The small part of the state that is copied whole when a transaction begins.
 #[derive(Clone, Copy, Debug)]

@@ -4,6 +4,8 @@
 //! in LEB128 of at most ten bytes, floats are IEEE 754 with the low byte first, bytes and texts have their length before
 //! them (Apache Avro specification 1.12, "Binary encoding").
 
+use crate::data::Pen;
+
 /// What is wrong with a datum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
@@ -189,14 +191,6 @@ pub(super) struct Block {
     pub bytes: Option<usize>,
 }
 
-/// Spreads 56 bits over the low seven of each of eight bytes.
-#[inline(always)]
-fn bytes_of(value: u64) -> u64 {
-    let value = (value & 0x00ff_ffff_f000_0000) << 4 | (value & 0x0000_0000_0fff_ffff);
-    let value = (value & 0x0fff_c000_0fff_c000) << 2 | (value & 0x0000_3fff_0000_3fff);
-    (value & 0x3f80_3f80_3f80_3f80) << 1 | (value & 0x007f_007f_007f_007f)
-}
-
 /// Joins the low seven bits of each of eight bytes.
 #[inline(always)]
 fn septets(bytes: u64) -> u64 {
@@ -212,24 +206,18 @@ pub(in crate::codec) trait WriteDatum {
     fn put_long(&mut self, value: i64);
     /// A `double`.
     fn put_double(&mut self, value: f64);
-    /// A `string`.
-    fn put_text(&mut self, text: &str);
     /// `bytes`, or a `string` that is known to be UTF-8.
     fn put_bytes(&mut self, bytes: &[u8]);
+    /// A `string`.
+    #[inline(always)]
+    fn put_text(&mut self, text: &str) {
+        self.put_bytes(text.as_bytes());
+    }
 }
 
 impl WriteDatum for Vec<u8> {
-    #[inline(always)]
     fn put_long(&mut self, value: i64) {
-        let mut value = ((value << 1) ^ (value >> 63)) as u64;
-        if value > 0x7f && value >> 56 == 0 {
-            // Septets as far as there are bits, all but the last of them continued.
-            let n = (70 - value.leading_zeros() as usize) / 7;
-            let continued = CONTINUED & ((1 << (8 * n - 8)) - 1);
-            let end = self.len() + n;
-            self.extend_from_slice(&(bytes_of(value) | continued).to_le_bytes());
-            return self.truncate(end);
-        }
+        let mut value = zigzag(value);
         while value > 0x7f {
             self.push(value as u8 | 0x80);
             value >>= 7;
@@ -237,21 +225,57 @@ impl WriteDatum for Vec<u8> {
         self.push(value as u8);
     }
 
-    #[inline(always)]
     fn put_double(&mut self, value: f64) {
         self.extend_from_slice(&value.to_le_bytes());
     }
 
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        self.put_long(bytes.len() as i64);
+        self.extend_from_slice(bytes);
+    }
+}
+
+impl WriteDatum for Pen<'_> {
     #[inline(always)]
-    fn put_text(&mut self, text: &str) {
-        self.put_bytes(text.as_bytes());
+    fn put_long(&mut self, value: i64) {
+        let bits = zigzag(value);
+        if bits < 0x80 {
+            return self.put(&[bits as u8]);
+        }
+        // As many septets as there are bits, all but the last of them continued.
+        let n = (70 - bits.leading_zeros() as usize) / 7;
+        if n > 8 {
+            let mut bytes = Vec::with_capacity(10);
+            bytes.put_long(value);
+            return self.copy(&bytes);
+        }
+        let last = 1 << (8 * n - 8);
+        self.put_first(spread(bits) | (CONTINUED & (last - 1)), n);
+    }
+
+    #[inline(always)]
+    fn put_double(&mut self, value: f64) {
+        self.put(&value.to_le_bytes());
     }
 
     #[inline(always)]
     fn put_bytes(&mut self, bytes: &[u8]) {
         self.put_long(bytes.len() as i64);
-        self.extend_from_slice(bytes);
+        self.copy(bytes);
     }
+}
+
+#[inline(always)]
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// The low 56 bits, seven to a byte.
+#[inline(always)]
+fn spread(value: u64) -> u64 {
+    let value = (value & 0x0fff_ffff) | (value & 0x00ff_ffff_f000_0000) << 4;
+    let value = (value & 0x0000_3fff_0000_3fff) | (value & 0x0fff_c000_0fff_c000) << 2;
+    (value & 0x007f_007f_007f_007f) | (value & 0x3f80_3f80_3f80_3f80) << 1
 }
 
 #[cfg(test)]
@@ -259,6 +283,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::data::Room;
 
     proptest! {
         #[test]
@@ -266,6 +291,9 @@ mod tests {
             for value in [value, small, value >> 20, value >> 40, i64::MIN, i64::MAX] {
                 let mut bytes = Vec::new();
                 bytes.put_long(value);
+                let mut room = Room::default();
+                room.write(|pen| pen.put_long(value));
+                prop_assert_eq!(&room[0..room.len()], bytes.as_slice());
                 let length = bytes.len();
                 bytes.resize(length + rest, 0xff);
                 let mut datum = Datum::new(&bytes);

@@ -18,6 +18,7 @@ mod schema;
 mod tests;
 
 pub(super) use datum::WriteDatum;
+pub(super) use published::arm_index;
 pub use published::{Published, PublishedDatum};
 pub(super) use reader::AvroReader;
 pub use schema::{MAX_SCHEMA_BYTES, Schema, SchemaError};

@@ -1,10 +1,9 @@
 //! Published records as datums of `schemas/*.avsc`, written and read by hand.
 //!
-//! Predictions are the hot path, and the others are few fields more. Fields stand in the order of their schemas; tests
-//! hold both against the reference implementation. The schemas evolve by adding fields at the end.
+//! Fields stand in the order of their schemas; tests hold both against the reference implementation. The schemas evolve by
+//! adding fields at the end. Predictions, the hot path, are written beside their JSON form, in `codec/prediction.rs`.
 
 use super::datum::{Datum, Flaw, WriteDatum};
-use crate::codec::prediction::{PredictionView, utf8};
 use crate::data::{
     AlertAction, Arm, DriftAlert, ModelRecord, Outcome, PerformanceRecord, Phase, Prediction, Summary, Timestamp,
     TrainingReason,
@@ -31,11 +30,13 @@ fn put_time(out: &mut Vec<u8>, time: Timestamp) {
     out.put_long(time.millis());
 }
 
-fn put_arm(out: &mut Vec<u8>, arm: Arm) {
-    out.put_long(match arm {
+/// The symbol of an arm.
+#[inline]
+pub(in crate::codec) fn arm_index(arm: Arm) -> i64 {
+    match arm {
         Arm::Champion => 0,
         Arm::Canary => 1,
-    });
+    }
 }
 
 fn put_optional(out: &mut Vec<u8>, value: Option<f64>) {
@@ -53,44 +54,6 @@ fn put_texts<T: AsRef<str>>(out: &mut Vec<u8>, texts: &[T]) {
     out.put_long(0);
 }
 
-impl PublishedDatum for PredictionView<'_> {
-    fn write_datum(&self, out: &mut Vec<u8>) {
-        out.put_bytes(&utf8(self.event_id));
-        out.put_bytes(&utf8(self.entity));
-        put_time(out, self.event_time);
-        put_time(out, self.scored_at);
-        out.put_long(i64::from(self.model_version));
-        put_arm(out, self.arm);
-        out.put_double(self.score);
-        if !self.scores.is_empty() {
-            out.put_long(self.scores.len() as i64);
-            self.scores.iter().for_each(|score| out.put_double(*score));
-        }
-        out.put_long(0);
-        out.extend_from_slice(self.decision.datum());
-        let features = self.features.values();
-        if features.len() > 0 {
-            out.put_long(features.len() as i64);
-            out.reserve(9 * features.len());
-            for value in features {
-                // Branch 0 is null, branch 1 a double.
-                if value.is_nan() {
-                    out.push(0);
-                } else {
-                    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
-                    out.extend_from_slice(&[2, a, b, c, d, e, f, g, h]);
-                }
-            }
-        }
-        out.put_long(0);
-        out.extend_from_slice(self.feature_layout.datum());
-        put_texts(out, self.flags);
-        out.extend_from_slice(self.source_topic.datum());
-        out.put_long(i64::from(self.source_partition));
-        out.put_long(self.source_offset);
-    }
-}
-
 impl PublishedDatum for Outcome {
     fn write_datum(&self, out: &mut Vec<u8>) {
         out.put_text(&self.event_id);
@@ -100,7 +63,7 @@ impl PublishedDatum for Outcome {
         out.put_double(self.label);
         out.put_long(i64::from(self.revision));
         out.put_long(i64::from(self.model_version));
-        put_arm(out, self.arm);
+        out.put_long(arm_index(self.arm));
         out.put_double(self.score);
         out.put_text(&self.decision);
     }
@@ -152,7 +115,7 @@ impl PublishedDatum for PerformanceRecord {
         put_time(out, self.window_end);
         out.put_long(i64::from(self.revision));
         out.put_long(i64::from(self.model_version));
-        put_arm(out, self.arm);
+        out.put_long(arm_index(self.arm));
         out.put_text(&self.segment);
         out.put_long(self.predictions as i64);
         out.put_long(self.n as i64);
