@@ -6,7 +6,7 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::cells::Field;
-use super::json_plain::Text;
+use super::json_value::Text;
 use super::json_words::{needs_no_escape, word};
 
 /// Names that are kept, not counting those of declared fields.

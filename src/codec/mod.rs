@@ -12,6 +12,7 @@ mod json_object;
 mod json_pen;
 mod json_plain;
 mod json_text;
+mod json_value;
 mod json_words;
 mod prediction;
 mod records;
