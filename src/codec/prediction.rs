@@ -184,10 +184,13 @@ fn separate(position: usize, pen: &mut Pen<'_>) {
 /// A text as it is published.
 #[inline]
 fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() {
+    if bytes.is_ascii() {
         return Cow::Borrowed(bytes);
     }
-    Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into_bytes())
+    match String::from_utf8_lossy(bytes) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
 }
 
 #[cfg(test)]

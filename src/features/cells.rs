@@ -244,7 +244,7 @@ impl Bundle {
     /// A bundle of the number of records and one basic cell is four words, which are merged without a call.
     #[inline]
     pub(super) fn is_four_words(&self) -> bool {
-        self.is_basic && self.stride == 4
+        self.single_basic().is_some()
     }
 
     /// The column of the one basic cell that makes it four words.

@@ -13,13 +13,17 @@ const MAX_GAP: u32 = 1 << 20;
 
 impl Group {
     /// Before anything of this slot number changes.
+    #[inline]
     pub(super) fn note(&mut self, at: u32) {
-        let number = self.checkpoint.number;
-        let changed_in = slots::changed_in(self.slots.get(at));
-        if changed_in == number {
-            return;
+        if slots::changed_in(self.slots.get(at)) != self.checkpoint.number {
+            self.note_first(at);
         }
-        if changed_in == number - 1 {
+    }
+
+    /// The same where it is the first change since the checkpoint began.
+    fn note_first(&mut self, at: u32) {
+        let number = self.checkpoint.number;
+        if slots::changed_in(self.slots.get(at)) == number - 1 {
             let mut out = Writer::default();
             self.write_slot(at, &mut out);
             self.checkpoint.kept.insert(at, out.finish());

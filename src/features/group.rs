@@ -95,13 +95,10 @@ impl Group {
     /// The slot, to be changed; as it was at the last commit it is logged.
     #[inline]
     fn touch(&mut self, at: u32) {
-        let slot = self.slots.get(at);
-        if slots::saved_in(slot) == self.transaction {
+        if slots::saved_in(self.slots.get(at)) == self.transaction {
             return;
         }
-        if slots::changed_in(slot) != self.checkpoint.number {
-            self.note(at);
-        }
+        self.note(at);
         let slot = self.slots.get_mut(at);
         slots::set_saved_in(slot, self.transaction);
         self.log.of(at).save(slot, KEY_END..self.plan.header);

@@ -1,7 +1,5 @@
 //! What the pipeline publishes: predictions, outcomes, summaries.
 
-use std::borrow::Cow;
-
 use super::decode::Rows;
 use super::pass::Taken;
 use super::{Pipeline, PipelineParams};
@@ -132,8 +130,8 @@ impl Pipeline {
     pub(super) fn outcome(&mut self, joined: &Joined<'_>, traced: Option<Box<Traced>>, out: &mut Outbox) {
         let scored = joined.scored;
         let outcome = Outcome {
-            event_id: text(joined.id).into_owned(),
-            entity: text(joined.entity).into_owned(),
+            event_id: String::from_utf8_lossy(joined.id).into_owned(),
+            entity: String::from_utf8_lossy(joined.entity).into_owned(),
             event_time: scored.event_time,
             known_at: joined.label.now.known_at,
             label: f64::from(u8::from(joined.label.now.positive)),
@@ -197,13 +195,5 @@ impl Pipeline {
         };
         let key = self.shard.to_string();
         out.push(Sink::Summaries, Some(key.as_bytes()), Vec::new(), |bytes| write(&summary, bytes));
-    }
-}
-
-/// Text as it is published; what is not UTF-8, which is rare, with replacement characters.
-fn text(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => String::from_utf8_lossy(bytes),
     }
 }
