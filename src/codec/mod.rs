@@ -16,6 +16,7 @@ mod json_value;
 mod json_words;
 mod prediction;
 mod records;
+mod utf8;
 mod wire;
 
 pub use avro::{MAX_SCHEMA_BYTES, Published, PublishedDatum, Schema, SchemaError};

@@ -3,9 +3,8 @@
 //!
 //! The fields are those of [`Prediction`](crate::data::Prediction); tests hold both forms against it.
 
-use std::borrow::Cow;
-
 use super::avro::{WriteDatum, arm_index};
+use super::utf8::as_utf8;
 use super::wire::write;
 use crate::data::params::OutputForm;
 use crate::data::{Arm, Pen, Timestamp};
@@ -73,7 +72,7 @@ pub struct FeatureRow<'a> {
 
 impl FeatureRow<'_> {
     /// The values of the row in layout order; NaN where one is missing.
-    pub fn values(&self) -> impl ExactSizeIterator<Item = f64> {
+    pub fn values(&self) -> impl ExactSizeIterator<Item = f64> + Clone {
         self.columns.iter().map(|column| column.get(self.row).copied().unwrap_or(f64::NAN))
     }
 }
@@ -91,9 +90,9 @@ impl PredictionView<'_> {
     /// Writes the JSON form.
     pub fn write(&self, pen: &mut Pen<'_>) {
         pen.put(b"{\"event_id\":");
-        pen.put_string(&utf8(self.event_id));
+        pen.put_string(&as_utf8(self.event_id));
         pen.put(b",\"entity\":");
-        pen.put_string(&utf8(self.entity));
+        pen.put_string(&as_utf8(self.entity));
         pen.put(b",\"event_time\":");
         pen.put_integer(self.event_time.millis());
         pen.put(b",\"scored_at\":");
@@ -134,8 +133,13 @@ impl PredictionView<'_> {
 
     /// Writes the datum. Fields stand in the order of `schemas/prediction.avsc`.
     pub fn write_datum(&self, pen: &mut Pen<'_>) {
-        pen.put_bytes(&utf8(self.event_id));
-        pen.put_bytes(&utf8(self.entity));
+        pen.own(|pen| self.put_datum(pen));
+    }
+
+    #[inline(always)]
+    fn put_datum(&self, pen: &mut Pen<'_>) {
+        pen.put_bytes(&as_utf8(self.event_id));
+        pen.put_bytes(&as_utf8(self.entity));
         pen.put_long(self.event_time.millis());
         pen.put_long(self.scored_at.millis());
         pen.put_long(i64::from(self.model_version));
@@ -150,15 +154,7 @@ impl PredictionView<'_> {
         let features = self.features.values();
         if features.len() > 0 {
             pen.put_long(features.len() as i64);
-            for value in features {
-                // Branch 0 is null, branch 1 a double.
-                if value.is_nan() {
-                    pen.put(&[0]);
-                } else {
-                    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
-                    pen.put(&[2, a, b, c, d, e, f, g, h]);
-                }
-            }
+            pen.put_optional_doubles(features);
         }
         pen.put_long(0);
         pen.copy(&self.feature_layout.datum);
@@ -178,18 +174,6 @@ impl PredictionView<'_> {
 fn separate(position: usize, pen: &mut Pen<'_>) {
     if position > 0 {
         pen.put(b",");
-    }
-}
-
-/// A text as it is published.
-#[inline]
-fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if bytes.is_ascii() {
-        return Cow::Borrowed(bytes);
-    }
-    match String::from_utf8_lossy(bytes) {
-        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
     }
 }
 

@@ -73,6 +73,14 @@ impl Index<Range<usize>> for Room {
 }
 
 impl Pen<'_> {
+    /// Lets `write` have a pen of its own, which can be in registers where this one cannot; it goes on where that one ends.
+    #[inline(always)]
+    pub fn own(&mut self, write: impl FnOnce(&mut Pen<'_>)) {
+        let mut own = Pen { rest: std::mem::take(&mut self.rest), is_full: self.is_full };
+        write(&mut own);
+        *self = own;
+    }
+
     /// Lets `write` fill the next `n` bytes; what it says is whether they are to stay.
     #[inline(always)]
     pub fn fill(&mut self, n: usize, write: impl FnOnce(&mut [u8]) -> bool) -> bool {

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use super::program::{Kind, Misfit, Op, Program, fits, type_name};
-use super::schema::{Node, NodeId, RecordField, Schema};
+use super::schema::{Node, NodeId, RecordField, Schema, Tick};
 use crate::codec::cells::{Cell, Field};
+use crate::data::params::TimeUnit;
 
 /// Most operations of a program: nothing that is written within the bound of a schema comes near.
 const MAX_OPS: usize = 1 << 20;
@@ -118,6 +119,10 @@ impl<'a> Compiler<'a> {
             (Node::Double, [Cell::Number(column)]) => Op::Double(*column as u32),
             (Node::Float, [Cell::Number(column)]) => Op::Float(*column as u32),
             (Node::Long(_), [Cell::Number(column)]) => Op::Long(*column as u32),
+            (Node::Long(None), [Cell::Time { column, .. }]) => Op::Long(*column as u32),
+            (Node::Long(Some(Tick::Millis)), [Cell::Time { column, unit: TimeUnit::Millis }]) => {
+                Op::Millis(*column as u32)
+            }
             (Node::Text, [Cell::Text(column) | Cell::Identifier(column)]) => Op::Text(*column as u32),
             (Node::Boolean, _) => Op::Value(Kind::Boolean),
             (Node::Long(tick), _) => Op::Value(Kind::Long(*tick)),

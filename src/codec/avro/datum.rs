@@ -4,6 +4,7 @@
 //! in LEB128 of at most ten bytes, floats are IEEE 754 with the low byte first, bytes and texts have their length before
 //! them (Apache Avro specification 1.12, "Binary encoding").
 
+use crate::codec::utf8::is_utf8;
 use crate::data::Pen;
 
 /// What is wrong with a datum.
@@ -33,11 +34,10 @@ pub(super) enum Flaw {
     Type(u32),
 }
 
-/// A place in the bytes of a datum.
+/// What is left of a datum.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Datum<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    rest: &'a [u8],
 }
 
 /// The high bits of eight bytes.
@@ -45,70 +45,47 @@ const CONTINUED: u64 = 0x8080_8080_8080_8080;
 
 impl<'a> Datum<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Datum { bytes, at: 0 }
+        Datum { rest: bytes }
     }
 
     /// Bytes not yet taken.
     pub(super) fn left(&self) -> usize {
-        self.bytes.len() - self.at
-    }
-
-    #[cfg(test)]
-    fn at(&self) -> usize {
-        self.at
+        self.rest.len()
     }
 
     #[inline(always)]
     pub(super) fn take(&mut self, n: usize) -> Result<&'a [u8], Flaw> {
-        let end = self.at.checked_add(n).ok_or(Flaw::Length)?;
-        let taken = self.bytes.get(self.at..end).ok_or(Flaw::Truncated)?;
-        self.at = end;
+        let (taken, rest) = self.rest.split_at_checked(n).ok_or(Flaw::Truncated)?;
+        self.rest = rest;
         Ok(taken)
     }
 
     #[inline(always)]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Flaw> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let array = *rest.first_chunk::<N>().ok_or(Flaw::Truncated)?;
-        self.at += N;
-        Ok(array)
+        let (array, rest) = self.rest.split_first_chunk::<N>().ok_or(Flaw::Truncated)?;
+        self.rest = rest;
+        Ok(*array)
     }
 
     /// An unsigned integer in LEB128.
     #[inline(always)]
     pub(super) fn unsigned(&mut self) -> Result<u64, Flaw> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        if let Some(byte) = rest.first().filter(|byte| **byte < 0x80) {
-            self.at += 1;
+        if let [byte @ 0..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
             return Ok(u64::from(*byte));
         }
-        if let Some(eight) = rest.first_chunk::<8>() {
+        if let Some(eight) = self.rest.first_chunk::<8>() {
             let eight = u64::from_le_bytes(*eight);
             let ends = !eight & CONTINUED;
             if ends != 0 {
                 let bits = ends.trailing_zeros() + 1;
-                self.at += (bits / 8) as usize;
+                self.rest = self.rest.get((bits / 8) as usize..).unwrap_or_default();
                 return Ok(septets(eight & (u64::MAX >> (64 - bits))));
             }
         }
-        self.unsigned_slowly()
-    }
-
-    #[cold]
-    fn unsigned_slowly(&mut self) -> Result<u64, Flaw> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let [byte] = self.array::<1>()?;
-            let low = u64::from(byte & 0x7f);
-            if shift == 63 && low > 1 {
-                break;
-            }
-            value |= low << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(Flaw::Integer)
+        let (value, rest) = unsigned_slowly(self.rest)?;
+        self.rest = rest;
+        Ok(value)
     }
 
     /// An `int` or a `long`.
@@ -158,7 +135,7 @@ impl<'a> Datum<'a> {
     #[inline(always)]
     pub(super) fn text(&mut self) -> Result<Option<&'a [u8]>, Flaw> {
         let bytes = self.slice()?;
-        Ok((bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()).then_some(bytes))
+        Ok(is_utf8(bytes).then_some(bytes))
     }
 
     /// The items of the next block of an array or a map, each at least `least` bytes long; `None` after the last block.
@@ -179,7 +156,7 @@ impl<'a> Datum<'a> {
     }
 
     pub(super) fn finish(&self) -> Result<(), Flaw> {
-        if self.left() == 0 { Ok(()) } else { Err(Flaw::Trailing) }
+        if self.rest.is_empty() { Ok(()) } else { Err(Flaw::Trailing) }
     }
 }
 
@@ -189,6 +166,25 @@ pub(super) struct Block {
     pub items: u64,
     /// Their length together, where the writer says it.
     pub bytes: Option<usize>,
+}
+
+/// An unsigned integer in LEB128, of whatever length, and what follows it.
+#[cold]
+fn unsigned_slowly(bytes: &[u8]) -> Result<(u64, &[u8]), Flaw> {
+    let mut datum = Datum::new(bytes);
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let [byte] = datum.array::<1>()?;
+        let low = u64::from(byte & 0x7f);
+        if shift == 63 && low > 1 {
+            break;
+        }
+        value |= low << shift;
+        if byte & 0x80 == 0 {
+            return Ok((value, datum.rest));
+        }
+    }
+    Err(Flaw::Integer)
 }
 
 /// Joins the low seven bits of each of eight bytes.
@@ -265,6 +261,37 @@ impl WriteDatum for Pen<'_> {
     }
 }
 
+/// A double in a union with null, whose branch 0 is null.
+const OPTIONAL: usize = 9;
+
+impl Pen<'_> {
+    /// Doubles, each in a union of null and double; null where one is NaN.
+    #[inline(always)]
+    pub(in crate::codec) fn put_optional_doubles(&mut self, values: impl ExactSizeIterator<Item = f64> + Clone) {
+        // Mostly none is missing, and room has to be asked for once.
+        let is_whole = self.fill(OPTIONAL * values.len(), |to| {
+            let mut is_whole = true;
+            for (to, value) in to.as_chunks_mut::<OPTIONAL>().0.iter_mut().zip(values.clone()) {
+                let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+                *to = [2, a, b, c, d, e, f, g, h];
+                is_whole &= !value.is_nan();
+            }
+            is_whole
+        });
+        if is_whole {
+            return;
+        }
+        for value in values {
+            if value.is_nan() {
+                self.put(&[0]);
+            } else {
+                let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+                self.put(&[2, a, b, c, d, e, f, g, h]);
+            }
+        }
+    }
+}
+
 #[inline(always)]
 fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
@@ -298,7 +325,7 @@ mod tests {
                 bytes.resize(length + rest, 0xff);
                 let mut datum = Datum::new(&bytes);
                 prop_assert_eq!(datum.long(), Ok(value));
-                prop_assert_eq!((datum.at(), datum.left()), (length, rest));
+                prop_assert_eq!(datum.left(), rest);
                 prop_assert_eq!(Datum::new(&bytes[..length - 1]).long(), Err(Flaw::Truncated));
             }
         }
@@ -310,7 +337,7 @@ mod tests {
             let _ = datum.slice();
             let _ = datum.text();
             let _ = datum.index(3);
-            prop_assert!(datum.at() <= bytes.len());
+            prop_assert!(datum.left() <= bytes.len());
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) enum Op {
     Double(u32),
     Float(u32),
     Long(u32),
+    /// A `long` of milliseconds into the number column of a time that is wanted in milliseconds.
+    Millis(u32),
     /// A `string` into one text column.
     Text(u32),
     /// A value for all cells of the operation's field.

@@ -24,17 +24,16 @@ pub(super) struct Run<'r> {
 impl Run<'_> {
     /// Reads the whole datum.
     pub(super) fn all(&mut self, bytes: &[u8]) -> Result<(), Flaw> {
-        let mut datum = Datum::new(bytes);
         let (first, end) = self.program.main;
-        self.steps(first, end, &mut datum, 0)?;
-        datum.finish()
+        self.steps(first, end, Datum::new(bytes), 0)?.finish()
     }
 
-    fn steps(&mut self, first: u32, end: u32, datum: &mut Datum<'_>, depth: u32) -> Result<(), Flaw> {
+    /// Runs operations; what they leave of the datum, which is handed on by value so that it can be in registers.
+    fn steps<'d>(&mut self, first: u32, end: u32, mut datum: Datum<'d>, depth: u32) -> Result<Datum<'d>, Flaw> {
         let program = self.program;
+        let ops = program.ops.get(..end as usize).unwrap_or_default();
         let mut at = first;
-        while at < end {
-            let Some(op) = program.ops.get(at as usize) else { break };
+        while let Some(op) = ops.get(at as usize) {
             let here = at;
             at += 1;
             match *op {
@@ -72,11 +71,12 @@ impl Run<'_> {
                     let value = exact(datum.long()?).ok_or(Flaw::Inexact(here))?;
                     self.table.set_number(column as usize, value);
                 }
+                Op::Millis(column) => self.table.set_number(column as usize, datum.long()? as f64),
                 Op::Text(column) => {
                     let text = datum.text()?.ok_or(Flaw::Utf8(here))?;
                     self.table.set_text(column as usize, text);
                 }
-                Op::Value(kind) => self.value(kind, here, datum)?,
+                Op::Value(kind) => datum = self.value(kind, here, datum)?,
                 Op::Refuse => return Err(Flaw::Type(here)),
                 Op::Optional { null, after } => {
                     if datum.index(2)? == null {
@@ -89,22 +89,23 @@ impl Run<'_> {
                 }
                 Op::Jump(to) => at = to,
                 Op::Blocks { end, least } => {
-                    self.blocks(Items { first: at, end, least }, datum, depth)?;
+                    datum = self.blocks(Items { first: at, end, least }, datum, depth)?;
                     at = end;
                 }
                 Op::Call { first, end } => {
                     if depth >= MAX_DEPTH {
                         return Err(Flaw::Depth);
                     }
-                    self.steps(first, end, datum, depth + 1)?;
+                    datum = self.steps(first, end, datum, depth + 1)?;
                 }
             }
         }
-        Ok(())
+        Ok(datum)
     }
 
     /// Items that nobody needs: by their length together where the writer gives it, else one by one.
-    fn blocks(&mut self, items: Items, datum: &mut Datum<'_>, depth: u32) -> Result<(), Flaw> {
+    #[inline(never)]
+    fn blocks<'d>(&mut self, items: Items, mut datum: Datum<'d>, depth: u32) -> Result<Datum<'d>, Flaw> {
         if depth >= MAX_DEPTH {
             return Err(Flaw::Depth);
         }
@@ -118,13 +119,15 @@ impl Run<'_> {
                 continue;
             }
             for _ in 0..block.items {
-                self.steps(items.first, items.end, datum, depth + 1)?;
+                datum = self.steps(items.first, items.end, datum, depth + 1)?;
             }
         }
-        Ok(())
+        Ok(datum)
     }
 
-    fn value(&mut self, kind: Kind, here: u32, datum: &mut Datum<'_>) -> Result<(), Flaw> {
+    /// A value that several cells take, or that is not taken as it is.
+    #[inline(never)]
+    fn value<'d>(&mut self, kind: Kind, here: u32, mut datum: Datum<'d>) -> Result<Datum<'d>, Flaw> {
         let field = self.program.fields.get(here as usize).and_then(|field| self.fields.get(*field as usize));
         let cells = field.map(|field| field.cells.as_slice()).unwrap_or_default();
         match kind {
@@ -168,7 +171,7 @@ impl Run<'_> {
                 cells.iter().for_each(|cell| self.text(*cell, symbol.as_bytes()));
             }
         }
-        Ok(())
+        Ok(datum)
     }
 
     fn finite(&mut self, value: f64, cells: &[Cell], here: u32) -> Result<(), Flaw> {
@@ -207,7 +210,12 @@ struct Items {
 #[inline(always)]
 fn exact(value: i64) -> Option<f64> {
     let float = value as f64;
-    (value.unsigned_abs() <= EXACT || float as i128 == i128::from(value)).then_some(float)
+    (value.unsigned_abs() <= EXACT || is_exact(float, value)).then_some(float)
+}
+
+#[cold]
+fn is_exact(float: f64, value: i64) -> bool {
+    float as i128 == i128::from(value)
 }
 
 /// A point in time of the schema's own unit, in the one that is configured; milliseconds are as fine as it gets.
