@@ -26,7 +26,7 @@ impl Pen<'_> {
             _ => false,
         });
         if !is_plain {
-            self.put_json(&*String::from_utf8_lossy(text));
+            self.own(|pen| pen.put_json(&*String::from_utf8_lossy(text)));
         }
     }
 
@@ -34,7 +34,7 @@ impl Pen<'_> {
     #[inline(always)]
     fn put_whole(&mut self, number: u64) {
         if number >= POWERS[8] {
-            return self.put_long_whole(number);
+            return self.own(|pen| pen.put_long_whole(number));
         }
         if number < 100 {
             let tens = (number * 103) >> 10;
@@ -67,7 +67,7 @@ impl Pen<'_> {
     #[inline(always)]
     pub(super) fn put_float(&mut self, number: f64) {
         if !self.put_thousandths(number) {
-            self.put_json(&number);
+            self.own(|pen| pen.put_json(&number));
         }
     }
 

@@ -89,6 +89,11 @@ impl PredictionView<'_> {
 
     /// Writes the JSON form.
     pub fn write(&self, pen: &mut Pen<'_>) {
+        pen.own(|pen| self.put_json_form(pen));
+    }
+
+    #[inline(always)]
+    fn put_json_form(&self, pen: &mut Pen<'_>) {
         pen.put(b"{\"event_id\":");
         pen.put_string(&as_utf8(self.event_id));
         pen.put(b",\"entity\":");
