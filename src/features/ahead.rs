@@ -9,6 +9,7 @@ use super::group::{Group, NO_SLOT};
 use super::index::KeyHash;
 use super::near::bring;
 use super::slots::LINE;
+use super::visit::fetch;
 use crate::data::Timestamp;
 
 /// Words of all slots up to which they are near anyway.
@@ -38,7 +39,7 @@ impl Ahead {
             group.slots.get(*at).iter().take(group.plan.data).step_by(LINE).for_each(bring);
         }
         for (at, (_, time)) in self.slots.iter().zip(events).filter(|(at, _)| **at != NO_SLOT) {
-            group.plan.fetch(group.slots.get(*at), time, &mut group.latest);
+            fetch(&group.plan, &mut group.ways, group.slots.get(*at), time);
         }
     }
 

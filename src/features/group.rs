@@ -14,10 +14,10 @@ use super::block::Block;
 use super::cells::Entry;
 use super::index::{Index, Key, KeyHash};
 use super::plan::{GroupPlan, TOUCHED};
-use super::ring::LatestPane;
 use super::rows::{EventRow, FollowUpRow};
 use super::slots::{self, KEY_END, Log, Slots, Undo};
-use super::track::{Aids, Computed, note};
+use super::track::{Computed, note};
+use super::visit::{Visit, Way};
 use crate::data::params::Source;
 use crate::data::{FixedMap, Timestamp};
 
@@ -45,8 +45,8 @@ pub(super) struct Group {
     /// Groups forgotten because there were too many; not part of the state.
     pub(super) evicted: u64,
     scratch: Vec<u64>,
-    /// Of each track, the pane of the latest event.
-    pub(super) latest: Vec<LatestPane>,
+    /// One for each track.
+    pub(super) ways: Vec<Way>,
 }
 
 /// The key of an event, and the slot where it is expected.
@@ -74,7 +74,7 @@ impl Group {
             max_keys: max_keys as usize,
             index: Index::default(),
             slots: Slots::new(plan.width),
-            latest: vec![LatestPane::default(); plan.tracks.len()],
+            ways: plan.tracks.iter().map(Way::of).collect(),
             plan,
             long_keys: FixedMap::default(),
             free: BTreeSet::new(),
@@ -197,8 +197,8 @@ impl Group {
         let at = if self.holds(expected, &key) { expected } else { self.find_or_add(&key) };
         self.touch(at);
         let mut out = Computed { block, row, scratch: &mut self.scratch };
-        let mut aids = Aids { log: self.log.of(at), latest: &mut self.latest };
-        self.plan.event(self.slots.get_mut(at), event, &mut aids, &mut out);
+        let visit = Visit { plan: &self.plan, ways: &mut self.ways, log: self.log.of(at), event };
+        visit.take(self.slots.get_mut(at), &mut out);
         at
     }
 
@@ -219,8 +219,8 @@ impl Group {
         self.touch(at);
         let slot = self.slots.get_mut(at);
         let entry = Entry { at: follow_up.at, values: follow_up.values(), weight: 1.0 };
-        for (track, latest) in self.plan.tracks.iter().zip(&mut self.latest).filter(|(track, _)| track.source == of) {
-            track.add(slot, self.log.of(at), &entry, latest);
+        for (track, way) in self.plan.tracks.iter().zip(&mut self.ways).filter(|(track, _)| track.source == of) {
+            track.add(slot, self.log.of(at), &entry, &mut way.latest);
         }
         // What became known keeps the group as long as an event would.
         note(slot, TOUCHED, follow_up.at);

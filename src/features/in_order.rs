@@ -9,7 +9,6 @@ use super::near::bring;
 use super::plan::{Output, Panes, RING_HEAD, Shape, Track};
 use super::reading::Basic;
 use super::ring::{LatestPane, NONE};
-use super::rows::EventRow;
 use super::slots::{LINE, Log};
 use super::track::Computed;
 use crate::data::Timestamp;
@@ -93,21 +92,30 @@ impl InOrder {
         })
     }
 
-    /// Puts what was read into the row of an event.
+    /// Takes an event in and puts the features of the window that ends with it into its row; `false` for one that is not in
+    /// order, which changes nothing.
     #[inline]
-    pub(super) fn put(&self, basic: &Basic, event: &EventRow<'_>, out: &mut Computed<'_>) {
+    pub(super) fn event(
+        &self,
+        slot: &mut [u64],
+        log: &mut Log,
+        entry: &Entry<'_>,
+        latest: &mut LatestPane,
+        out: &mut Computed<'_>,
+    ) -> bool {
+        let Some(basic) = self.take(slot, log, entry, latest) else { return false };
         for (feature, value) in self.values.into_iter().zip(basic.values()) {
             out.block.set(feature, out.row, value);
         }
         for output in &self.others {
-            out.block.set(output.feature, out.row, basic.statistic(output.statistic, &event.values()));
+            out.block.set(output.feature, out.row, basic.statistic(output.statistic, &entry.values));
         }
+        true
     }
 
-    /// Takes an event in and reads the window that ends with it; `None` for one that is not in order, which changes
-    /// nothing.
+    /// Takes an event in and reads the window that ends with it.
     #[inline]
-    pub(super) fn take(
+    fn take(
         &self,
         slot: &mut [u64],
         log: &mut Log,
@@ -223,13 +231,14 @@ mod tests {
     use super::super::group::{Group, Keyed, NO_SLOT};
     use super::super::index::Key;
     use super::super::plan::GroupPlan;
+    use super::super::rows::EventRow;
     use super::*;
     use crate::data::params::{Aggregate, FeatureParams, Grouping, WindowSpec};
     use crate::data::{Span, Table};
     use crate::stats::SplitMix64;
 
     /// Windows of 1, 5, 24 and 64 panes, some that end where the group has come, with all that is read of four words.
-    fn plan(is_short: bool) -> GroupPlan {
+    fn group(is_short: bool) -> Group {
         let aggregates = |of| {
             [
                 Aggregate::Count,
@@ -249,18 +258,18 @@ mod tests {
         });
         let groupings = vec![Grouping { name: "card".into(), fields: Vec::new() }];
         let params = FeatureParams { groupings, windows: windows.collect(), ..FeatureParams::default() };
-        let mut plan = GroupPlan::new(&params, 0, Vec::new());
-        assert!(plan.tracks.len() == 5 && plan.tracks.iter().all(|track| track.in_order.is_some()));
+        let mut group = Group::new(GroupPlan::new(&params, 0, Vec::new()), 0);
+        assert!(group.ways.len() == 5 && group.ways.iter().all(|way| way.in_order.is_some()));
         if !is_short {
-            plan.tracks.iter_mut().for_each(|track| track.in_order = None);
+            group.ways.iter_mut().for_each(|way| way.in_order = None);
         }
-        plan
+        group
     }
 
     #[test]
     fn slots_and_features_are_what_rings_make_them_bit_for_bit() {
         let mut random = SplitMix64::new(11);
-        let mut groups = [true, false].map(|is_short| Group::new(plan(is_short), 0));
+        let mut groups = [true, false].map(group);
         let mut at: i64 = -50_000;
         let mut out_of_order = 0;
         for step in 0..60_000 {

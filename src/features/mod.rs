@@ -30,6 +30,7 @@ mod session;
 mod sketch;
 mod slots;
 mod track;
+mod visit;
 
 use ahead::Ahead;
 use block::Block;

@@ -14,7 +14,6 @@
 
 use super::cells::{Bundle, CellKind};
 use super::filled::Filled;
-use super::in_order::InOrder;
 use super::reading::Statistic;
 use super::slots::{KEY_END, LINE};
 use crate::data::Span;
@@ -45,8 +44,6 @@ pub(super) struct Track {
     pub now: Vec<Output>,
     /// What is read before the event comes in.
     pub past: Vec<Output>,
-    /// The same, where events that come in order have a shorter way.
-    pub in_order: Option<InOrder>,
 }
 
 /// How a track divides its records.
@@ -208,7 +205,6 @@ impl GroupPlan {
             next = next.next_multiple_of(LINE);
             track.start = next;
             next += track.data_words();
-            track.in_order = InOrder::of(track);
         }
         self.width = next.next_multiple_of(LINE);
     }
@@ -236,7 +232,6 @@ impl GroupPlan {
                 start: 0,
                 now: Vec::new(),
                 past: Vec::new(),
-                in_order: None,
             });
             self.tracks.len() - 1
         });

@@ -3,7 +3,6 @@
 use super::block::Block;
 use super::cells::Entry;
 use super::ever::Ever;
-use super::near::bring;
 use super::plan::{GroupPlan, Output, Shape, TOUCHED, Track};
 use super::reading::Statistic;
 use super::ring::{LatestPane, NONE, Ring};
@@ -126,60 +125,4 @@ impl GroupPlan {
         slot[TOUCHED..=TOUCHED + self.sources.len()].fill(NONE as u64);
         self.tracks.iter().for_each(|track| track.clear(slot));
     }
-
-    /// Takes an event in and puts its features into its row.
-    #[inline]
-    pub(super) fn event(&self, slot: &mut [u64], event: &EventRow<'_>, aids: &mut Aids<'_>, out: &mut Computed<'_>) {
-        note(slot, TOUCHED, event.at);
-        for since in &self.since_last {
-            let elapsed = last(slot, since.last).map(|last| event.at.since(last));
-            let is_strict = self.sources.get(since.source).is_some_and(|of| *of != Source::Events);
-            let elapsed = if since.ends_at_latest { elapsed.map(|ms| ms.max(0)) } else { elapsed };
-            let seen = |ms: &i64| *ms <= since.span && (if is_strict { *ms > 0 } else { *ms >= 0 });
-            let seconds = elapsed.filter(seen).map_or(f64::NAN, |ms| ms as f64 / 1000.0);
-            out.block.set(since.feature, out.row, seconds);
-        }
-        let entry = Entry { at: event.at, values: event.values(), weight: 1.0 };
-        for (track, latest) in self.tracks.iter().zip(&mut *aids.latest) {
-            if let Some(in_order) = &track.in_order
-                && let Some(basic) = in_order.take(slot, aids.log, &entry, latest)
-            {
-                in_order.put(&basic, event, out);
-                continue;
-            }
-            if !track.past.is_empty() {
-                track.read(slot, Wanted { event, outputs: &track.past }, latest, out);
-            }
-            if track.source == Source::Events {
-                track.add(slot, aids.log, &entry, latest);
-            }
-            if !track.now.is_empty() {
-                track.read(slot, Wanted { event, outputs: &track.now }, latest, out);
-            }
-        }
-        if let Some(source) = self.sources.iter().position(|source| *source == Source::Events) {
-            note(slot, TOUCHED + 1 + source, event.at);
-        }
-    }
-}
-
-impl GroupPlan {
-    /// Asks for the memory beyond the header that an event at `at` is going to need.
-    #[inline]
-    pub(super) fn fetch(&self, slot: &[u64], at: Timestamp, latest: &mut [LatestPane]) {
-        for (track, latest) in self.tracks.iter().zip(latest) {
-            match (&track.in_order, track.shape) {
-                (Some(track), _) => track.fetch(slot, at, latest),
-                (None, Shape::Panes(panes)) => Ring { track, panes }.fetch(slot, at, latest),
-                (None, Shape::Session { .. } | Shape::Ever { .. }) => bring(&slot[track.start]),
-            }
-        }
-    }
-}
-
-/// What goes along with the events of a grouping.
-pub(super) struct Aids<'a> {
-    pub log: &'a mut Log,
-    /// The latest pane of each track.
-    pub latest: &'a mut [LatestPane],
 }
