@@ -53,6 +53,9 @@ mod tests {
             }
         }
         assert!(is_utf8("é".as_bytes()) && !is_ascii("é".as_bytes()));
-        assert_eq!((as_utf8("é".as_bytes()), as_utf8(b"a\xff")), ("é".as_bytes().into(), "a\u{fffd}".as_bytes().into()));
+        assert_eq!(
+            (as_utf8("é".as_bytes()), as_utf8(b"a\xff")),
+            ("é".as_bytes().into(), "a\u{fffd}".as_bytes().into())
+        );
     }
 }

@@ -9,6 +9,7 @@ use super::near::bring;
 use super::plan::{Output, Panes, RING_HEAD, Shape, Track};
 use super::reading::Basic;
 use super::ring::{LatestPane, NONE};
+use super::rows::Values;
 use super::slots::{LINE, Log};
 use super::track::Computed;
 use crate::data::Timestamp;
@@ -92,30 +93,21 @@ impl InOrder {
         })
     }
 
-    /// Takes an event in and puts the features of the window that ends with it into its row; `false` for one that is not in
-    /// order, which changes nothing.
+    /// Puts what was read into the row of an event.
     #[inline]
-    pub(super) fn event(
-        &self,
-        slot: &mut [u64],
-        log: &mut Log,
-        entry: &Entry<'_>,
-        latest: &mut LatestPane,
-        out: &mut Computed<'_>,
-    ) -> bool {
-        let Some(basic) = self.take(slot, log, entry, latest) else { return false };
+    pub(super) fn put(&self, basic: &Basic, own: &Values<'_>, out: &mut Computed<'_>) {
         for (feature, value) in self.values.into_iter().zip(basic.values()) {
             out.block.set(feature, out.row, value);
         }
         for output in &self.others {
-            out.block.set(output.feature, out.row, basic.statistic(output.statistic, &entry.values));
+            out.block.set(output.feature, out.row, basic.statistic(output.statistic, own));
         }
-        true
     }
 
-    /// Takes an event in and reads the window that ends with it.
+    /// Takes an event in and reads the window that ends with it; `None` for one that is not in order, which changes
+    /// nothing.
     #[inline]
-    fn take(
+    pub(super) fn take(
         &self,
         slot: &mut [u64],
         log: &mut Log,

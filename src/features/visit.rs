@@ -56,9 +56,20 @@ impl Visit<'_> {
         elapsed(plan, slot, event.at, out.block, out.row);
         let entry = Entry { at: event.at, values: event.values(), weight: 1.0 };
         for (track, Way { in_order, latest }) in plan.tracks.iter().zip(ways) {
-            let is_taken = in_order.as_ref().is_some_and(|track| track.event(slot, log, &entry, latest, out));
-            if !is_taken {
-                general(track, slot, log, (&entry, event), latest, out);
+            if let Some(track) = in_order
+                && let Some(basic) = track.take(slot, log, &entry, latest)
+            {
+                track.put(&basic, &entry.values, out);
+                continue;
+            }
+            if !track.past.is_empty() {
+                track.read(slot, Wanted { event, outputs: &track.past }, latest, out);
+            }
+            if track.source == Source::Events {
+                track.add(slot, log, &entry, latest);
+            }
+            if !track.now.is_empty() {
+                track.read(slot, Wanted { event, outputs: &track.now }, latest, out);
             }
         }
         if let Some(source) = plan.sources.iter().position(|source| *source == Source::Events) {
@@ -77,26 +88,5 @@ fn elapsed(plan: &GroupPlan, slot: &[u64], at: Timestamp, block: &mut Block, row
         let seen = |ms: &i64| *ms <= since.span && (if is_strict { *ms > 0 } else { *ms >= 0 });
         let seconds = elapsed.filter(seen).map_or(f64::NAN, |ms| ms as f64 / 1000.0);
         block.set(since.feature, row, seconds);
-    }
-}
-
-/// An event at a track of any kind. It is a call of its own, so that the short way has the registers for itself.
-#[inline(never)]
-fn general(
-    track: &Track,
-    slot: &mut [u64],
-    log: &mut Log,
-    (entry, event): (&Entry<'_>, &EventRow<'_>),
-    latest: &mut LatestPane,
-    out: &mut Computed<'_>,
-) {
-    if !track.past.is_empty() {
-        track.read(slot, Wanted { event, outputs: &track.past }, latest, out);
-    }
-    if track.source == Source::Events {
-        track.add(slot, log, entry, latest);
-    }
-    if !track.now.is_empty() {
-        track.read(slot, Wanted { event, outputs: &track.now }, latest, out);
     }
 }
