@@ -8,6 +8,7 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use driftless::codec::{Constant, FeatureRow, PredictionView, Published, PublishedDatum, read};
+use driftless::data::params::OutputForm;
 use driftless::data::{
     AlertAction, Arm, ArtifactRef, DriftAlert, DriftWindow, ModelCommand, ModelRecord, Outcome, PerformanceRecord,
     PerformanceWindow, Phase, Prediction, Room, SettingChange, Summary, Timestamp, TrainingReason,
@@ -138,7 +139,7 @@ fn a_prediction_is_a_value_of_its_schema() {
         source_offset: 7,
     };
     let mut room = Room::default();
-    room.write(|pen| view.write_datum(pen));
+    room.write(|pen| view.write_form(OutputForm::Avro, pen));
     let datum = &room[0..room.len()];
     is_read("prediction", datum, &serde_json::to_value(&prediction).unwrap());
     assert_eq!(read::<Prediction>("prediction", Some(datum)).unwrap(), prediction);

@@ -79,21 +79,16 @@ impl FeatureRow<'_> {
 
 impl PredictionView<'_> {
     /// Writes it in one form or the other.
-    #[inline]
     pub fn write_form(&self, form: OutputForm, pen: &mut Pen<'_>) {
         match form {
-            OutputForm::Json => self.write(pen),
-            OutputForm::Avro => self.write_datum(pen),
+            OutputForm::Json => pen.own(|pen| self.put_json(pen)),
+            OutputForm::Avro => pen.own(|pen| self.put_datum(pen)),
         }
     }
 
     /// Writes the JSON form.
-    pub fn write(&self, pen: &mut Pen<'_>) {
-        pen.own(|pen| self.put_json_form(pen));
-    }
-
     #[inline(always)]
-    fn put_json_form(&self, pen: &mut Pen<'_>) {
+    fn put_json(&self, pen: &mut Pen<'_>) {
         pen.put(b"{\"event_id\":");
         pen.put_string(&as_utf8(self.event_id));
         pen.put(b",\"entity\":");
@@ -137,10 +132,6 @@ impl PredictionView<'_> {
     }
 
     /// Writes the datum. Fields stand in the order of `schemas/prediction.avsc`.
-    pub fn write_datum(&self, pen: &mut Pen<'_>) {
-        pen.own(|pen| self.put_datum(pen));
-    }
-
     #[inline(always)]
     fn put_datum(&self, pen: &mut Pen<'_>) {
         pen.put_bytes(&as_utf8(self.event_id));
@@ -209,7 +200,7 @@ mod tests {
             source_offset: 42,
         };
         let mut room = Room::default();
-        room.write(|pen| view.write(pen));
+        room.write(|pen| view.write_form(OutputForm::Json, pen));
         let bytes = &room[0..room.len()];
         let read: Prediction = read("prediction", Some(bytes)).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(read.features, vec![Some(0.1 + 0.2), None, Some(-7.0), Some(1e300), Some(3e15)]);

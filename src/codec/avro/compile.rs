@@ -118,8 +118,9 @@ impl<'a> Compiler<'a> {
             (node, cells) if !fits(node, cells) => Op::Refuse,
             (Node::Double, [Cell::Number(column)]) => Op::Double(*column as u32),
             (Node::Float, [Cell::Number(column)]) => Op::Float(*column as u32),
-            (Node::Long(_), [Cell::Number(column)]) => Op::Long(*column as u32),
-            (Node::Long(None), [Cell::Time { column, .. }]) => Op::Long(*column as u32),
+            (Node::Long(_), [Cell::Number(column)]) | (Node::Long(None), [Cell::Time { column, .. }]) => {
+                Op::Long(*column as u32)
+            }
             (Node::Long(Some(Tick::Millis)), [Cell::Time { column, unit: TimeUnit::Millis }]) => {
                 Op::Millis(*column as u32)
             }

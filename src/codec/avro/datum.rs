@@ -5,7 +5,7 @@
 //! them (Apache Avro specification 1.12, "Binary encoding").
 
 use crate::codec::utf8::is_utf8;
-use crate::data::Pen;
+use crate::data::{BinaryError, Pen, Reader};
 
 /// What is wrong with a datum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,20 +171,12 @@ pub(super) struct Block {
 /// An unsigned integer in LEB128, of whatever length, and what follows it.
 #[cold]
 fn unsigned_slowly(bytes: &[u8]) -> Result<(u64, &[u8]), Flaw> {
-    let mut datum = Datum::new(bytes);
-    let mut value = 0u64;
-    for shift in (0..64).step_by(7) {
-        let [byte] = datum.array::<1>()?;
-        let low = u64::from(byte & 0x7f);
-        if shift == 63 && low > 1 {
-            break;
-        }
-        value |= low << shift;
-        if byte & 0x80 == 0 {
-            return Ok((value, datum.rest));
-        }
+    let mut reader = Reader::new(bytes);
+    match reader.unsigned() {
+        Ok(value) => Ok((value, reader.rest())),
+        Err(BinaryError::Truncated { .. }) => Err(Flaw::Truncated),
+        Err(_) => Err(Flaw::Integer),
     }
-    Err(Flaw::Integer)
 }
 
 /// Joins the low seven bits of each of eight bytes.
@@ -261,8 +253,15 @@ impl WriteDatum for Pen<'_> {
     }
 }
 
-/// A double in a union with null, whose branch 0 is null.
+/// Bytes of a double in a union of null and double.
 const OPTIONAL: usize = 9;
+
+/// A double in a union of null and double.
+#[inline(always)]
+fn optional(value: f64) -> [u8; OPTIONAL] {
+    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+    [2, a, b, c, d, e, f, g, h]
+}
 
 impl Pen<'_> {
     /// Doubles, each in a union of null and double; null where one is NaN.
@@ -271,9 +270,8 @@ impl Pen<'_> {
         // Mostly none is missing, and room has to be asked for once.
         let is_whole = self.fill(OPTIONAL * values.len(), |to| {
             let mut is_whole = true;
-            for (to, value) in to.as_chunks_mut::<OPTIONAL>().0.iter_mut().zip(values.clone()) {
-                let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
-                *to = [2, a, b, c, d, e, f, g, h];
+            for (to, value) in to.as_chunks_mut().0.iter_mut().zip(values.clone()) {
+                *to = optional(value);
                 is_whole &= !value.is_nan();
             }
             is_whole
@@ -282,12 +280,7 @@ impl Pen<'_> {
             return;
         }
         for value in values {
-            if value.is_nan() {
-                self.put(&[0]);
-            } else {
-                let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
-                self.put(&[2, a, b, c, d, e, f, g, h]);
-            }
+            if value.is_nan() { self.put(&[0]) } else { self.put(&optional(value)) }
         }
     }
 }
