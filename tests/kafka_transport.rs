@@ -565,6 +565,30 @@ fn starts_replace_positions_and_pauses_hold_back() {
 
 #[test]
 #[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
+fn an_input_held_back_at_its_end_goes_on_with_the_next_record_and_tells_its_end_again() {
+    let cluster = Cluster::new("held");
+    let events = cluster.create("events", 1);
+    cluster.publish(&events, 0, &["0"]);
+    let mut member = cluster.kafka.join(&cluster.spec(0, &[&events])).unwrap();
+    poll_one(&mut *member, |news| assigned(news) == [0]);
+    member.start(&[position(&events, 0, 0)]).unwrap();
+    let at_end = |news: &[News]| matches!(news.last(), Some(News::End { .. }));
+    assert_eq!(values(&poll_one(&mut *member, at_end)), ["0"]);
+    for number in 1..=20 {
+        let next = number.to_string();
+        member.pause(0, 0, true).unwrap();
+        cluster.publish(&events, 0, &[&next]);
+        member.pause(0, 0, false).unwrap();
+        assert_eq!(values(&poll_one(&mut *member, at_end)), [next]);
+    }
+    for paused in [true, false] {
+        member.pause(0, 0, paused).unwrap();
+    }
+    assert!(values(&poll_one(&mut *member, at_end)).is_empty());
+}
+
+#[test]
+#[ignore = "needs a Kafka: set DRIFTLESS_TEST_BROKERS"]
 fn what_is_missing_is_a_configuration_error_and_what_is_gone_is_gone() {
     let cluster = Cluster::new("missing");
     assert_eq!(cluster.kafka.bounds(&cluster.topic("nowhere")).unwrap(), None);

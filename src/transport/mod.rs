@@ -155,7 +155,8 @@ pub trait Member {
     /// Stops fetching all inputs of these partition numbers; records already fetched are dropped.
     fn stop(&mut self, partitions: &[i32]) -> Result<(), TransportError>;
 
-    /// Holds back (`true`) or lets flow (`false`) one input of one partition number.
+    /// Holds back (`true`) or lets flow (`false`) one input of one partition number; where it is let flow, it goes on after
+    /// the last record that was told, and its end is told again.
     fn pause(&mut self, input: usize, partition: i32, paused: bool) -> Result<(), TransportError>;
 
     /// Acknowledges a revocation or a loss: stops fetching and gives the partition numbers back to the group. The group

@@ -32,6 +32,12 @@ impl Input {
         Input { at, queue: VecDeque::new(), fetched: next, next, committed: next, at_end: false, paused: false }
     }
 
+    /// Its records are held back, or flow again. The end that was told counts no longer: more may have come since.
+    pub(in crate::runtime) fn hold_back(&mut self, paused: bool) {
+        self.paused = paused;
+        self.at_end = false;
+    }
+
     /// In stepped mode, where this input ends for now.
     fn end(&self, step: Option<&Step>) -> i64 {
         step.map_or(i64::MAX, |step| step.ends.get(&self.at).copied().unwrap_or(0))
@@ -64,5 +70,21 @@ impl Input {
     /// Records waiting to be taken.
     pub(in crate::runtime) fn waiting(&self) -> usize {
         self.queue.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_told_before_a_pause_counts_no_longer_as_more_may_have_come_since() {
+        let mut input = Input::new(Position { at: TopicPartition::new("events", 0), next: 0 });
+        for paused in [true, false] {
+            input.at_end = true;
+            assert!(input.is_read_out(None));
+            input.hold_back(paused);
+            assert!(!input.is_read_out(None) && input.paused == paused);
+        }
     }
 }

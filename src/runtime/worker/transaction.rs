@@ -337,7 +337,7 @@ fn hold_back<M: Machine<Model = Model>>(
         let wanted = if input.paused { input.waiting() > max_batch / 2 } else { input.waiting() > 4 * max_batch };
         if wanted != input.paused {
             member.pause(index, number, wanted)?;
-            input.paused = wanted;
+            input.hold_back(wanted);
         }
     }
     Ok(())

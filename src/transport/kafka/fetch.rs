@@ -117,14 +117,6 @@ impl Fetcher {
 }
 
 impl Lane {
-    fn list(&self, partitions: impl Iterator<Item = i32>) -> TopicPartitionList {
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            list.add_partition(&self.topic, partition);
-        }
-        list
-    }
-
     fn failed(&self, what: &str, why: &str) -> TransportError {
         TransportError::Fatal(format!("{what} `{}`: {why}", self.topic))
     }
@@ -132,46 +124,45 @@ impl Lane {
     fn start(&mut self, starts: &BTreeMap<i32, i64>) -> Result<(), TransportError> {
         let known: Vec<i32> = starts.keys().copied().collect();
         self.stop(&known)?;
-        let mut list = TopicPartitionList::new();
-        for (partition, next) in starts {
-            list.add_partition_offset(&self.topic, *partition, Offset::Offset(*next))
-                .map_err(|error| self.failed("cannot start at this offset of", &error.to_string()))?;
-        }
-        self.consumer.assign(&list).map_err(|error| self.failed("cannot start reading", &error))?;
+        self.assign(starts.iter().map(|(partition, next)| (*partition, *next)))?;
         self.cursors.extend(starts.iter().map(|(partition, next)| (*partition, Cursor { next: *next, paused: false })));
         Ok(())
     }
 
     fn stop(&mut self, partitions: &[i32]) -> Result<(), TransportError> {
-        let mut stopped = Vec::new();
-        let mut held = Vec::new();
-        for partition in partitions {
-            let Some(cursor) = self.cursors.remove(partition) else { continue };
-            stopped.push(*partition);
-            if cursor.paused {
-                held.push(*partition);
-            }
-        }
-        // A pause outlives the assignment, so it is taken back first.
-        if !held.is_empty() {
-            let list = self.list(held.into_iter());
-            self.consumer.resume(&list).map_err(|error| self.failed("cannot resume", &error))?;
-        }
-        if !stopped.is_empty() {
-            let list = self.list(stopped.into_iter());
-            self.consumer.unassign(&list).map_err(|error| self.failed("cannot stop reading", &error))?;
-        }
-        Ok(())
+        let stopped = partitions.iter().filter_map(|partition| Some((*partition, self.cursors.remove(partition)?)));
+        let assigned: Vec<i32> = stopped.filter(|(_, cursor)| !cursor.paused).map(|(partition, _)| partition).collect();
+        if assigned.is_empty() { Ok(()) } else { self.unassign(&assigned) }
     }
 
+    /// A partition that is held back is not assigned, and assigned again from where it stands: the client's own pause goes
+    /// by a position that is one too far where the end was told last, and a record would be lost (librdkafka 4844).
     fn pause(&mut self, partition: i32, paused: bool) -> Result<(), TransportError> {
-        match self.cursors.get_mut(&partition) {
-            Some(cursor) if cursor.paused != paused => cursor.paused = paused,
+        let next = match self.cursors.get_mut(&partition) {
+            Some(cursor) if cursor.paused != paused => {
+                cursor.paused = paused;
+                cursor.next
+            }
             _ => return Ok(()),
+        };
+        if paused { self.unassign(&[partition]) } else { self.assign(std::iter::once((partition, next))) }
+    }
+
+    fn assign(&self, starts: impl Iterator<Item = (i32, i64)>) -> Result<(), TransportError> {
+        let mut list = TopicPartitionList::new();
+        for (partition, next) in starts {
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(next))
+                .map_err(|error| self.failed("cannot start at this offset of", &error.to_string()))?;
         }
-        let list = self.list(std::iter::once(partition));
-        let result = if paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
-        result.map_err(|error| self.failed("cannot pause or resume", &error))
+        self.consumer.assign(&list).map_err(|error| self.failed("cannot start reading", &error))
+    }
+
+    fn unassign(&self, partitions: &[i32]) -> Result<(), TransportError> {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.topic, *partition);
+        }
+        self.consumer.unassign(&list).map_err(|error| self.failed("cannot stop reading", &error))
     }
 
     /// Takes at most `max` records; returns how many.

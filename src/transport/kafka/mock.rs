@@ -287,30 +287,58 @@ mod tests {
         news
     }
 
-    #[test]
-    fn records_pass_through_the_embedded_broker_and_positions_survive_a_rejoin() {
-        let embedded = Embedded::start(1).unwrap();
-        let topic = |name: &str| TopicSpec { name: name.to_owned(), partitions: 2, replication: 1, config: vec![] };
-        assert_eq!(embedded.create(&[topic("in"), topic("out")]).unwrap(), ["in", "out"]);
-        assert_eq!(embedded.create(&[topic("in")]).unwrap(), Vec::<String>::new());
-        let outgoing = |topic, value| Outgoing {
-            topic,
-            partition: Some(1),
-            key: Some(b"k"),
-            value: Some(value),
-            headers: &[],
-            timestamp: None,
-        };
-        let mut publisher = embedded.publisher().unwrap();
-        publisher.send(&outgoing("in", b"event")).unwrap();
-        publisher.flush().unwrap();
-        assert_eq!(embedded.bounds("in").unwrap().unwrap()[1], Bounds { start: 0, end: 1, high: 1 });
+    fn topic(name: &str) -> TopicSpec {
+        TopicSpec { name: name.to_owned(), partitions: 2, replication: 1, config: vec![] }
+    }
 
-        let spec = MemberSpec {
+    fn outgoing<'a>(topic: &'a str, value: &'a [u8]) -> Outgoing<'a> {
+        Outgoing { topic, partition: Some(1), key: Some(b"k"), value: Some(value), headers: &[], timestamp: None }
+    }
+
+    fn publish(embedded: &Embedded, value: &[u8]) {
+        let mut publisher = embedded.publisher().unwrap();
+        publisher.send(&outgoing("in", value)).unwrap();
+        publisher.flush().unwrap();
+    }
+
+    fn spec() -> MemberSpec {
+        MemberSpec {
             group: "app.score".to_owned(),
             transactional_id: "app.score.a.0".to_owned(),
             inputs: vec!["in".to_owned()],
-        };
+        }
+    }
+
+    #[test]
+    fn what_comes_while_an_input_that_was_read_to_its_end_is_held_back_is_read_afterwards() {
+        let embedded = Embedded::start(1).unwrap();
+        embedded.create(&[topic("in")]).unwrap();
+        publish(&embedded, b"before");
+        let mut member = embedded.join(&spec()).unwrap();
+        member.start(&[Position { at: TopicPartition::new("in", 1), next: 0 }]).unwrap();
+        poll_until(&mut *member, |news| matches!(news.last(), Some(News::End { next: 1, .. })));
+        member.pause(0, 1, true).unwrap();
+        publish(&embedded, b"meanwhile");
+        member.pause(0, 1, false).unwrap();
+        let news = poll_until(&mut *member, |news| matches!(news.last(), Some(News::End { .. })));
+        member.pause(0, 1, true).unwrap();
+        member.pause(0, 1, false).unwrap();
+        poll_until(&mut *member, |news| matches!(news, [News::End { next: 2, .. }]));
+        assert!(
+            matches!(news.as_slice(), [News::Record { record, .. }, News::End { next: 2, .. }] if record.offset == 1),
+            "{news:?}"
+        );
+    }
+
+    #[test]
+    fn records_pass_through_the_embedded_broker_and_positions_survive_a_rejoin() {
+        let embedded = Embedded::start(1).unwrap();
+        assert_eq!(embedded.create(&[topic("in"), topic("out")]).unwrap(), ["in", "out"]);
+        assert_eq!(embedded.create(&[topic("in")]).unwrap(), Vec::<String>::new());
+        publish(&embedded, b"event");
+        assert_eq!(embedded.bounds("in").unwrap().unwrap()[1], Bounds { start: 0, end: 1, high: 1 });
+
+        let spec = spec();
         let at = TopicPartition::new("in", 1);
         let mut member = embedded.join(&spec).unwrap();
         let news = poll_until(&mut *member, |news| !news.is_empty());

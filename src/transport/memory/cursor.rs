@@ -12,7 +12,7 @@ struct Cursor {
     paused: bool,
     /// How often sight of the partition had been lost when it was started.
     lost: u64,
-    /// The end that was told last; it is told again only when it has moved.
+    /// The end that was told last; it is told again only when it has moved, or after a pause.
     told_end: Option<i64>,
 }
 
@@ -48,6 +48,7 @@ impl Cursors {
     pub(super) fn pause(&mut self, input: usize, partition: i32, paused: bool) {
         if let Some(cursor) = self.cursors.get_mut(&(input, partition)) {
             cursor.paused = paused;
+            cursor.told_end = None;
         }
     }
 

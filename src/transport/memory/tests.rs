@@ -226,6 +226,15 @@ fn pause_holds_back_and_max_bounds_the_records_of_one_poll() {
     let mut news = Vec::new();
     member.poll(Duration::ZERO, 2, &mut news).unwrap();
     assert_eq!(news.len(), 2);
+    assert!(matches!(poll(&mut *member).as_slice(), [News::Record { .. }, News::End { next: 3, .. }]));
+    member.pause(0, 0, true).unwrap();
+    publish(&memory, &["d"]);
+    member.pause(0, 0, false).unwrap();
+    assert!(matches!(poll(&mut *member).as_slice(), [News::Record { .. }, News::End { next: 4, .. }]));
+    for paused in [true, false] {
+        member.pause(0, 0, paused).unwrap();
+    }
+    assert!(matches!(poll(&mut *member).as_slice(), [News::End { next: 4, .. }]), "the end is told again");
     member.stop(&[0]).unwrap();
     assert!(poll(&mut *member).is_empty());
 }

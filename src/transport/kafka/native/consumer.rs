@@ -107,18 +107,6 @@ impl BatchConsumer {
         // SAFETY: client and list are valid; the list is copied.
         outcome(unsafe { sys::rd_kafka_incremental_unassign(self.client.as_ptr(), list.ptr()) })
     }
-
-    /// Holds these partitions back; what was fetched of them is dropped and fetched again later.
-    pub(in crate::transport::kafka) fn pause(&self, list: &TopicPartitionList) -> Result<(), String> {
-        // SAFETY: client and list are valid; the client writes results into the list and keeps nothing of it.
-        answer(unsafe { sys::rd_kafka_pause_partitions(self.client.as_ptr(), list.ptr()) })
-    }
-
-    /// Lets these partitions flow again.
-    pub(in crate::transport::kafka) fn resume(&self, list: &TopicPartitionList) -> Result<(), String> {
-        // SAFETY: as for `pause`.
-        answer(unsafe { sys::rd_kafka_resume_partitions(self.client.as_ptr(), list.ptr()) })
-    }
 }
 
 impl Drop for BatchConsumer {
@@ -167,13 +155,6 @@ fn outcome(error: *mut sys::rd_kafka_error_t) -> Result<(), String> {
     // SAFETY: the error is ours, and used no more.
     unsafe { sys::rd_kafka_error_destroy(error) };
     Err(why)
-}
-
-fn answer(code: RDKafkaRespErr) -> Result<(), String> {
-    match code {
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
-        code => Err(RDKafkaErrorCode::from(code).to_string()),
-    }
 }
 
 fn text(text: *const c_char) -> String {
