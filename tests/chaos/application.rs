@@ -20,7 +20,8 @@ use std::time::Duration;
 use crate::feed::{self, Fed, Inputs, Source, Stream};
 use crate::oracle::{self, Oracle};
 
-/// Event time covered by `lateness`: five minutes on the clock.
+/// Event time covered by `lateness`: five minutes on the clock. Batches are small, so that what piles up during an outage is
+/// enough for inputs to be held back.
 const CONFIG: &str = r#"
 [events]
 key = "shop"
@@ -83,6 +84,7 @@ on = []
 
 [score]
 checkpoint = "5s"
+max_batch = 16
 
 [log]
 format = "json"
