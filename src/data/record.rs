@@ -61,6 +61,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// Bytes of its key, value and headers.
+    pub fn bytes(&self) -> usize {
+        let len = |bytes: &Option<Payload>| bytes.as_deref().map_or(0, <[u8]>::len);
+        len(&self.key) + len(&self.value) + self.headers.iter().map(Header::bytes).sum::<usize>()
+    }
+
     /// The same record in memory of its own.
     pub fn alone(&self) -> Record {
         let own = |bytes: &Option<Payload>| bytes.as_deref().map(Payload::from);

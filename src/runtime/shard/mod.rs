@@ -16,7 +16,6 @@ use std::time::Instant;
 
 use aligned::Progress;
 use idle::Idle;
-use input::Queued;
 use keeping::Keeping;
 use schemas::Schemas;
 
@@ -100,16 +99,13 @@ impl<M: Machine<Model = Model>> Shard<M> {
 
     pub(super) fn fetched(&mut self, input: usize, record: Record) {
         if let Some(input) = self.inputs.get_mut(input) {
-            input.fetched = record.offset + 1;
-            input.at_end = false;
-            input.queue.push_back(Queued { record, time: None });
+            input.push(record);
         }
     }
 
     pub(super) fn ended(&mut self, input: usize, next: i64) {
         if let Some(input) = self.inputs.get_mut(input) {
-            input.fetched = input.fetched.max(next);
-            input.at_end = true;
+            input.ended(next);
         }
     }
 
@@ -154,12 +150,11 @@ impl<M: Machine<Model = Model>> Shard<M> {
             }
             let input = InputIndex(index as u8);
             let is_kept = self.machine.is_kept(input);
-            let queue = &mut self.inputs[index].queue;
-            if is_kept && !queue.front().is_some_and(|head| self.keeping.admit(&head.record)) {
+            let from = &mut self.inputs[index];
+            if is_kept && !from.queue.front().is_some_and(|head| self.keeping.admit(&head.record)) {
                 return;
             }
-            let Some(Queued { record, .. }) = queue.pop_front() else { return };
-            self.inputs[index].next = record.offset + 1;
+            let Some(record) = from.pop() else { return };
             self.idle.told = None;
             let is_refused = self.refusals.note((input.0, record.offset), &mut self.steps, batch);
             let record = if is_kept {
@@ -309,11 +304,7 @@ impl<M: Machine<Model = Model>> Shard<M> {
         self.control.next = self.control.committed;
         self.idle = Idle::default();
         for input in &mut self.inputs {
-            input.queue.clear();
-            input.next = input.committed;
-            input.fetched = input.committed;
-            input.at_end = false;
-            input.paused = false;
+            input.roll_back();
         }
         self.positions().collect()
     }

@@ -91,7 +91,7 @@ impl<S: Stage> Worker<S> {
                 self.stalls.remove(&at);
                 continue;
             };
-            if input.paused || input.waiting() > 0 || (bounds.end <= input.fetched() && input.is_at_end()) {
+            if input.is_held_back() || input.waiting() > 0 || (bounds.end <= input.fetched() && input.is_at_end()) {
                 self.stalls.remove(&at);
                 continue;
             }

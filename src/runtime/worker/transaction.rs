@@ -334,8 +334,8 @@ fn hold_back<M: Machine<Model = Model>>(
 ) -> Result<(), TransportError> {
     let number = shard.number;
     for (index, input) in shard.inputs().iter_mut().enumerate() {
-        let wanted = if input.paused { input.waiting() > max_batch / 2 } else { input.waiting() > 4 * max_batch };
-        if wanted != input.paused {
+        let wanted = input.is_to_be_held_back(max_batch);
+        if wanted != input.is_held_back() {
             member.pause(index, number, wanted)?;
             input.hold_back(wanted);
         }
